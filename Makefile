@@ -1,0 +1,32 @@
+# `make demo` and `make test` set everything up by themselves on a machine with Python 3.11+, git, make and a package index.
+
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+
+.PHONY: setup demo smoke test lint clean-smoke
+
+setup: .venv/.complete
+
+.venv/.complete: envs/requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement envs/requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(SNAKEMAKE) --configfile config/demo.yaml
+	@cat results/demo/tables/side_by_side.txt
+	@printf '\nLook at:\n  results/demo/report.html\n  results/demo/figures/\n  results/demo/tables/\n  results/demo/scores.csv\n'
+
+smoke: setup
+	$(SNAKEMAKE) --configfile config/smoke.yaml
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow

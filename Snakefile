@@ -1,0 +1,29 @@
+# The chain, in the order data flow through it. Results of a configuration: results/<run>/
+#   figures/ tables/ report.html scores.csv analysis/     what to look at
+#   cohort/ conditions/ models/ predictions/ scores/      what they were made from
+#   logs/ benchmarks/                                     what happened, and what it cost
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/cohort.smk"
+include: "workflow/rules/artefacts.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/score.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/paper.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{OUT}/models/student/rep-0",
+        f"{OUT}/scores.csv",
+        f"{OUT}/tables/table_1.csv",
+        f"{OUT}/tables/table_2.csv",
+        f"{OUT}/report.html",
+        expand(f"{OUT}/figures/figure_{{number}}.png", number=FIGURES),

@@ -1,0 +1,82 @@
+"""Default augmentation of every training volume: rotation, scaling, flips and a bias field (Shaw et al. 2021).
+
+Written on torch rather than called from TorchIO: one resample serves image and labels, and TorchIO's bias field alone
+costs more than a training step.
+"""
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def augment(
+    image: Tensor,
+    label: Tensor,
+    rng: np.random.Generator,
+    *,
+    rotation_deg: float,
+    scale: tuple[float, float],
+    flip_probability: float,
+    bias_order: int,
+    bias_coefficient: float,
+) -> tuple[Tensor, Tensor]:
+    """Return a randomly rotated, scaled, flipped and biased copy of a volume, and its label in the same place.
+
+    Args:
+        image: (D, H, W), float32, range [0, 1].
+        label: (D, H, W), integer.
+        rng: Where the draws come from.
+        rotation_deg: Rotation about each axis is uniform within plus and minus this angle.
+        scale: Lowest and highest scale factor, uniform per axis.
+        flip_probability: Of a flip, for each axis.
+        bias_order: Order of the polynomial whose exponential is the bias field.
+        bias_coefficient: Each coefficient is uniform within plus and minus this number.
+
+    Returns:
+        The image, min-max scaled to [0, 1], and the label.
+    """
+    angles = rng.uniform(-rotation_deg, rotation_deg, 3)
+    zoom = rng.uniform(*scale, 3)
+    flip = np.where(rng.random(3) < flip_probability, -1.0, 1.0)
+    matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(flip / zoom)
+    moved, moved_label = _resample(image, label, matrix)
+    moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient)
+    return rescale(moved), moved_label
+
+
+def bias_field(shape: tuple[int, ...], rng: np.random.Generator, order: int, coefficient: float) -> Tensor:
+    """Return exp(polynomial) on the [-1, 1] cube, a smooth intensity non-uniformity around 1.
+
+    Args:
+        shape: Of the volume (D, H, W).
+        rng: Where the coefficients come from.
+        order: Highest total order of a term x^a y^b z^c, >= 1; there is no constant term.
+        coefficient: Each is uniform in (-coefficient, coefficient).
+    """
+    weights = np.zeros((order + 1,) * 3, dtype=np.float32)
+    for powers in np.ndindex(weights.shape):
+        if 0 < sum(powers) <= order:
+            weights[powers] = rng.uniform(-coefficient, coefficient)
+    axes = [torch.linspace(-1, 1, n)[:, None] ** torch.arange(order + 1) for n in shape]
+    return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights), *axes).exp()
+
+
+def rescale(image: Tensor) -> Tensor:
+    """Return the image min-max scaled to [0, 1]; a constant image becomes 0."""
+    low, high = image.aminmax()
+    return (image - low) / (high - low).clamp(min=torch.finfo(image.dtype).tiny)
+
+
+def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Sample image (linear) and label (nearest) where ``matrix`` takes each voxel, about the volume's centre."""
+    sizes = np.array(image.shape, dtype=np.float64)
+    in_cube = (matrix * sizes) / sizes[:, None]  # voxel axes to the [-1, 1] cube of a volume that is not cubic
+    theta = torch.from_numpy(in_cube[::-1, ::-1].copy()).float()  # grid_sample counts axes from the last
+    grid = F.affine_grid(F.pad(theta, (0, 1))[None], [1, 1, *image.shape], align_corners=False)
+    moved = F.grid_sample(image[None, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved_label = F.grid_sample(
+        label[None, None].to(image.dtype), grid, mode="nearest", padding_mode="zeros", align_corners=False
+    )
+    return moved[0, 0], moved_label[0, 0].to(label.dtype)

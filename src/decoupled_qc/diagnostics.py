@@ -1,0 +1,72 @@
+"""Is a trained network alive? One row per input: does each variance answer to its own artefact?"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+
+from decoupled_qc import artefacts
+from decoupled_qc.inference import predict
+from decoupled_qc.metrics import dice
+from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.sampling import Case, Corruption
+from decoupled_qc.seeds import rng_for
+
+
+def diagnose(
+    network: DecoupledUNet,
+    cases: Sequence[Case],
+    corruption: Corruption,
+    *,
+    epsilon: float,
+    severity: float,
+    seed: int,
+    inference: dict,
+) -> pd.DataFrame:
+    """Return what a network says of validation scans, clean and with each artefact, averaged over the scans.
+
+    The task variance of a trained network is about twice its cross-entropy on clean input (the likelihood's minimiser
+    is 2 CE - epsilon), and a teacher whose own variance is no larger on its artefact than on clean input is not
+    trained.
+
+    Args:
+        network: In evaluation mode.
+        cases: Validation subjects.
+        corruption: Artefacts to apply, one at a time, and their settings.
+        epsilon: The network's last.
+        severity: Of every artefact, (0, 1].
+        seed: The run's.
+        inference: Keyword arguments of :func:`decoupled_qc.inference.predict`.
+
+    Returns:
+        Columns ``input`` (clean or an artefact), ``n_scans``, ``dice``, ``twice_cross_entropy``, ``variance_<cause>``.
+    """
+    rows = []
+    for name in ("clean", *corruption.names):
+        for case in cases:
+            records = []
+            if name != "clean":
+                record = artefacts.sample_record(
+                    name,
+                    severity,
+                    tuple(case.image.shape),
+                    corruption.spacing_mm,
+                    rng_for(seed, case.subject, name, "diagnostics"),
+                    corruption.settings[name],
+                    local_probability=0.0,
+                )
+                records = [record]
+            found = predict(network, artefacts.corrupt(case.image, records), epsilon=epsilon, **inference)
+            label = case.label.bool()
+            of_truth = torch.where(label, found.probability, 1 - found.probability)
+            rows.append(
+                {
+                    "input": name,
+                    "dice": dice(found.label.numpy(), label.numpy()),
+                    "twice_cross_entropy": float(-2 * of_truth.clamp(min=1e-6).log().mean()),
+                    **{f"variance_{cause}": float(value.mean()) for cause, value in found.variance.items()},
+                }
+            )
+    table = pd.DataFrame(rows).groupby("input", sort=False).mean().reset_index()
+    table.insert(1, "n_scans", len(cases))
+    return table

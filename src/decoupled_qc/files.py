@@ -1,0 +1,32 @@
+"""Outputs appear under their final name only when whole."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def write_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
+
+    Works for a file and for a folder (create the folder at the yielded path). An existing target is replaced.
+
+    Args:
+        path: Final name. The temporary name keeps the suffixes, which writers such as nibabel look at.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".partial-{uuid.uuid4().hex[:8]}-{target.name}")
+    try:
+        yield temporary
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)

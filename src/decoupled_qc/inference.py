@@ -1,0 +1,66 @@
+"""Whole volumes through a patch network."""
+
+from dataclasses import dataclass
+
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor
+
+from decoupled_qc.network import N_CLASSES, DecoupledUNet
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of a volume.
+
+    Attributes:
+        probability: (D, H, W), grey-matter probability from the logits scaled by the total variance, [0, 1].
+        variance: cause → (D, H, W), variance of that cause, >= 0.
+    """
+
+    probability: Tensor
+    variance: dict[str, Tensor]
+
+    @property
+    def label(self) -> Tensor:
+        """(D, H, W), uint8: 1 where grey matter is the more probable class."""
+        return (self.probability > 0.5).to(torch.uint8)
+
+
+@torch.inference_mode()
+def predict(
+    network: DecoupledUNet, image: Tensor, *, epsilon: float, patch_size: int, overlap: float, batch_size: int
+) -> Prediction:
+    """Segment a volume and map the variance of each cause.
+
+    Windows are blended with Gaussian weights, on the logits f and on the variances exp(s) (not on s); then the
+    probability is softmax(f / (total variance + epsilon)), eq. 1.
+
+    Args:
+        network: In evaluation mode; the volume is processed on its device.
+        image: (D, H, W), float32, range [0, 1].
+        epsilon: That of the network's last training step.
+        patch_size: Side of a window, voxels.
+        overlap: Of neighbouring windows, [0, 1).
+        batch_size: Windows per forward pass.
+
+    Returns:
+        Maps on the CPU.
+    """
+
+    def logits_and_variance(windows: Tensor) -> Tensor:
+        logits, log_variance = network(windows.contiguous(memory_format=torch.channels_last_3d))
+        return torch.cat([logits, log_variance.exp()], dim=1)
+
+    device = next(network.parameters()).device
+    maps = sliding_window_inference(
+        image[None, None].to(device),
+        roi_size=(patch_size,) * 3,
+        sw_batch_size=batch_size,
+        predictor=logits_and_variance,
+        overlap=overlap,
+        mode="gaussian",
+    )[0].cpu()
+    logits, variance = maps[:N_CLASSES], maps[N_CLASSES:]
+    probability = (logits / (variance.sum(dim=0) + epsilon)).softmax(dim=0)[1]
+    return Prediction(probability, dict(zip(network.causes, variance, strict=True)))

@@ -1,0 +1,35 @@
+"""The start of every job: threads, determinism, and a log that holds the reason when it fails."""
+
+import logging
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+from decoupled_qc.errors import InputError
+
+
+def start(log_path: str, threads: int) -> None:
+    """Set the number of threads, deterministic kernels, and logging to a file and to the terminal's error stream.
+
+    Args:
+        log_path: The job's log.
+        threads: That torch may use. Results depend on it in the last bits, so it is part of what a run is.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
+    handlers = [logging.FileHandler(log_path, mode="w")]
+    if not sys.stderr.isatty():  # a terminal shows progress bars instead
+        handlers.append(logging.StreamHandler())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
+    sys.excepthook = _report
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log an uncaught error: one sentence for input that cannot be used, the traceback for anything else."""
+    expected = issubclass(kind, InputError)
+    logging.getLogger().error("%s: %s", kind.__name__, error, exc_info=None if expected else (kind, error, trace))
+    if sys.stderr.isatty():
+        print(f"{kind.__name__}: {error}", file=sys.stderr)

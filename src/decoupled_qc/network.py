@@ -1,0 +1,130 @@
+"""The 3D U-Net with a segmentation head and one log-variance output per cause of uncertainty."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TASK = "task"
+N_CLASSES = 2  # background, grey matter
+LOG_VARIANCE_LIMITS = (-8.0, 4.0)
+
+
+class DecoupledUNet(nn.Module):
+    """"No-new-net" 3D U-Net (Isensee 2019, as in NiftyNet) that predicts grey matter and why it is uncertain.
+
+    Each level holds two 3x3x3 convolutions, each followed by instance norm and leaky ReLU (0.01); 2x2x2 max-pooling
+    goes down, trilinear interpolation goes up, and the second convolution of the bottleneck and of each decoder block
+    already reduces the channels to those of the level above. No deep supervision, no dropout.
+
+    Args:
+        causes: Names of the variance outputs, the task first, e.g. ``("task", "noise")``.
+        channels: Feature channels per level, finest first; the paper's network is (30, 60, 120, 240, 480).
+        head_channels: Channels of a 3x3x3 block before the last 1x1x1 convolution, one block per output; 0 for the
+            paper's plain 1x1x1 heads.
+        start_log_variance: ``{"task": s, "artefact": s}``, where the bias of each kind of variance output starts.
+
+    Source: Shaw et al. 2021, section 4; Isensee et al. 2019; NiftyNet ``no_new_net``.
+    """
+
+    def __init__(
+        self,
+        causes: Sequence[str],
+        channels: Sequence[int],
+        head_channels: int,
+        start_log_variance: dict[str, float],
+    ):
+        super().__init__()
+        self.causes = tuple(causes)
+        self.channels = tuple(channels)
+        *levels, bottom = channels
+        self.encoder = nn.ModuleList(
+            _block(above, here, here) for above, here in zip([1, *levels[:-1]], levels, strict=True)
+        )
+        self.bottleneck = _block(levels[-1], bottom, levels[-1])
+        self.decoder = nn.ModuleList(
+            _block(2 * here, here, above)
+            for here, above in zip(reversed(levels), [*levels[-2::-1], levels[0]], strict=True)
+        )
+        self.segmentation = _head(levels[0], head_channels, N_CLASSES)
+        self.log_variance = nn.ModuleDict({cause: _head(levels[0], head_channels, 1) for cause in causes})
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, a=0.01, nonlinearity="leaky_relu")
+                nn.init.zeros_(module.bias)
+        for cause, head in self.log_variance.items():
+            kind = TASK if cause == TASK else "artefact"
+            nn.init.zeros_(head[-1].weight)
+            nn.init.constant_(head[-1].bias, start_log_variance[kind])
+
+    @property
+    def size_divisor(self) -> int:
+        """Every side of an input must be a multiple of this many voxels."""
+        return 2 ** (len(self.channels) - 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the class logits and the log-variances of a batch of patches.
+
+        Args:
+            image: (B, 1, D, H, W), float, range [0, 1]; sides divisible by :attr:`size_divisor`.
+
+        Returns:
+            logits: (B, 2, D, H, W), background and grey matter.
+            log_variance: (B, U, D, H, W), in the order of ``causes``, softly limited to [-8, 4].
+        """
+        features, skips = image, []
+        for block in self.encoder:
+            features = block(features)
+            skips.append(features)
+            features = F.max_pool3d(features, 2)
+        features = self.bottleneck(features)
+        for block, skip in zip(self.decoder, reversed(skips), strict=True):
+            upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
+            features = block(torch.cat([upsampled, skip], dim=1))
+        raw = torch.cat([head(features) for head in self.log_variance.values()], dim=1)
+        return self.segmentation(features), soft_limit(raw, *LOG_VARIANCE_LIMITS)
+
+    def start_from(self, *donors: "DecoupledUNet") -> None:
+        """Copy what the donors have in common with this network; of several, the first that has a part gives it.
+
+        Args:
+            donors: Trained networks of the same width: for a teacher the task net; for the student the task net and
+                then the teachers, so that each variance head starts as its teacher's.
+        """
+        own = self.state_dict()
+        for donor in reversed(donors):
+            own.update({key: value for key, value in donor.state_dict().items() if key in own})
+        self.load_state_dict(own)
+
+
+def soft_limit(value: Tensor, low: float, high: float) -> Tensor:
+    """Squeeze values smoothly into (low, high): a hard clamp has no gradient at its ends, so a map could not come back.
+
+    Args:
+        value: Any shape.
+        low, high: Limits; well inside them the value is returned nearly unchanged.
+    """
+    return high - F.softplus(high - low - F.softplus(value - low))
+
+
+def _block(n_in: int, n_middle: int, n_out: int) -> nn.Sequential:
+    """Return two convolutions, each with instance norm and leaky ReLU."""
+    return nn.Sequential(*_convolution(n_in, n_middle), *_convolution(n_middle, n_out))
+
+
+def _convolution(n_in: int, n_out: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv3d(n_in, n_out, 3, padding=1),
+        nn.InstanceNorm3d(n_out, eps=1e-5, affine=True),
+        nn.LeakyReLU(0.01, inplace=True),
+    )
+
+
+def _head(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+    """Return an output head: plain 1x1x1, or with a 3x3x3 block of its own before it."""
+    if not n_hidden:
+        return nn.Sequential(nn.Conv3d(n_in, n_out, 1))
+    return nn.Sequential(
+        nn.Conv3d(n_in, n_hidden, 3, padding=1), nn.LeakyReLU(0.01, inplace=True), nn.Conv3d(n_hidden, n_out, 1)
+    )

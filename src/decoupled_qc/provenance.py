@@ -1,0 +1,98 @@
+"""What a result was made from: a fingerprint of the code behind a job, and the versions in use."""
+
+import ast
+import hashlib
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = "decoupled_qc"
+PACKAGE_ROOT = Path(__file__).parent
+
+
+def fingerprint(*sources: Path, package_root: Path = PACKAGE_ROOT) -> str:
+    """Return a short hash of what the sources do: their code and that of every package module they import.
+
+    The hash is taken over the unparsed syntax tree without docstrings, so comments, docstrings and layout do not
+    count; imports are followed transitively. Modules loaded by name at run time are not seen: fingerprint them
+    as sources of their own.
+
+    Args:
+        sources: Python files.
+        package_root: Folder of the ``decoupled_qc`` package, for tests on a copy.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for name, path in sorted(_reachable(sources, package_root).items()):
+        digest.update(f"{name}\n{_behaviour(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _reachable(sources: Iterable[Path], root: Path) -> dict[str, Path]:
+    """Return the sources and all package modules they import, by a name that does not hold the checkout's path."""
+    waiting = [Path(source).resolve() for source in sources]
+    root = root.resolve()
+    found: dict[str, Path] = {}
+    while waiting:
+        path = waiting.pop()
+        name = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+        if name not in found:
+            found[name] = path
+            waiting.extend(_imports(path, root))
+    return found
+
+
+def _imports(path: Path, root: Path) -> list[Path]:
+    """Return the package files that one file imports, the ``__init__`` of each package on the way included."""
+    dotted = []
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            dotted += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = [PACKAGE, *path.relative_to(root).parts[:-1]]
+                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
+            dotted += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    files = []
+    for name in dotted:
+        top, *parts = name.split(".")
+        if top != PACKAGE:
+            continue
+        candidates = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(len(parts) + 1)]
+        if parts:
+            candidates.append(root.joinpath(*parts[:-1], parts[-1] + ".py"))
+        files += [candidate for candidate in candidates if candidate.is_file()]
+    return files
+
+
+def _behaviour(path: Path) -> str:
+    """Return a file's code without comments, layout and docstrings."""
+    tree = ast.parse(path.read_text(), str(path))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            node.body = body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of the packages that shape a result, and of this checkout (its git commit)."""
+    packages = (PACKAGE.replace("_", "-"), "torch", "monai", "torchio", "antspyx", "numpy", "scipy", "nibabel")
+    return {
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in packages},
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    """Return the git commit of the checkout that the package lies in, or "unknown" outside one."""
+    call = ["git", "-C", str(PACKAGE_ROOT), "rev-parse", "HEAD"]
+    answer = subprocess.run(call, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "unknown"

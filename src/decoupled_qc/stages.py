@@ -1,0 +1,109 @@
+"""The three stages of training as one function: what differs between them is what is frozen and what is drawn."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.diagnostics import diagnose
+from decoupled_qc.models import load_model, save_model
+from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.provenance import versions
+from decoupled_qc.sampling import Corruption, PatchStream, load_case
+from decoupled_qc.training import Recipe, fit
+
+log = logging.getLogger(__name__)
+
+
+def train_stage(
+    manifest: Path,
+    frozen_folders: Sequence[Path],
+    folder: Path,
+    *,
+    fingerprint: str,
+    seed: int,
+    spacing_mm: float,
+    network: dict,
+    augmentation: dict,
+    corruption: dict,
+    inference: dict,
+    training: dict,
+    artefacts: dict[str, dict],
+) -> None:
+    """Train one network and write its folder: weights, card, ``metrics.csv`` and ``diagnostics.csv``.
+
+    Task network: no artefacts, nothing frozen. Teacher: one artefact, the task network frozen. Student: all artefacts,
+    the task network and all teachers frozen.
+
+    Args:
+        manifest: The cohort; subjects with role ``train`` and ``validation`` are used.
+        frozen_folders: Model folders that give pseudo-labels, the task network first.
+        folder: Existing folder for the results.
+        fingerprint: Of the code, for the card.
+        seed: The run's.
+        spacing_mm: Of the cohort's volumes.
+        network, augmentation, corruption, inference, training: The config's blocks.
+        artefacts: name → settings, of the artefacts this network learns.
+    """
+    names = list(artefacts)
+    causes = (TASK, *names)
+    frozen = {}
+    for donor in frozen_folders:
+        model, card = load_model(donor)
+        frozen[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
+    shape = {"causes": list(causes), **network}
+    net = DecoupledUNet(**shape)
+    if training["init"] == "donors":
+        net.start_from(*frozen.values())
+
+    subjects = read_manifest(manifest)
+    plan = Corruption(names=names, settings=artefacts, spacing_mm=spacing_mm, **corruption)
+    stream = PatchStream(
+        _cases(manifest, subjects, "train"),
+        plan,
+        augmentation,
+        patch_size=training["patch_size"],
+        batch_size=training["batch_size"],
+        patches_per_volume=training["patches_per_volume"],
+        seed=seed,
+        name="+".join(causes),
+    )
+    recipe = Recipe(**{key: training[key] for key in Recipe.__dataclass_fields__})
+    epsilon = fit(net, frozen, stream, recipe, folder)
+
+    wanted = training["diagnostics"]
+    table = diagnose(
+        net,
+        _cases(manifest, subjects, "validation")[: wanted["n_scans"]],
+        plan,
+        epsilon=epsilon,
+        severity=wanted["severity"],
+        seed=seed,
+        inference=inference,
+    )
+    log.info("On validation scans (severity %s):\n%s", wanted["severity"], table.to_string(index=False, float_format="%.4f"))
+    table.to_csv(folder / "diagnostics.csv", index=False)
+    save_model(
+        folder,
+        net,
+        {
+            "network": shape,
+            "epsilon": epsilon,
+            "spacing_mm": spacing_mm,
+            "intensity": "min-max of the whole volume to [0, 1]",
+            "artefacts": artefacts,
+            "corruption": corruption,
+            "augmentation": augmentation,
+            "training": training,
+            "seed": seed,
+            "code": fingerprint,
+            "versions": versions(),
+        },
+    )
+
+
+def _cases(manifest: Path, subjects, role: str) -> list:
+    chosen = subjects[subjects["role"] == role]
+    return [
+        load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg) for row in chosen.itertuples()
+    ]

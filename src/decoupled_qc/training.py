@@ -1,0 +1,204 @@
+"""One training loop for the task network, the teachers and the student."""
+
+import csv
+import logging
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from decoupled_qc.ladder import Ladder
+from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy
+from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.sampling import Batch, PatchStream
+
+log = logging.getLogger(__name__)
+
+HEAD_PARTS = ("log_variance.",)  # parameters with a learning rate of their own
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is optimised; see ``config/README.md`` for each value's source.
+
+    Args:
+        steps: Optimiser steps.
+        plain_steps: First steps with plain cross-entropy and no variance.
+        learning_rate: Of Adam at the start.
+        head_learning_rate_factor: Of the variance heads, relative to ``learning_rate``.
+        clip_norm: Largest gradient norm.
+        epsilon, halvings, ladder: See :class:`decoupled_qc.ladder.Ladder`; the ladder's waiting times are
+            fractions of ``steps``.
+        ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
+        consistency_weight: Of eq. 7 as a whole; 1 in the paper.
+        route: ``paper``, or ``routed``: the likelihood gives no gradient to variances that have a pseudo-label, which
+            learn from the consistency alone.
+        max_weight: Largest weight of a voxel's cross-entropy in the likelihood.
+        log_every: Steps between rows of ``metrics.csv``.
+    """
+
+    steps: int
+    plain_steps: int
+    learning_rate: float
+    head_learning_rate_factor: float
+    clip_norm: float
+    epsilon: float
+    halvings: int
+    ladder: dict[str, float]
+    ssim_weight: float
+    ssim_form: str
+    consistency_weight: float
+    route: str
+    max_weight: float
+    log_every: int
+
+    def start_ladder(self) -> Ladder:
+        """Return a ladder with its waiting times in steps."""
+        fractions = self.ladder
+        return Ladder(
+            epsilon=self.epsilon,
+            learning_rate=self.learning_rate,
+            halvings=self.halvings,
+            smoothing=fractions["smoothing"],
+            min_improvement=fractions["min_improvement"],
+            **{
+                key: max(1, round(fractions[key] * self.steps))
+                for key in ("check_every", "patience", "min_interval", "finish_by")
+            },
+        )
+
+
+def fit(
+    network: DecoupledUNet, frozen: dict[str, DecoupledUNet], stream: PatchStream, recipe: Recipe, folder: Path
+) -> float:
+    """Train a network in place; write ``metrics.csv``; return the last epsilon.
+
+    Without frozen networks this is stage 1 (eq. 4). Every frozen network gives the pseudo-label of the cause it is
+    named after: the task network sees the clean patch, a teacher the patch with only its own artefact in the same
+    realisation (stage 2: eq. 6; stage 3: its form with all causes).
+
+    Args:
+        network: Moved to the GPU if there is one.
+        frozen: cause → trained network in evaluation mode, for every cause that has a pseudo-label.
+        stream: Where the batches come from.
+        recipe: How to optimise.
+        folder: Existing folder for ``metrics.csv``.
+
+    Raises:
+        FloatingPointError: The loss is not finite.
+
+    Source: Shaw et al. 2021, section 4; Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for model in (network, *frozen.values()):
+        model.to(device, memory_format=torch.channels_last_3d)
+    network.train()
+    optimiser = _optimiser(network, recipe)
+    ladder = recipe.start_ladder()
+    started = time.monotonic()
+    bar = tqdm(total=recipe.steps, desc=folder.name, disable=not sys.stderr.isatty(), mininterval=1)
+    with open(folder / "metrics.csv", "w", newline="") as file, bar:
+        table = None
+        for step in range(recipe.steps):
+            batch = stream.batch(step)
+            terms = _loss(network, frozen, batch, recipe, ladder.epsilon, step < recipe.plain_steps, device)
+            loss = terms["loss"]
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"The loss is {loss.item()} at step {step}: lower training.learning_rate.")
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            gradient = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+            optimiser.step()
+            if step >= recipe.plain_steps and ladder.update(step + 1, loss.item()):
+                _set_learning_rate(optimiser, ladder.learning_rate)
+            bar.update()
+            if step % recipe.log_every == 0 or step == recipe.steps - 1:
+                row = {
+                    "step": step,
+                    "epsilon": ladder.epsilon,
+                    "learning_rate": ladder.learning_rate,
+                    "gradient_norm": float(gradient),
+                    **{name: float(value) for name, value in terms.items()},
+                }
+                if table is None:
+                    table = csv.DictWriter(file, row)
+                    table.writeheader()
+                table.writerow(row)
+                bar.set_postfix(loss=f"{row['loss']:.3f}", ce=f"{row['cross_entropy']:.3f}", refresh=False)
+                log.info("%s", _line(row, time.monotonic() - started, recipe.steps))
+    network.eval()
+    return ladder.epsilon
+
+
+def _loss(
+    network: DecoupledUNet,
+    frozen: dict[str, DecoupledUNet],
+    batch: Batch,
+    recipe: Recipe,
+    epsilon: float,
+    plain: bool,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """Return the loss of a batch, its terms, and the mean variance of each cause."""
+    targets = {cause: _pseudo_label(frozen[cause], cause, batch, device) for cause in frozen}
+    image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
+    logits, log_variance = network(image)
+    variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
+    ce = cross_entropy(logits, batch.label.to(device))
+    if plain:
+        likelihood = ce.mean()
+    else:
+        routed = recipe.route == "routed"
+        total = sum(value.detach() if routed and cause in targets else value for cause, value in variance.items())
+        likelihood = attenuated_cross_entropy(ce, total, epsilon, recipe.max_weight)
+    pull = ce.new_zeros(())
+    for cause, target in targets.items():
+        pull = pull + consistency(variance[cause], target, recipe.ssim_weight, recipe.ssim_form)
+    total = sum(variance.values()).detach()
+    return {
+        "loss": likelihood + recipe.consistency_weight * pull,
+        "cross_entropy": ce.mean().detach(),
+        "likelihood": likelihood.detach(),
+        "consistency": pull.detach(),
+        "share_below_epsilon": (total < epsilon).float().mean(),
+        **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
+    }
+
+
+@torch.no_grad()
+def _pseudo_label(teacher: DecoupledUNet, cause: str, batch: Batch, device: torch.device) -> Tensor:
+    """Return the frozen network's variance of its own cause, (B, D, H, W)."""
+    image = batch.clean if cause == TASK else batch.single[cause]
+    _, log_variance = teacher(image.to(device).contiguous(memory_format=torch.channels_last_3d))
+    return log_variance[:, teacher.causes.index(cause)].float().exp()
+
+
+def _optimiser(network: DecoupledUNet, recipe: Recipe) -> torch.optim.Adam:
+    """Return Adam with a group for the variance heads, whose learning rate is a multiple of the others'."""
+    heads = [value for key, value in network.named_parameters() if key.startswith(HEAD_PARTS)]
+    rest = [value for key, value in network.named_parameters() if not key.startswith(HEAD_PARTS)]
+    groups = [{"params": rest, "factor": 1.0}, {"params": heads, "factor": recipe.head_learning_rate_factor}]
+    optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate)
+    _set_learning_rate(optimiser, recipe.learning_rate)
+    return optimiser
+
+
+def _set_learning_rate(optimiser: torch.optim.Adam, learning_rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate * group["factor"]
+
+
+def _line(row: dict[str, float], seconds: float, steps: int) -> str:
+    """Return one readable line of progress."""
+    step = int(row["step"])
+    left = seconds / (step + 1) * (steps - step - 1)
+    variances = " ".join(f"{key[9:]} {value:.4f}" for key, value in row.items() if key.startswith("variance_"))
+    return (
+        f"step {step:>{int(math.log10(steps)) + 1}}/{steps}  loss {row['loss']:.3f}  CE {row['cross_entropy']:.3f}  "
+        f"eps {row['epsilon']:.4g}  lr {row['learning_rate']:.2g}  variance: {variances}  left {left / 60:.1f} min"
+    )

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from decoupled_qc.augmentation import _resample, augment, bias_field
+from decoupled_qc.seeds import rng_for
+
+SETTINGS = dict(rotation_deg=10, scale=(0.9, 1.1), flip_probability=0.5, bias_order=3, bias_coefficient=0.5)
+
+
+@pytest.fixture
+def blob():
+    """A smooth, asymmetric volume that is not cubic."""
+    volume = np.zeros((40, 52, 46), dtype=np.float32)
+    volume[14:24, 18:36, 20:30] = 1
+    volume[22:26, 30:34, 14:22] = 2
+    return torch.from_numpy(ndimage.gaussian_filter(volume, 1.5))
+
+
+def test_rotation_is_rigid_on_a_volume_that_is_not_cubic(blob):
+    matrix = Rotation.from_euler("xyz", (12, -20, 33), degrees=True).as_matrix()
+    ours, _ = _resample(blob, torch.zeros(blob.shape, dtype=torch.uint8), matrix)
+    centre = (np.array(blob.shape) - 1) / 2
+    theirs = ndimage.affine_transform(blob.numpy(), matrix, centre - matrix @ centre, order=1)
+    assert np.abs(ours.numpy() - theirs).max() < 2e-3
+
+
+def test_label_follows_the_image(blob):
+    label = (blob > 0.4).to(torch.uint8)
+    image, moved = augment(label.float(), label, rng_for(0, "test"), **SETTINGS | {"bias_coefficient": 0})
+    overlap = 2 * ((image > 0.5) & (moved == 1)).sum() / ((image > 0.5).sum() + moved.sum())
+    assert overlap > 0.97
+    assert 0.7 < moved.sum() / label.sum() < 1.4
+
+
+def test_flip_alone_mirrors_exactly(blob):
+    settings = dict(rotation_deg=0, scale=(1, 1), flip_probability=1.0, bias_order=1, bias_coefficient=0)
+    image, _ = augment(blob / blob.max(), (blob > 1).to(torch.uint8), rng_for(1, "test"), **settings)
+    expected = (blob - blob.min()) / (blob.max() - blob.min())
+    assert torch.allclose(image, expected.flip(0, 1, 2), atol=1e-4)
+
+
+def test_bias_field_is_smooth_positive_and_one_in_the_middle():
+    field = bias_field((31, 33, 35), rng_for(2, "bias"), order=3, coefficient=0.5)
+    assert field.min() > 0
+    assert field[15, 16, 17] == pytest.approx(1.0, abs=1e-5)
+    assert field.log().diff(dim=0).abs().max() < 0.5
+
+
+def test_the_same_draw_gives_the_same_bits(blob):
+    label = (blob > 0.4).to(torch.uint8)
+    first, second = (augment(blob, label, rng_for(3, "again"), **SETTINGS) for _ in range(2))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+    other = augment(blob, label, rng_for(4, "again"), **SETTINGS)
+    assert not torch.equal(first[0], other[0])
+    assert first[0].min() == 0 and first[0].max() == 1

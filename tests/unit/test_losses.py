@@ -1,0 +1,81 @@
+import math
+
+import pytest
+import torch
+from monai.losses import SSIMLoss
+
+from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy, ssim
+
+
+def softmax_likelihood(logits, label, variance):
+    """Eq. 2: -log softmax(f / variance) of the true class."""
+    return torch.nn.functional.cross_entropy(logits / variance[:, None], label, reduction="none")
+
+
+def test_equation_3_equals_equation_2():
+    torch.manual_seed(0)
+    logits, label = torch.randn(2, 2, 4, 4, 4, dtype=torch.float64), torch.randint(0, 2, (2, 4, 4, 4))
+    variance = torch.rand(2, 4, 4, 4, dtype=torch.float64) + 0.3
+    ce = torch.nn.functional.cross_entropy(logits, label, reduction="none")
+    remainder = torch.logsumexp(logits / variance[:, None], 1) - torch.logsumexp(logits, 1) / variance
+    assert torch.allclose(ce / variance + remainder, softmax_likelihood(logits, label, variance), atol=1e-6)
+
+
+def test_equation_4_is_exact_where_the_variance_is_one():
+    torch.manual_seed(1)
+    logits, label = torch.randn(1, 2, 4, 4, 4), torch.randint(0, 2, (1, 4, 4, 4))
+    one = torch.ones(1, 4, 4, 4)
+    ours = attenuated_cross_entropy(cross_entropy(logits, label), one - 0.05, epsilon=0.05)
+    assert ours.item() == pytest.approx(softmax_likelihood(logits, label, one).mean().item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("ce", [0.001, 0.02, 0.2, 1.5])
+@pytest.mark.parametrize("epsilon", [0.05, 0.005])
+def test_best_variance_is_twice_the_cross_entropy_less_epsilon(ce, epsilon):
+    log_variance = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_variance], max_iter=500, line_search_fn="strong_wolfe", tolerance_change=1e-14)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = attenuated_cross_entropy(torch.tensor([ce]), log_variance.exp(), epsilon)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    assert log_variance.exp().item() == pytest.approx(max(2 * ce - epsilon, 0), abs=2e-3)
+
+
+def test_loss_floor_is_half_log_epsilon():
+    floor = attenuated_cross_entropy(torch.zeros(8), torch.zeros(8), epsilon=0.05)
+    assert floor.item() == pytest.approx(0.5 * math.log(0.05))
+
+
+def test_weight_of_the_cross_entropy_is_limited():
+    ce = torch.ones(1)
+    free = attenuated_cross_entropy(ce, torch.zeros(1), epsilon=0.01)
+    capped = attenuated_cross_entropy(ce, torch.zeros(1), epsilon=0.01, max_weight=20)
+    assert (free - capped).item() == pytest.approx(100 - 20, rel=1e-5)
+
+
+def test_ssim_agrees_with_monai():
+    torch.manual_seed(2)
+    first, second = torch.rand(2, 1, 12, 11, 10), torch.rand(2, 1, 12, 11, 10)
+    theirs = SSIMLoss(3, data_range=1.0, kernel_type="uniform", win_size=3)(first, second)
+    assert (1 - ssim(first, second).mean()).item() == pytest.approx(theirs.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("form", ["one_minus", "half"])
+def test_equal_maps_are_consistent(form):
+    variance = torch.rand(2, 8, 8, 8)
+    assert consistency(variance, variance, 0.1, form).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_constant_offset_costs_its_size_and_no_gradient_term():
+    variance = torch.rand(1, 8, 8, 8)
+    assert consistency(variance + 0.25, variance, 0.0, "one_minus").item() == pytest.approx(0.25, abs=1e-6)
+
+
+def test_gradient_term_sums_the_three_axes():
+    ramp = torch.arange(8.0)[None, None, None, :].expand(1, 8, 8, 8)  # slope 1 along the last axis only
+    expected = ramp.mean().item() + 1.0
+    assert consistency(ramp, torch.zeros_like(ramp), 0.0, "one_minus").item() == pytest.approx(expected)

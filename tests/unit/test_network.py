@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from decoupled_qc.network import LOG_VARIANCE_LIMITS, DecoupledUNet, soft_limit
+
+SMALL = {"channels": (4, 8, 16), "head_channels": 4, "start_log_variance": {"task": -2.0, "artefact": -4.0}}
+PAPER = {"channels": (30, 60, 120, 240, 480), "head_channels": 0, "start_log_variance": {"task": -2.0, "artefact": -4.0}}
+
+
+def test_paper_network_has_the_published_number_of_weights():
+    network = DecoupledUNet(("task", "spike", "noise", "blur", "wrap", "motion"), **PAPER)
+    weights = sum(p.numel() for name, p in network.named_parameters() if p.ndim == 5)
+    assert weights == pytest.approx(14.5e6, rel=0.01)
+    assert network.size_divisor == 16
+
+
+def test_variance_heads_start_where_told_whatever_the_image():
+    network = DecoupledUNet(("task", "noise"), **SMALL).eval()
+    with torch.no_grad():
+        _, log_variance = network(torch.rand(1, 1, 16, 16, 16))
+    assert log_variance[:, 0] == pytest.approx(-2.0, abs=0.01)
+    assert log_variance[:, 1] == pytest.approx(soft_limit(torch.tensor(-4.0), *LOG_VARIANCE_LIMITS).item(), abs=1e-4)
+
+
+def test_soft_limit_is_monotone_bounded_and_keeps_a_gradient():
+    raw = torch.linspace(-30, 30, 301, requires_grad=True)
+    limited = soft_limit(raw, -8.0, 4.0)
+    assert (limited.diff() >= 0).all() and limited.min() > -8.001 and limited.max() < 4.001
+    limited.sum().backward()
+    assert raw.grad[raw.detach().abs() < 10].min() > 1e-3
+    middle = raw.detach().abs() < 1
+    assert torch.allclose(limited[middle], raw[middle], atol=0.06)
+
+
+def test_student_starts_from_task_net_and_each_teachers_own_head():
+    task = DecoupledUNet(("task",), **SMALL)
+    teachers = [DecoupledUNet(("task", name), **SMALL) for name in ("noise", "blur")]
+    for teacher in teachers:  # heads start at zero weights: make them differ
+        for parameter in teacher.log_variance.parameters():
+            torch.nn.init.normal_(parameter)
+    student = DecoupledUNet(("task", "blur", "noise"), **SMALL)
+    student.start_from(task, *teachers)
+    image = torch.rand(1, 1, 16, 16, 16)
+    assert torch.equal(student.eval()(image)[0], task.eval()(image)[0])
+    for teacher, name in zip(teachers, ("noise", "blur"), strict=True):
+        own, given = student.log_variance[name].state_dict(), teacher.log_variance[name].state_dict()
+        assert all(torch.equal(own[key], given[key]) for key in given)

@@ -1,0 +1,43 @@
+import pytest
+
+from decoupled_qc.provenance import fingerprint
+
+FILES = {
+    "__init__.py": "",
+    "direct.py": "from decoupled_qc import indirect\n\ndef use():\n    return indirect.value()\n",
+    "indirect.py": '"""Doc."""\n\ndef value():\n    """Doc."""\n    return 1  # why\n',
+    "unrelated.py": "X = 1\n",
+    "sub/__init__.py": "from .leaf import LEAF\n",
+    "sub/leaf.py": "LEAF = 1\n",
+}
+
+
+@pytest.fixture
+def code(tmp_path):
+    package = tmp_path / "decoupled_qc"
+    for name, text in FILES.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    script = tmp_path / "job.py"
+    script.write_text("from decoupled_qc.direct import use\nimport decoupled_qc.sub\n\nuse()\n")
+
+    def hashed(**edits):
+        for name, (old, new) in edits.items():
+            path = package / (name.replace("__", "/") + ".py")
+            path.write_text(path.read_text().replace(old, new))
+        return fingerprint(script, package_root=package)
+
+    return hashed
+
+
+def test_comments_docstrings_and_layout_do_not_count(code):
+    assert code() == code(indirect=('"""Doc."""', '"""Other words."""')) == code(indirect=("  # why", "\n\n"))
+
+
+@pytest.mark.parametrize("module, old, new", [("indirect", "return 1", "return 2"), ("sub__leaf", "LEAF = 1", "LEAF = 2")])
+def test_behaviour_of_an_indirectly_imported_module_counts(code, module, old, new):
+    assert code() != code(**{module: (old, new)})
+
+
+def test_a_module_that_is_not_imported_does_not_count(code):
+    assert code() == code(unrelated=("X = 1", "X = 2"))

@@ -1,0 +1,23 @@
+"""The student's maps of every scan of a condition."""
+
+
+rule predict:
+    input:
+        model=f"{OUT}/models/{{model}}/rep-{{rep}}",
+        condition=f"{OUT}/conditions/{{condition}}",
+    output:
+        directory(f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}"),
+    params:
+        code=fingerprint("predict"),
+        inference=config["inference"],
+    log:
+        f"{OUT}/logs/predictions/{{model}}/rep-{{rep}}/{{condition}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/predictions/{{model}}/rep-{{rep}}/{{condition}}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpus_per_job"],
+    message:
+        "Predicting condition {wildcards.condition} with {wildcards.model}."
+    script:
+        "../scripts/predict.py"

@@ -1,0 +1,37 @@
+"""From maps to one tidy table, which is all that the statistics read."""
+
+
+rule score:
+    input:
+        condition=f"{OUT}/conditions/{{condition}}",
+        predictions=f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}",
+    output:
+        f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
+    params:
+        code=fingerprint("score"),
+        scoring=config["scoring"],
+    log:
+        f"{OUT}/logs/scores/{{model}}/rep-{{rep}}/{{condition}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/scores/{{model}}/rep-{{rep}}/{{condition}}.tsv"
+    message:
+        "Scoring condition {wildcards.condition}."
+    script:
+        "../scripts/score.py"
+
+
+rule gather_scores:
+    input:
+        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=CONDITIONS),
+    output:
+        f"{OUT}/scores.csv",
+    params:
+        code=fingerprint("gather_scores"),
+    log:
+        f"{OUT}/logs/scores.log",
+    benchmark:
+        f"{OUT}/benchmarks/scores.tsv"
+    message:
+        "Gathering all scores into one table."
+    script:
+        "../scripts/gather_scores.py"

@@ -1,0 +1,79 @@
+"""Task network → one teacher per artefact, in parallel → student."""
+
+MODELS = f"{OUT}/models"
+STAGES = config["training"]["stages"]
+
+
+def training_params(stage, names):
+    """Return the config blocks that one training uses."""
+    common = {key: value for key, value in config["training"].items() if key != "stages"}
+    return {
+        "seed": config["seed"],
+        "spacing_mm": config["cohort"]["spacing_mm"],
+        "network": config["network"],
+        "augmentation": config["augmentation"],
+        "corruption": config["corruption"],
+        "inference": config["inference"],
+        "training": {**common, **STAGES[stage]},
+        "artefacts": {name: config["artefacts"][name] for name in names},
+    }
+
+
+rule train_task:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{MODELS}/task/rep-{{rep}}"),
+    params:
+        code=fingerprint("train"),
+        blocks=training_params("task", []),
+    log:
+        f"{OUT}/logs/models/task/rep-{{rep}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/models/task/rep-{{rep}}.tsv"
+    threads: STAGES["task"]["threads"]
+    resources:
+        gpu=config["gpus_per_job"],
+    message:
+        "Training the task network on clean volumes."
+    script:
+        "../scripts/train.py"
+
+
+use rule train_task as train_teacher with:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        task=f"{MODELS}/task/rep-{{rep}}",
+    output:
+        directory(f"{MODELS}/teacher-{{artefact}}/rep-{{rep}}"),
+    params:
+        code=fingerprint("train"),
+        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
+        blocks=lambda wildcards: training_params("teacher", [wildcards.artefact]),
+    log:
+        f"{OUT}/logs/models/teacher-{{artefact}}/rep-{{rep}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/models/teacher-{{artefact}}/rep-{{rep}}.tsv"
+    threads: STAGES["teacher"]["threads"]
+    message:
+        "Training the {wildcards.artefact} teacher."
+
+
+use rule train_task as train_student with:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        task=f"{MODELS}/task/rep-{{rep}}",
+        teachers=expand(f"{MODELS}/teacher-{{artefact}}/rep-{{{{rep}}}}", artefact=ARTEFACTS),
+    output:
+        directory(f"{MODELS}/student/rep-{{rep}}"),
+    params:
+        code=fingerprint("train"),
+        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        blocks=training_params("student", ARTEFACTS),
+    log:
+        f"{OUT}/logs/models/student/rep-{{rep}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/models/student/rep-{{rep}}.tsv"
+    threads: STAGES["student"]["threads"]
+    message:
+        "Training the student of {ARTEFACTS}."
