@@ -4,11 +4,15 @@ Written on torch rather than called from TorchIO: one resample serves image and 
 costs more than a training step.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional as F
+
+from decoupled_qc.kspace import rescale
 
 
 def augment(
@@ -18,7 +22,7 @@ def augment(
     *,
     rotation_deg: float,
     scale: tuple[float, float],
-    flip_probability: float,
+    flip_probability: Sequence[float],
     bias_order: int,
     bias_coefficient: float,
 ) -> tuple[Tensor, Tensor]:
@@ -30,7 +34,7 @@ def augment(
         rng: Where the draws come from.
         rotation_deg: Rotation about each axis is uniform within plus and minus this angle.
         scale: Lowest and highest scale factor, uniform per axis.
-        flip_probability: Of a flip, for each axis.
+        flip_probability: Of a flip of each axis.
         bias_order: Order of the polynomial whose exponential is the bias field.
         bias_coefficient: Each coefficient is uniform within plus and minus this number.
 
@@ -61,12 +65,6 @@ def bias_field(shape: tuple[int, ...], rng: np.random.Generator, order: int, coe
             weights[powers] = rng.uniform(-coefficient, coefficient)
     axes = [torch.linspace(-1, 1, n)[:, None] ** torch.arange(order + 1) for n in shape]
     return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights), *axes).exp()
-
-
-def rescale(image: Tensor) -> Tensor:
-    """Return the image min-max scaled to [0, 1]; a constant image becomes 0."""
-    low, high = image.aminmax()
-    return (image - low) / (high - low).clamp(min=torch.finfo(image.dtype).tiny)
 
 
 def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor, Tensor]:

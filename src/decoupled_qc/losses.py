@@ -22,22 +22,23 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), label.long(), reduction="none")
 
 
-def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, max_weight: float = float("inf")) -> Tensor:
+def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, beta: float = 0.0) -> Tensor:
     """Return the mean likelihood loss, eq. 4 and 5: CE / (v + epsilon) + 1/2 log(v + epsilon); higher is worse.
 
     ``v`` is the variance, or the sum of the variances of all causes (eq. 5). The minimiser over v is
-    max(2 CE - epsilon, 0), and the loss is never below 1/2 log(epsilon).
+    max(2 CE - epsilon, 0) whatever beta is; without beta the loss is never below 1/2 log(epsilon).
 
     Args:
         ce: (B, D, H, W), cross-entropy in nats.
         variance: (B, D, H, W), total variance, >= 0.
         epsilon: Added once to the total variance, > 0.
-        max_weight: Upper limit of the weight 1 / (v + epsilon) of a voxel's cross-entropy.
+        beta: Each voxel's loss is multiplied by (v + epsilon)^beta without gradient, [0, 1]. 0 is the paper. At 0 every
+            voxel, easy or hard, pulls the segmentation about equally, which is slow; at 1 it learns as without variance.
 
-    Source: Shaw et al. 2020, eq. 4, 5 and p. 739.
+    Source: Shaw et al. 2020, eq. 4, 5 and p. 739; beta: Seitzer et al. 2022.
     """
     total = variance.float() + epsilon
-    return (ce * (1 / total).clamp(max=max_weight) + 0.5 * total.log()).mean()
+    return ((ce / total + 0.5 * total.log()) * total.detach() ** beta).mean()
 
 
 def consistency(predicted: Tensor, target: Tensor, ssim_weight: float, ssim_form: str) -> Tensor:

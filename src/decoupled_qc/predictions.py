@@ -62,5 +62,7 @@ def read_prediction(folder: Path, scan: str) -> tuple[np.ndarray, np.ndarray, di
         return np.asanyarray(nib.load(folder / name).dataobj)
 
     variance_files = sorted(path.name for path in folder.glob(f"{scan}_desc-*_variance.nii.gz"))
-    variance = {name.removeprefix(f"{scan}_desc-").removesuffix("_variance.nii.gz"): read(name) for name in variance_files}
+    variance = {
+        name.removeprefix(f"{scan}_desc-").removesuffix("_variance.nii.gz"): read(name) for name in variance_files
+    }
     return read(f"{scan}_label-GM_probseg.nii.gz"), read(f"{scan}_dseg.nii.gz"), variance

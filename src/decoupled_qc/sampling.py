@@ -129,8 +129,7 @@ class PatchStream:
             image=torch.stack([patch["image"] for patch, _ in samples])[:, None],
             label=torch.stack([patch["label"] for patch, _ in samples]),
             single={
-                name: torch.stack([patch.get(name, patch["clean"]) for patch, _ in samples])[:, None]
-                for name in names
+                name: torch.stack([patch.get(name, patch["clean"]) for patch, _ in samples])[:, None] for name in names
             },
             drawn={name: [name in drawn for _, drawn in samples] for name in names},
         )

@@ -47,9 +47,7 @@ def score_condition(
         dseg_file = nib.load(scans_table.parent / scan.dseg)
         voxel_ml = float(np.prod(dseg_file.header.get_zooms()[:3])) / UL_PER_ML
         found = read_prediction(predictions, scan.scan)
-        measures = dict(
-            _measures(image, np.asanyarray(dseg_file.dataobj), *found, voxel_ml, dilation_voxels)
-        )
+        measures = dict(_measures(image, np.asanyarray(dseg_file.dataobj), *found, voxel_ml, dilation_voxels))
         if stand_in_rating_cuts is not None:
             rating = 1 + np.searchsorted(stand_in_rating_cuts, measures["dice", "gm"], side="right")
             measures["rating", "stand_in"] = float(rating)

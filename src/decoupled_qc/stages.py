@@ -81,7 +81,9 @@ def train_stage(
         seed=seed,
         inference=inference,
     )
-    log.info("On validation scans (severity %s):\n%s", wanted["severity"], table.to_string(index=False, float_format="%.4f"))
+    log.info(
+        "On validation scans (severity %s):\n%s", wanted["severity"], table.to_string(index=False, float_format="%.4f")
+    )
     table.to_csv(folder / "diagnostics.csv", index=False)
     save_model(
         folder,

@@ -38,7 +38,8 @@ class Recipe:
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
         route: ``paper``, or ``routed``: the likelihood gives no gradient to variances that have a pseudo-label, which
             learn from the consistency alone.
-        max_weight: Largest weight of a voxel's cross-entropy in the likelihood.
+        beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
+        precision: ``float32``, or ``bfloat16`` for the forward passes (the losses stay in float32).
         log_every: Steps between rows of ``metrics.csv``.
     """
 
@@ -54,12 +55,13 @@ class Recipe:
     ssim_form: str
     consistency_weight: float
     route: str
-    max_weight: float
+    beta: float
+    precision: str
     log_every: int
 
     def start_ladder(self) -> Ladder:
-        """Return a ladder with its waiting times in steps."""
-        fractions = self.ladder
+        """Return a ladder with its waiting times in steps, counted from the first with a variance."""
+        fractions, steps = self.ladder, self.steps - self.plain_steps
         return Ladder(
             epsilon=self.epsilon,
             learning_rate=self.learning_rate,
@@ -67,7 +69,7 @@ class Recipe:
             smoothing=fractions["smoothing"],
             min_improvement=fractions["min_improvement"],
             **{
-                key: max(1, round(fractions[key] * self.steps))
+                key: max(1, round(fractions[key] * steps))
                 for key in ("check_every", "patience", "min_interval", "finish_by")
             },
         )
@@ -106,15 +108,14 @@ def fit(
         table = None
         for step in range(recipe.steps):
             batch = stream.batch(step)
-            terms = _loss(network, frozen, batch, recipe, ladder.epsilon, step < recipe.plain_steps, device)
-            loss = terms["loss"]
+            loss, terms = _loss(network, frozen, batch, recipe, ladder.epsilon, step < recipe.plain_steps, device)
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"The loss is {loss.item()} at step {step}: lower training.learning_rate.")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             gradient = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
             optimiser.step()
-            if step >= recipe.plain_steps and ladder.update(step + 1, loss.item()):
+            if step >= recipe.plain_steps and ladder.update(step + 1 - recipe.plain_steps, loss.item()):
                 _set_learning_rate(optimiser, ladder.learning_rate)
             bar.update()
             if step % recipe.log_every == 0 or step == recipe.steps - 1:
@@ -143,11 +144,12 @@ def _loss(
     epsilon: float,
     plain: bool,
     device: torch.device,
-) -> dict[str, Tensor]:
-    """Return the loss of a batch, its terms, and the mean variance of each cause."""
-    targets = {cause: _pseudo_label(frozen[cause], cause, batch, device) for cause in frozen}
-    image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
-    logits, log_variance = network(image)
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of a batch; and, detached, its terms and the mean variance of each cause."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        targets = {cause: _pseudo_label(frozen[cause], cause, batch, device) for cause in frozen}
+        image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
+        logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
     ce = cross_entropy(logits, batch.label.to(device))
     if plain:
@@ -155,13 +157,14 @@ def _loss(
     else:
         routed = recipe.route == "routed"
         total = sum(value.detach() if routed and cause in targets else value for cause, value in variance.items())
-        likelihood = attenuated_cross_entropy(ce, total, epsilon, recipe.max_weight)
+        likelihood = attenuated_cross_entropy(ce, total, epsilon, recipe.beta)
     pull = ce.new_zeros(())
     for cause, target in targets.items():
         pull = pull + consistency(variance[cause], target, recipe.ssim_weight, recipe.ssim_form)
     total = sum(variance.values()).detach()
-    return {
-        "loss": likelihood + recipe.consistency_weight * pull,
+    loss = likelihood + recipe.consistency_weight * pull
+    return loss, {
+        "loss": loss.detach(),
         "cross_entropy": ce.mean().detach(),
         "likelihood": likelihood.detach(),
         "consistency": pull.detach(),

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from decoupled_qc.augmentation import _resample, augment, bias_field
 from decoupled_qc.seeds import rng_for
 
-SETTINGS = dict(rotation_deg=10, scale=(0.9, 1.1), flip_probability=0.5, bias_order=3, bias_coefficient=0.5)
+SETTINGS = dict(rotation_deg=10, scale=(0.9, 1.1), flip_probability=(0.5, 0.5, 0.5), bias_order=3, bias_coefficient=0.5)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_label_follows_the_image(blob):
 
 
 def test_flip_alone_mirrors_exactly(blob):
-    settings = dict(rotation_deg=0, scale=(1, 1), flip_probability=1.0, bias_order=1, bias_coefficient=0)
+    settings = dict(rotation_deg=0, scale=(1, 1), flip_probability=(1, 1, 1), bias_order=1, bias_coefficient=0)
     image, _ = augment(blob / blob.max(), (blob > 1).to(torch.uint8), rng_for(1, "test"), **settings)
     expected = (blob - blob.min()) / (blob.max() - blob.min())
     assert torch.allclose(image, expected.flip(0, 1, 2), atol=1e-4)

@@ -4,7 +4,11 @@ import torch
 from decoupled_qc.network import LOG_VARIANCE_LIMITS, DecoupledUNet, soft_limit
 
 SMALL = {"channels": (4, 8, 16), "head_channels": 4, "start_log_variance": {"task": -2.0, "artefact": -4.0}}
-PAPER = {"channels": (30, 60, 120, 240, 480), "head_channels": 0, "start_log_variance": {"task": -2.0, "artefact": -4.0}}
+PAPER = {
+    "channels": (30, 60, 120, 240, 480),
+    "head_channels": 0,
+    "start_log_variance": {"task": -2.0, "artefact": -4.0},
+}
 
 
 def test_paper_network_has_the_published_number_of_weights():

@@ -34,7 +34,9 @@ def test_comments_docstrings_and_layout_do_not_count(code):
     assert code() == code(indirect=('"""Doc."""', '"""Other words."""')) == code(indirect=("  # why", "\n\n"))
 
 
-@pytest.mark.parametrize("module, old, new", [("indirect", "return 1", "return 2"), ("sub__leaf", "LEAF = 1", "LEAF = 2")])
+@pytest.mark.parametrize(
+    "module, old, new", [("indirect", "return 1", "return 2"), ("sub__leaf", "LEAF = 1", "LEAF = 2")]
+)
 def test_behaviour_of_an_indirectly_imported_module_counts(code, module, old, new):
     assert code() != code(**{module: (old, new)})
 

@@ -16,10 +16,13 @@ SWEEPS = [f"sweep-{name}" for name in config["test"]["sweeps"] if name in ARTEFA
 CONDITIONS = [*SIMULATED, *SWEEPS, "real"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
-for name in {*ARTEFACTS, *config["test"]["sweeps"]}:
-    artefacts.load(name)  # an artefact without a module stops here, before any job
+for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
+    artefacts.load(name)
     if name not in config["artefacts"]:
-        raise WorkflowError(f"use_artefacts names '{name}', but config key artefacts.{name} is missing: add its settings.")
+        raise WorkflowError(
+            f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
+        )
+    artefacts.check_settings(name, config["artefacts"][name])
 
 
 wildcard_constraints:
@@ -38,8 +41,3 @@ def fingerprint(script):
 def artefact_fingerprint(name):
     """Return the fingerprint of an artefact's module, which is loaded by name and so not seen among the imports."""
     return provenance.fingerprint(artefacts.module_path(name))
-
-
-def in_use(block):
-    """Return the entries of the artefacts in use from a mapping by artefact name."""
-    return {name: block[name] for name in ARTEFACTS}

@@ -7,9 +7,6 @@ rule predict:
         condition=f"{OUT}/conditions/{{condition}}",
     output:
         directory(f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}"),
-    params:
-        code=fingerprint("predict"),
-        inference=config["inference"],
     log:
         f"{OUT}/logs/predictions/{{model}}/rep-{{rep}}/{{condition}}.log",
     benchmark:
@@ -17,6 +14,9 @@ rule predict:
     threads: 1
     resources:
         gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("predict"),
+        inference=config["inference"],
     message:
         "Predicting condition {wildcards.condition} with {wildcards.model}."
     script:

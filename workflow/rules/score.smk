@@ -7,13 +7,13 @@ rule score:
         predictions=f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}",
     output:
         f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
-    params:
-        code=fingerprint("score"),
-        scoring=config["scoring"],
     log:
         f"{OUT}/logs/scores/{{model}}/rep-{{rep}}/{{condition}}.log",
     benchmark:
         f"{OUT}/benchmarks/scores/{{model}}/rep-{{rep}}/{{condition}}.tsv"
+    params:
+        code=fingerprint("score"),
+        scoring=config["scoring"],
     message:
         "Scoring condition {wildcards.condition}."
     script:
@@ -25,12 +25,12 @@ rule gather_scores:
         expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=CONDITIONS),
     output:
         f"{OUT}/scores.csv",
-    params:
-        code=fingerprint("gather_scores"),
     log:
         f"{OUT}/logs/scores.log",
     benchmark:
         f"{OUT}/benchmarks/scores.tsv"
+    params:
+        code=fingerprint("gather_scores"),
     message:
         "Gathering all scores into one table."
     script:

@@ -24,9 +24,6 @@ rule train_task:
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
         directory(f"{MODELS}/task/rep-{{rep}}"),
-    params:
-        code=fingerprint("train"),
-        blocks=training_params("task", []),
     log:
         f"{OUT}/logs/models/task/rep-{{rep}}.log",
     benchmark:
@@ -34,6 +31,9 @@ rule train_task:
     threads: STAGES["task"]["threads"]
     resources:
         gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("train"),
+        blocks=training_params("task", []),
     message:
         "Training the task network on clean volumes."
     script:
@@ -46,15 +46,15 @@ use rule train_task as train_teacher with:
         task=f"{MODELS}/task/rep-{{rep}}",
     output:
         directory(f"{MODELS}/teacher-{{artefact}}/rep-{{rep}}"),
-    params:
-        code=fingerprint("train"),
-        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
-        blocks=lambda wildcards: training_params("teacher", [wildcards.artefact]),
     log:
         f"{OUT}/logs/models/teacher-{{artefact}}/rep-{{rep}}.log",
     benchmark:
         f"{OUT}/benchmarks/models/teacher-{{artefact}}/rep-{{rep}}.tsv"
     threads: STAGES["teacher"]["threads"]
+    params:
+        code=fingerprint("train"),
+        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
+        blocks=lambda wildcards: training_params("teacher", [wildcards.artefact]),
     message:
         "Training the {wildcards.artefact} teacher."
 
@@ -66,14 +66,14 @@ use rule train_task as train_student with:
         teachers=expand(f"{MODELS}/teacher-{{artefact}}/rep-{{{{rep}}}}", artefact=ARTEFACTS),
     output:
         directory(f"{MODELS}/student/rep-{{rep}}"),
-    params:
-        code=fingerprint("train"),
-        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
-        blocks=training_params("student", ARTEFACTS),
     log:
         f"{OUT}/logs/models/student/rep-{{rep}}.log",
     benchmark:
         f"{OUT}/benchmarks/models/student/rep-{{rep}}.tsv"
     threads: STAGES["student"]["threads"]
+    params:
+        code=fingerprint("train"),
+        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        blocks=training_params("student", ARTEFACTS),
     message:
         "Training the student of {ARTEFACTS}."

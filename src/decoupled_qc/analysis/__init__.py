@@ -1,0 +1,1 @@
+"""Statistics of scores.csv: tables in, tables out."""

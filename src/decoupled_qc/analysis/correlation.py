@@ -1,0 +1,219 @@
+"""How well each score ranks scans by the quality of their segmentation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.resampling import (
+    WeightedSpearman,
+    percentile_interval,
+    permutation_p,
+    subject_draws,
+)
+from decoupled_qc.seeds import rng_for
+
+COLUMNS = (
+    "model", "replicate", "set", "target", "score", "aggregation", "rho", "ci_low", "ci_high", "p", "p_iid",
+    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+)  # fmt: skip
+DIFFERENCE_COLUMNS = (
+    "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
+    "difference", "ci_low", "ci_high", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+)  # fmt: skip
+OURS = "artefact_uncertainty:mean"
+MIN_SCANS = 3
+WITHIN = "simulated_within_artefact"
+
+
+def correlate(
+    scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Return Spearman's rho of Dice and of the rating with every score, on every set of scans.
+
+    Sets: ``simulated`` (clean scans and one of each artefact; the primary one), ``simulated_artefact_only``,
+    ``simulated_<artefact>`` (one artefact's alone), ``simulated_within_artefact`` (the mean of those, so that
+    merely telling artefacts apart earns nothing) and ``real``.
+
+    Args:
+        scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
+        subjects: As :func:`decoupled_qc.analysis.scores.read_subjects` returns it.
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        n_permutations: Permutations behind ``p``, see :func:`decoupled_qc.analysis.resampling.permutation_p`.
+        seed: The run's.
+
+    Returns:
+        The columns ``COLUMNS``. ``p_iid`` is the usual t approximation, which takes scans for independent.
+        Where a number does not exist it is NaN and ``note`` says why.
+    """
+    rows = []
+    for names, one in _each_model(scores, subjects):
+        for set_name, scans, target in _sets(one):
+            for score in _score_columns(one):
+                row = _correlation(scans, target, score, set_name, n_boot, n_permutations, seed)
+                rows.append({**names, "set": set_name, **row})
+        if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
+            for score in _score_columns(one):
+                rows.append({**names, "set": WITHIN, **_within_artefact(one, score, n_boot, seed)})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return |rho| of the artefact uncertainty minus |rho| of every other score, on the same scans.
+
+    Args:
+        scores, subjects, n_boot, seed: As for :func:`correlate`. Both scores see the same draws.
+
+    Returns:
+        The columns ``DIFFERENCE_COLUMNS``, for the sets ``simulated`` and ``real``; above 0 favours ours.
+    """
+    rows = []
+    for names, one in _each_model(scores, subjects):
+        for set_name, scans, target in _sets(one):
+            if set_name not in ("simulated", "real") or OURS not in one:
+                continue
+            for baseline in _score_columns(one):
+                if baseline != OURS:
+                    row = _difference(scans, target, baseline, set_name, n_boot, seed)
+                    rows.append({**names, "set": set_name, **row})
+    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
+
+
+def _each_model(scores: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """Yield the names and the wide table of each network."""
+    wide = tables.one_row_a_scan(scores, subjects)
+    for (model, replicate), one in wide.groupby(["model", "replicate"], sort=True):
+        yield {"model": model, "replicate": replicate}, one.dropna(axis=1, how="all").reset_index(drop=True)
+
+
+def _score_columns(wide: pd.DataFrame) -> list[str]:
+    """Return the columns that are scores, the paper's own first."""
+    columns = [name for name in wide if ":" in name and name.split(":")[0] not in tables.NOT_SCORES]
+    return sorted(columns, key=lambda name: (name != OURS, name))
+
+
+def _sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Yield (name, scans, target column) of every set that the table holds."""
+    simulated = tables.simulated(wide)
+    with_artefact = simulated & wide["condition"].ne("clean")
+    sets = [("simulated", simulated), ("simulated_artefact_only", with_artefact)]
+    for artefact in sorted(wide.loc[with_artefact, "artefact"].unique()):
+        sets.append((f"simulated_{artefact}", with_artefact & wide["artefact"].eq(artefact)))
+    for name, members in sets:
+        if members.any() and "dice:gm" in wide:
+            yield name, wide[members], "dice:gm"
+    real = wide[wide["condition"] == "real"]
+    for target in ("dice:gm", *(name for name in wide if name.startswith("rating:"))):
+        if len(real) and target in wide and real[target].notna().any():
+            yield "real", real, target
+
+
+def _correlation(
+    scans: pd.DataFrame, target: str, score: str, set_name: str, n_boot: int, n_permutations: int, seed: int
+) -> dict:
+    """Return one row of :func:`correlate`."""
+    complete = scans.dropna(subset=[target, score])
+    row = _identity(target, score, complete, n_boot)
+    notes = _notes(scans, complete, [target, score])
+    x, y = complete[score].to_numpy(), complete[target].to_numpy()
+    if not _degenerate(notes):
+        subject = complete["subject"].to_numpy()
+        statistic = WeightedSpearman(x, y)
+        row["rho"] = float(statistic(np.ones((1, len(x))))[0])
+        row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
+        rng = rng_for(seed, "permutation", set_name, target, score)
+        row["p"] = permutation_p(x, y, subject, n_permutations, rng)
+        if row["n_subjects"] > 1:
+            rng = rng_for(seed, "bootstrap", set_name, target, score)
+            draws = np.concatenate([statistic(weights) for weights in subject_draws(subject, n_boot, rng)])
+            row["ci_low"], row["ci_high"] = percentile_interval(draws)
+    return {**row, "note": "; ".join(notes)}
+
+
+def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> dict:
+    """Return the mean over artefacts of rho within one artefact's scans, with a subject-bootstrap interval."""
+    with_artefact = wide[wide["condition"].str.startswith("sim-")]
+    complete = with_artefact.dropna(subset=["dice:gm", score])
+    row = _identity("dice:gm", score, complete, n_boot)
+    notes = _notes(with_artefact, complete, ["dice:gm", score])
+    subject, artefact = complete["subject"].to_numpy(), complete["artefact"].to_numpy()
+    groups = []
+    for name in np.unique(artefact):
+        member = artefact == name
+        x, y = complete.loc[member, score].to_numpy(), complete.loc[member, "dice:gm"].to_numpy()
+        if len(x) >= MIN_SCANS and np.ptp(x) > 0 and np.ptp(y) > 0:
+            groups.append((member, WeightedSpearman(x, y)))
+        else:
+            notes.append(f"left out {name}: too few scans or all equal")
+
+    def mean_rho(weights: np.ndarray) -> np.ndarray:
+        return np.mean([statistic(weights[:, member]) for member, statistic in groups], axis=0)
+
+    if groups:
+        row["rho"] = float(mean_rho(np.ones((1, len(complete))))[0])
+        notes.append("mean over artefacts; no p is computed for it")
+        if row["n_subjects"] > 1:
+            rng = rng_for(seed, "bootstrap", WITHIN, score)
+            draws = np.concatenate([mean_rho(weights) for weights in subject_draws(subject, n_boot, rng)])
+            row["ci_low"], row["ci_high"] = percentile_interval(draws)
+    return {**row, "note": "; ".join(notes)}
+
+
+def _difference(scans: pd.DataFrame, target: str, baseline: str, set_name: str, n_boot: int, seed: int) -> dict:
+    """Return one row of :func:`difference`."""
+    complete = scans.dropna(subset=[target, OURS, baseline])
+    row = _identity(target, OURS, complete, n_boot)
+    name, aggregation = baseline.split(":", 1)
+    row.update(baseline=name, baseline_aggregation=aggregation, difference=np.nan)
+    notes = _notes(scans, complete, [target, OURS, baseline])
+    if not _degenerate(notes):
+        values = {column: complete[column].to_numpy() for column in (target, OURS, baseline)}
+        ours, theirs = (WeightedSpearman(values[column], values[target]) for column in (OURS, baseline))
+
+        def gain(weights: np.ndarray) -> np.ndarray:
+            return np.abs(ours(weights)) - np.abs(theirs(weights))
+
+        row["difference"] = float(gain(np.ones((1, len(complete))))[0])
+        if row["n_subjects"] > 1:
+            rng = rng_for(seed, "bootstrap-difference", set_name, target, baseline)
+            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
+            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate([gain(weights) for weights in draws]))
+    return {**row, "note": "; ".join(notes)}
+
+
+def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
+    """Return a row without its statistics: what is compared, on how many."""
+    name, aggregation = score.split(":", 1)
+    return {
+        "target": target.split(":")[0],
+        "score": name,
+        "aggregation": aggregation,
+        **dict.fromkeys(("rho", "ci_low", "ci_high", "p", "p_iid"), np.nan),
+        "n_scans": len(complete),
+        "n_subjects": complete["subject"].nunique(),
+        "n_anatomies": complete["anatomy"].nunique(),
+        "n_boot": n_boot,
+    }
+
+
+NO_RHO = "no rho: "
+
+
+def _notes(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return what a reader must know of a cell: missing values, and why a number does not exist."""
+    notes = []
+    if len(complete) < len(scans):
+        notes.append(f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing")
+    if len(complete) < MIN_SCANS:
+        notes.append(f"{NO_RHO}fewer than {MIN_SCANS} scans")
+    else:
+        notes += [f"{NO_RHO}{name} is the same in all scans" for name in columns if complete[name].nunique() == 1]
+    if complete["subject"].nunique() == 1:
+        notes.append("no interval: one subject")
+    return notes
+
+
+def _degenerate(notes: list[str]) -> bool:
+    return any(note.startswith(NO_RHO) for note in notes)

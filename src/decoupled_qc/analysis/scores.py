@@ -1,0 +1,156 @@
+"""Reading scores.csv, one value a row, and turning it into one row a scan."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from decoupled_qc.errors import InputError
+
+COLUMNS = (
+    "subject",
+    "scan",
+    "model",
+    "replicate",
+    "condition",
+    "artefact",
+    "severity",
+    "metric",
+    "aggregation",
+    "value",
+)
+SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
+TARGETS = ("dice", "rating")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml")
+STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
+CLEAN = "none"  # the artefact of a scan without one
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read and check ``scores.csv``.
+
+    A value may be missing (empty): it is left out of the statistics, which say so. Everything else must be
+    there.
+
+    Args:
+        path: Comma-separated, with the columns ``COLUMNS`` (more are ignored).
+
+    Returns:
+        Those columns; ``value`` and ``severity`` are float, NaN where empty.
+
+    Raises:
+        InputError: A column is missing, a cell is empty or no number, or a value is given twice; row 2 is the
+            first below the header.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise InputError(f"{path} has no column '{missing[0]}': it needs {', '.join(COLUMNS)}.")
+    if table.empty:
+        raise InputError(f"{path} has a header but no row: give it one row per scan, metric and aggregation.")
+    table = table[list(COLUMNS)]
+    for column in COLUMNS:
+        if column in ("severity", "value"):
+            table[column] = _numbers(path, table[column])
+        else:
+            _refuse(path, table[column] == "", f"column '{column}' is empty: fill it in")
+    key = ["model", "replicate", "scan", "metric", "aggregation"]
+    repeated = "gives the same model, replicate, scan, metric and aggregation as an earlier row: keep one"
+    _refuse(path, table.duplicated(key), repeated)
+    first = table.groupby("scan")["subject"].transform("first")
+    _refuse(
+        path,
+        table["subject"] != first,
+        "gives another subject for this scan than an earlier row: correct one",
+    )
+    return table
+
+
+def _numbers(path: Path, cells: pd.Series) -> pd.Series:
+    """Return cells as float, NaN where empty or spelt as missing."""
+    absent = cells.str.lower().isin(["", "nan", "na", "n/a"])
+    numbers = pd.to_numeric(cells.where(~absent), errors="coerce")
+    bad = ~absent & ~np.isfinite(numbers)
+    _refuse(path, bad, f"column '{cells.name}' is not a finite number: correct it, or leave it empty if missing")
+    return numbers
+
+
+def _refuse(path: Path, bad: pd.Series, reason: str) -> None:
+    """Raise an InputError for the first bad row, numbered as a spreadsheet does."""
+    if bad.any():
+        raise InputError(f"{path}, row {int(np.flatnonzero(bad)[0]) + 2}: {reason}.")
+
+
+def read_subjects(path: Path) -> pd.DataFrame:
+    """Read which anatomy each subject comes from, and its role.
+
+    Args:
+        path: Tab-separated manifest with the columns ``subject``, ``anatomy``, ``role``.
+
+    Raises:
+        InputError: A column is missing or a subject is listed twice.
+    """
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    for column in ("subject", "anatomy", "role"):
+        if column not in table:
+            raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
+    _refuse(path, table.duplicated("subject"), "lists a subject that an earlier row has: keep one")
+    return table[["subject", "anatomy", "role"]]
+
+
+def one_row_a_scan(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
+    """Return a wide table: a row per model, replicate and scan, a column per score.
+
+    Args:
+        scores: As :func:`read_scores` returns it.
+        subjects: As :func:`read_subjects` returns it.
+
+    Returns:
+        The columns of a scan, ``anatomy``, and one float column ``<metric>:<aggregation>`` per score.
+
+    Raises:
+        InputError: A subject of the scores has no anatomy.
+    """
+    unknown = sorted(set(scores["subject"]) - set(subjects["subject"]))
+    if unknown:
+        raise InputError(f"Subject '{unknown[0]}' of the scores is not in the manifest: add a row for it there.")
+    column = scores["metric"] + ":" + scores["aggregation"]
+    filled = scores.assign(column=column, severity=scores["severity"].fillna(-1.0))
+    wide = filled.pivot(index=SCAN_COLUMNS, columns="column", values="value").reset_index()
+    wide.columns.name = None
+    wide["severity"] = wide["severity"].replace(-1.0, np.nan)
+    anatomy = subjects.set_index("subject")["anatomy"]
+    wide.insert(3, "anatomy", wide["subject"].map(anatomy))
+    return wide
+
+
+def read_wide(scores: Path, manifest: Path) -> pd.DataFrame:
+    """Read ``scores.csv`` and the manifest into one row a scan, of one network.
+
+    Args:
+        scores: See :func:`read_scores`.
+        manifest: See :func:`read_subjects`.
+
+    Raises:
+        InputError: The scores are of several networks, which a figure would mix.
+    """
+    wide = one_row_a_scan(read_scores(scores), read_subjects(manifest))
+    networks = wide[["model", "replicate"]].drop_duplicates()
+    if len(networks) > 1:
+        names = ", ".join(f"{row.model} replicate {row.replicate}" for row in networks.itertuples())
+        raise InputError(f"{scores} holds several networks ({names}): keep the rows of one.")
+    return wide
+
+
+def simulated(wide: pd.DataFrame) -> pd.Series:
+    """Return which scans are in the simulated quality experiment: clean ones, and one of each artefact."""
+    return wide["condition"].eq("clean") | wide["condition"].str.startswith("sim-")
+
+
+def is_stand_in(wide: pd.DataFrame) -> bool:
+    """Say whether the ratings are stand-ins that no rater gave, so that the rated scans are stand-ins too.
+
+    Args:
+        wide: One row a scan.
+    """
+    return f"rating:{STAND_IN}" in wide

@@ -1,0 +1,244 @@
+"""k-space artefacts: one module per artefact, found by its file name, and their composition in acquisition order.
+
+An artefact module holds
+
+- ``CHAIN_POSITION``: its place in the acquisition, lowest first;
+- ``sample(severity, shape, spacing_mm, rng, *, <settings>) -> dict``: physical parameters, all that chance decides;
+- ``apply(kspace, record) -> kspace``: deterministic, on centred unnormalised k-space;
+- where needed ``measure(image, kspace, record) -> dict``: entries of the record that depend on the clean scan;
+- where useful ``inspect(clean, corrupted) -> dict``: entries that describe the finished scan, and change nothing.
+
+Modules are loaded by name, so that an edit of one changes the fingerprint of that artefact and of no other.
+Sampling does not look at the severity when it draws: the same generator gives the same realisation at any strength.
+
+Source: Shaw et al. 2021, section 3 (artefacts), Shaw et al. 2020, Fig. 1 and 3 (order, artefacts local to a part).
+"""
+
+import importlib
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from decoupled_qc.errors import InputError
+from decoupled_qc.kspace import rescale, to_image, to_kspace
+
+__all__ = [
+    "available",
+    "check_settings",
+    "complete",
+    "corrupt",
+    "describe",
+    "draw_artefacts",
+    "load",
+    "module_path",
+    "sample_record",
+    "to_image",
+    "to_kspace",
+]
+
+FOLDER = Path(__file__).parent
+# Edge of an artefact that covers a part of the volume, as fractions of an axis (our choice: only seen in pictures).
+LOCAL_CENTRE = (0.3, 0.7)
+LOCAL_WIDTH = (0.05, 0.10)
+
+
+def available() -> list[str]:
+    """Return the names of all artefacts that have a module, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def module_path(name: str) -> Path:
+    """Return the file of an artefact's module.
+
+    Raises:
+        InputError: There is none; the message names the file to create.
+    """
+    if name not in available():
+        raise InputError(
+            f"There is no artefact '{name}': create src/decoupled_qc/artefacts/{name}.py with sample() and apply(), "
+            f"or use one of {', '.join(available())}."
+        )
+    return FOLDER / f"{name}.py"
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of an artefact.
+
+    Raises:
+        InputError: There is none; the message names the file to create.
+    """
+    return importlib.import_module(f"{__name__}.{module_path(name).stem}")
+
+
+def check_settings(name: str, settings: dict) -> None:
+    """Compare an artefact's config block with the settings that its module takes.
+
+    Raises:
+        InputError: A key is missing or unknown.
+    """
+    parameters = inspect.signature(load(name).sample).parameters.values()
+    known = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    problems = [f"unknown key '{key}'" for key in sorted(settings.keys() - known)]
+    problems += [f"missing key '{key}'" for key in sorted(known - settings.keys())]
+    if problems:
+        raise InputError(f"Config block artefacts.{name}: {', '.join(problems)}; it takes {', '.join(sorted(known))}.")
+
+
+def draw_artefacts(
+    names: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    clean_probability: float,
+    n_artefacts_probability: Sequence[float],
+) -> list[str]:
+    """Return which artefacts a training volume gets, drawn uniformly without replacement; none if it stays clean.
+
+    Args:
+        names: To draw from; may be empty.
+        rng: Where the draws come from.
+        clean_probability: Of none, [0, 1]; the paper corrupts about half of the volumes.
+        n_artefacts_probability: Of one, two, three … at once in a corrupted volume, sum 1; numbers above that of
+            the names count as all of them.
+    """
+    clean = rng.random() < clean_probability
+    count = 1 + rng.choice(len(n_artefacts_probability), p=n_artefacts_probability)
+    order = rng.permutation(len(names))
+    return [] if clean else [names[index] for index in order[:count]]
+
+
+def sample_record(
+    name: str,
+    severity: float,
+    shape: Sequence[int],
+    spacing_mm: float,
+    rng: np.random.Generator,
+    settings: dict,
+    *,
+    local_probability: float,
+) -> dict:
+    """Return the record of one artefact: all that is needed to apply it, ready for JSON.
+
+    Args:
+        name: Of the artefact.
+        severity: [0, 1]; 0 gives a record that changes nothing.
+        shape: Of the volume (D, H, W).
+        spacing_mm: Voxel size, mm.
+        rng: Where the draws come from.
+        settings: The artefact's config block.
+        local_probability: Of an artefact that covers only a part of the volume, [0, 1].
+
+    Returns:
+        The module's parameters, ``artefact``, ``severity``, and ``local``: None, or the soft edge of the part.
+
+    Raises:
+        InputError: No such artefact, severity out of range, or settings that do not fit the module.
+    """
+    if not 0 <= severity <= 1:
+        raise InputError(f"Severity {severity} of {name} is outside [0, 1]: give a number within.")
+    check_settings(name, settings)
+    severity = float(severity)
+    if severity == 0:
+        return {"artefact": name, "severity": severity, "local": None}
+    record = load(name).sample(severity, tuple(shape), spacing_mm, rng, **settings)
+    local = {
+        "axis": int(rng.integers(3)),
+        "centre": float(rng.uniform(*LOCAL_CENTRE)),
+        "width": float(rng.uniform(*LOCAL_WIDTH)),
+        "far_side": bool(rng.integers(2)),
+    }
+    return {"artefact": name, **record, "local": local if rng.random() < local_probability else None}
+
+
+def complete(image: Tensor, records: Sequence[dict]) -> list[dict]:
+    """Return the records with the entries that depend on the clean scan; those that are there already stay.
+
+    Args:
+        image: (D, H, W), float32, the clean scan.
+        records: From :func:`sample_record`.
+    """
+    return _measured(image, to_kspace(image), records)
+
+
+def describe(clean: Tensor, corrupted: Tensor, records: Sequence[dict]) -> list[dict]:
+    """Return the records with what their modules measure on the finished scan, for those who read the table.
+
+    Args:
+        clean, corrupted: (D, H, W), float32.
+        records: From :func:`complete`.
+    """
+    found = []
+    for record in records:
+        module = load(record["artefact"])
+        observes = record["severity"] > 0 and hasattr(module, "inspect")
+        found.append({**record, **(module.inspect(clean, corrupted) if observes else {})})
+    return found
+
+
+def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
+    """Apply artefacts to a scan in the order of acquisition, through one FFT pair where none is local.
+
+    x' = |ifftn(ifftshift(A_n(… A_1(X))))|, min-max scaled to [0, 1]. A local artefact is blended with the scan before
+    it: x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
+
+    Args:
+        image: (D, H, W), float32, the clean scan.
+        records: From :func:`sample_record`, in any order; none, or severity 0, leaves the scan as it is.
+
+    Returns:
+        (D, H, W), float32, range [0, 1]; the same bits for the same image and records.
+
+    Raises:
+        InputError: The image is not 3-D, constant, or not finite.
+    """
+    _check(image)
+    records = [record for record in records if record["severity"] > 0]
+    if not records:
+        return rescale(image)
+    kspace = to_kspace(image)
+    for record in sorted(_measured(image, kspace, records), key=_chain_position):
+        if kspace is None:
+            kspace = to_kspace(image)
+        after = load(record["artefact"]).apply(kspace, record)
+        if record["local"] is None:
+            image, kspace = None, after
+        else:
+            before = to_image(kspace) if image is None else image
+            weight = _local_weight(before, record["local"])
+            image, kspace = weight * to_image(after) + (1 - weight) * before, None
+    return rescale(to_image(kspace) if image is None else image)
+
+
+def _check(image: Tensor) -> None:
+    if image.ndim != 3:
+        raise InputError(f"An image of shape {tuple(image.shape)} is not a volume: give one with three axes.")
+    if not image.isfinite().all():
+        raise InputError("The image has voxels that are NaN or infinite: replace them before simulating artefacts.")
+    if image.min() == image.max():
+        raise InputError("The image is constant, so it shows nothing that an artefact could change: check the file.")
+
+
+def _measured(image: Tensor, kspace: Tensor, records: Sequence[dict]) -> list[dict]:
+    def entries(record: dict) -> dict:
+        module = load(record["artefact"])
+        needed = record["severity"] > 0 and hasattr(module, "measure")
+        return module.measure(image, kspace, record) if needed else {}
+
+    return [{**entries(record), **record} for record in records]
+
+
+def _chain_position(record: dict) -> int:
+    return load(record["artefact"]).CHAIN_POSITION
+
+
+def _local_weight(image: Tensor, local: dict) -> Tensor:
+    """Return the share of the artefact along one axis, shaped to broadcast over the volume."""
+    n = image.shape[local["axis"]]
+    position = (torch.arange(n, device=image.device) + 0.5) / n
+    weight = torch.sigmoid(4 * (position - local["centre"]) / local["width"])
+    shape = [n if axis == local["axis"] else 1 for axis in range(3)]
+    return (weight if local["far_side"] else 1 - weight).reshape(shape)

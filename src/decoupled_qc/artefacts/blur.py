@@ -1,0 +1,64 @@
+"""Low resolution: only the centre of k-space is read along one to three axes, seen as blur with ringing.
+
+All but the central round(n / ratio) planes of each chosen axis of n planes are zero; the edge is hard, as where acquisition
+stops. The matrix keeps its size.
+
+Source: Shaw et al. 2021, section 3 (downsampling ratio U(2, 12), one or more axes). How often one, two, three: our choice.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from decoupled_qc.kspace import at_severity, central_planes
+
+CHAIN_POSITION = 3
+
+
+def sample(
+    severity: float,
+    shape: tuple[int, int, int],
+    spacing_mm: float,
+    rng: np.random.Generator,
+    *,
+    ratio: Sequence[float],
+    n_axes_probability: Sequence[float],
+) -> dict:
+    """Draw a downsampling.
+
+    Args:
+        severity: (0, 1].
+        shape: Not used: the ratio is relative.
+        spacing_mm: Not used.
+        rng: Where the draws come from.
+        ratio: At severity 0 and 1, planes of the axis per plane kept, >= 1.
+        n_axes_probability: Of one, two, three axes, sum 1.
+
+    Returns:
+        ``ratio``, common to the axes; ``axes``.
+    """
+    count = 1 + rng.choice(len(n_axes_probability), p=n_axes_probability)
+    return {
+        "severity": severity,
+        "ratio": at_severity(ratio, severity),
+        "axes": sorted(rng.permutation(3)[:count].tolist()),
+    }
+
+
+def apply(kspace: Tensor, record: dict) -> Tensor:
+    """Keep the central planes.
+
+    Args:
+        kspace: (D, H, W), complex64, centred, unnormalised.
+        record: From :func:`sample`.
+    """
+    kept = [slice(None)] * 3
+    for axis in record["axes"]:
+        n = kspace.shape[axis]
+        planes = central_planes(n, round(n / record["ratio"]))
+        kept[axis] = slice(planes.start, planes.stop)
+    blurred = torch.zeros_like(kspace)
+    blurred[tuple(kept)] = kspace[tuple(kept)]
+    return blurred

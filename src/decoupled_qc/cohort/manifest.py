@@ -1,0 +1,69 @@
+"""The list of subjects that everything after the cohort reads."""
+
+from pathlib import Path
+
+import nibabel as nib
+import pandas as pd
+
+from decoupled_qc.errors import InputError
+
+COLUMNS = ["subject", "anatomy", "role", "image", "dseg", "label_source"]
+ROLES = ("train", "validation", "test")
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read and check a cohort manifest.
+
+    Args:
+        path: Tab-separated table with the columns subject, anatomy, role (train, validation or test), image and dseg
+            (relative to the manifest's folder) and label_source; one row per subject.
+
+    Returns:
+        The table, all columns text.
+
+    Raises:
+        InputError: A column is missing; a subject stands twice; a role is unknown; an anatomy gives test subjects
+            and others; an image or label is missing, unreadable, not three-dimensional, or of the other's shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is missing: make the cohort first, or name an existing manifest.")
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}: add them; the table is tab-separated.")
+    if table.empty:
+        raise InputError(f"{path} lists no subject: give at least one anatomy of the config some subjects.")
+    for subject in table["subject"][table["subject"].duplicated()]:
+        raise InputError(f"{path} lists subject {subject} more than once: give every subject one row.")
+    for row in table[~table["role"].isin(ROLES)].itertuples():
+        raise InputError(f"{path}: subject {row.subject} has role '{row.role}'; use one of {', '.join(ROLES)}.")
+    tested = set(table["anatomy"][table["role"] == "test"])
+    shared = sorted(tested & set(table["anatomy"][table["role"] != "test"]))
+    if shared:
+        raise InputError(
+            f"{path}: anatomy {shared[0]} gives test subjects and training or validation subjects, so the test would "
+            "repeat a head seen in training: give it one of the two."
+        )
+    for row in table.itertuples():
+        image, dseg = (_shape(path.parent / name, path, row.subject) for name in (row.image, row.dseg))
+        if image != dseg:
+            raise InputError(
+                f"{path.parent / row.dseg} has shape {dseg}, but its image {row.image} has {image}: "
+                f"resample the label of subject {row.subject} to its image."
+            )
+    return table
+
+
+def _shape(file: Path, manifest: Path, subject: str) -> tuple[int, ...]:
+    """Return the shape of a readable 3D volume; reads the data, since a cut-off file has a good header."""
+    if not file.is_file():
+        raise InputError(f"{file} is missing: {manifest} lists it for subject {subject}; add it or drop the row.")
+    try:
+        volume = nib.load(file)
+        volume.get_fdata(dtype="float32", caching="unchanged")
+    except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
+        raise InputError(f"{file} cannot be read as NIfTI ({error}): replace it, or drop subject {subject}.") from error
+    if len(volume.shape) != 3:
+        raise InputError(f"{file} has shape {volume.shape}: give subject {subject} a three-dimensional volume.")
+    return volume.shape

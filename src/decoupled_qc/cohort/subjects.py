@@ -1,0 +1,125 @@
+"""Distinct subjects from one labelled head: each a random diffeomorphism of it with a look of its own."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
+from decoupled_qc.cohort.appearance import vary
+from decoupled_qc.cohort.manifest import COLUMNS, ROLES, read_manifest
+from decoupled_qc.cohort.volumes import save
+from decoupled_qc.cohort.warps import Warp, random_warp
+from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
+from decoupled_qc.seeds import rng_for
+
+log = logging.getLogger(__name__)
+
+LABEL_SOURCE = "ANTs Atropos"
+
+
+def make_subjects(
+    anatomy_folder: Path,
+    folder: Path,
+    *,
+    anatomy: str,
+    n_subjects: Mapping[str, int],
+    spacing_mm: float,
+    seed: int,
+    warp: dict,
+    appearance: dict,
+) -> None:
+    """Write the subjects of one anatomy: ``<subject>_T1w.nii.gz``, ``<subject>_dseg.nii.gz`` and ``subjects.tsv``.
+
+    Each is warped, none is the head itself. A subject depends on the seed and its own name alone.
+
+    Args:
+        anatomy_folder: Labelled head, see :func:`decoupled_qc.cohort.anatomies.write_anatomy`.
+        folder: Existing folder for the results.
+        anatomy: Name of the head, part of each subject's name.
+        n_subjects: role (train, validation, test) → number of subjects.
+        spacing_mm: Of the subjects' voxels, isotropic.
+        seed: The run's.
+        warp: Keyword arguments of :func:`decoupled_qc.cohort.warps.random_warp`.
+        appearance: Keyword arguments of :func:`decoupled_qc.cohort.appearance.vary`.
+
+    Raises:
+        InputError: A role is unknown, or a warp folds.
+    """
+    unknown = sorted(set(n_subjects) - set(ROLES))
+    if unknown:
+        raise InputError(f"Anatomy {anatomy} has subjects of the unknown role '{unknown[0]}': use {', '.join(ROLES)}.")
+    source = Source(read_anatomy(anatomy_folder), spacing_mm)
+    roles = [role for role in ROLES for _ in range(n_subjects.get(role, 0))]
+    rows = []
+    for number, role in enumerate(roles, start=1):
+        subject = f"sub-{anatomy}{number:02d}"
+        drawn = random_warp(source.shape, spacing_mm, rng_for(seed, subject, "warp"), **warp)
+        image, fractions = source.take(drawn)
+        scan, look = vary(image, fractions, spacing_mm, rng_for(seed, subject, "appearance"), **appearance)
+        names = {"image": f"{subject}_T1w.nii.gz", "dseg": f"{subject}_dseg.nii.gz"}
+        save(folder / names["image"], scan, source.affine)
+        save(folder / names["dseg"], most_probable(fractions), source.affine)
+        deformation = {"min_jacobian": drawn.min_jacobian, "max_displacement_mm": drawn.max_displacement_mm}
+        rows.append({"subject": subject, "anatomy": anatomy, "role": role, **names, **deformation, **look})
+        log.info("%s (%s): min Jacobian %.2f, max displacement %.1f mm", subject, role, *deformation.values())
+    pd.DataFrame(rows).to_csv(folder / "subjects.tsv", sep="\t", index=False, float_format="%.4f")
+
+
+class Source:
+    """A labelled head, ready to be sampled at the points of a warp with voxels of another size.
+
+    Args:
+        anatomy: The head, at 1 mm.
+        spacing_mm: Of the volumes to make.
+    """
+
+    def __init__(self, anatomy: Anatomy, spacing_mm: float):
+        self.shape = tuple(int(np.ceil(n * HEAD_SPACING_MM / spacing_mm)) for n in anatomy.image.shape)
+        self._centre = (np.array(anatomy.image.shape) - 1) / 2
+        self.affine = np.diag([spacing_mm] * 3 + [1.0])
+        half = (np.array(self.shape) - 1) / 2 * spacing_mm
+        self.affine[:3, 3] = anatomy.affine[:3, :3] @ self._centre + anatomy.affine[:3, 3] - half
+        sigma = BLUR * np.sqrt(max(spacing_mm**2 - HEAD_SPACING_MM**2, 0)) / HEAD_SPACING_MM
+        image = ndimage.gaussian_filter(anatomy.image, sigma)
+        self._image = ndimage.spline_filter(image, order=3, output=np.float32)
+        self._fractions = [ndimage.gaussian_filter(fraction, sigma) for fraction in anatomy.fractions]
+
+    def take(self, warp: Warp) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the image (D, H, W), >= 0, and the tissue fractions (3, D, H, W), [0, 1], at a warp's points."""
+        places = warp.points_mm / HEAD_SPACING_MM + self._centre.reshape(3, 1, 1, 1).astype(np.float32)
+        image = ndimage.map_coordinates(self._image, places, order=3, prefilter=False)
+        fractions = [ndimage.map_coordinates(fraction, places, order=1) for fraction in self._fractions]
+        return np.maximum(image, 0), np.clip(np.stack(fractions), 0, 1)
+
+
+BLUR = 1 / np.sqrt(8 * np.log(2))  # a voxel averages over its own width: a Gaussian with that full width at half maximum
+
+
+def write_manifest(folders: Sequence[Path], path: Path) -> None:
+    """Join the subjects of all anatomies into a manifest, check it, and log how many there are.
+
+    Args:
+        folders: Each of :func:`make_subjects`, inside the manifest's folder; one that lists no subject adds none.
+        path: Of the table to write.
+
+    Raises:
+        InputError: See :func:`decoupled_qc.cohort.manifest.read_manifest`.
+    """
+    tables = []
+    for folder in folders:
+        table = pd.read_csv(folder / "subjects.tsv", sep="\t")
+        for column in ("image", "dseg"):
+            table[column] = [(folder / name).relative_to(path.parent).as_posix() for name in table[column]]
+        tables.append(table.assign(label_source=LABEL_SOURCE))
+    with write_whole(path) as file:
+        pd.concat(tables)[COLUMNS].to_csv(file, sep="\t", index=False)
+        found = read_manifest(file)
+    for role, subjects in found.groupby("role", sort=False):
+        anatomies = subjects["anatomy"].unique()
+        log.info("%s: %d subjects from %d anatomies (%s)", role, len(subjects), len(anatomies), ", ".join(anatomies))

@@ -1,0 +1,228 @@
+"""Tissue labels without a learned model: atlas registration, bias correction and a mixture model with a Markov field.
+
+Every head takes the same route, so that a network trained on some heads is tested on labels of the same definition:
+the ICBM152 average is registered to the head (affine, then SyN), its tissue maps become priors, N4 corrects the bias
+field and Atropos fits a mixture of three Gaussians (CSF, grey, white) under the priors.
+
+Source: Avants et al. 2008 (SyN), Tustison et al. 2010 (N4), Avants et al. 2011 (Atropos), all as in ANTs.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from decoupled_qc.cohort.volumes import bounding_box
+
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # sums over threads differ in the last bits; read at import
+import ants  # noqa: E402
+
+REGISTRATION_MM = 2.0
+MASK_MARGIN_MM = 4  # around the atlas's brain, so that its edge counts in the match and the skull does not
+SYN_ITERATIONS = (60, 40, 5)  # at 8, 4 and 2 mm
+CROWN_TO_BRAIN_CENTRE_MM = 75  # of an adult, good enough to start the affine from
+BRAIN_MARGIN_MM = 1  # the mixture model may find fluid that far outside the atlas's brain
+N4_SHRINK = 4
+N4_ITERATIONS = (30, 30, 30)
+N4_SPLINE_MM = 160
+PRIOR_WEIGHT = 0.25
+PRIOR_FLOOR = 0.01  # lets a tissue appear where the atlas has none
+ITERATIONS = 4
+SURE = 0.8  # posterior above which a voxel counts towards its tissue's mean
+RANDOM_SEED = 1  # of the registration's choice of sampling points
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """An average brain with tissue maps.
+
+    Args:
+        image: (D, H, W), float32, RAS, 1 mm: T1-weighted, 0 outside the brain.
+        fractions: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter; the sum is 1 in the brain, 0 outside.
+        affine: (4, 4), voxels to world millimetres.
+    """
+
+    image: NDArray[np.float32]
+    fractions: NDArray[np.float32]
+    affine: NDArray[np.float64]
+
+
+def foreground(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return the head as one solid piece: brighter than the air, without ghosts and holes.
+
+    Args:
+        image: (D, H, W), float32, >= 0.
+    """
+    smooth = ndimage.gaussian_filter(image, 1.5)
+    bright = ndimage.binary_opening(smooth > 0.1 * np.percentile(smooth, 98), iterations=2)
+    pieces, n_pieces = ndimage.label(bright)
+    if n_pieces == 0:
+        return bright
+    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    return ndimage.binary_fill_holes(largest)
+
+
+def register(atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64]) -> Callable:
+    """Register an average brain to a whole head.
+
+    Args:
+        atlas: The average.
+        head: (D, H, W), float32, RAS, 1 mm.
+        affine: (4, 4), of the head.
+
+    Returns:
+        ``move(values, back)``: with ``back`` False, values (D, H, W) on the atlas's grid come to the head's grid; with
+        ``back`` True the head's come to the atlas's.
+    """
+    brain = atlas.fractions.sum(0) > 0
+    inside = foreground(head)
+    crown = np.nonzero(inside.any((0, 1)))[0][-1]
+    upper = ndimage.center_of_mass(inside[:, :, max(crown - 90, 0) : crown])
+    start = affine[:3, :3] @ [upper[0], upper[1], crown - CROWN_TO_BRAIN_CENTRE_MM] + affine[:3, 3]
+    centre = atlas.affine[:3, :3] @ ndimage.center_of_mass(brain) + atlas.affine[:3, 3]
+
+    near = ndimage.binary_dilation(brain, iterations=MASK_MARGIN_MM)
+    fixed, moving, mask = (
+        ants.resample_image(to_ants(values, place), [REGISTRATION_MM] * 3, use_voxels=False, interp_type=kind)
+        for values, place, kind in ((atlas.image, atlas.affine, 0), (head, affine, 0), (near, atlas.affine, 1))
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shift = ants.create_ants_transform(
+            transform_type="Euler3DTransform", center=centre.tolist(), translation=(start - centre).tolist()
+        )
+        ants.write_transform(shift, str(folder / "start.mat"))
+        common = {"fixed": fixed, "moving": moving, "mask": mask, "random_seed": RANDOM_SEED}
+        linear = ants.registration(
+            **common,
+            type_of_transform="Affine",
+            initial_transform=str(folder / "start.mat"),
+            aff_metric="mattes",
+            aff_iterations=(200, 100, 50),
+            aff_shrink_factors=(4, 2, 1),
+            aff_smoothing_sigmas=(3, 2, 1),
+            outprefix=str(folder / "affine_"),
+        )
+        found = ants.registration(
+            **common,
+            type_of_transform="SyNOnly",
+            initial_transform=linear["fwdtransforms"][0],
+            syn_metric="mattes",
+            syn_sampling=32,
+            reg_iterations=SYN_ITERATIONS,
+            outprefix=str(folder / "syn_"),
+        )
+        field, matrix = found["fwdtransforms"]
+        inverse = next(path for path in found["invtransforms"] if path.endswith("InverseWarp.nii.gz"))
+        # ANTs reads transforms from files: keep their bytes, so that the folder can go
+        kept = {key: Path(path).read_bytes() for key, path in (("field", field), ("inverse", inverse), ("matrix", matrix))}
+
+    def move(values: NDArray, back: bool) -> NDArray[np.float32]:
+        with tempfile.TemporaryDirectory() as name:
+            paths = {"field": "field.nii.gz", "inverse": "inverse.nii.gz", "matrix": "matrix.mat"}
+            paths = {key: Path(name, file) for key, file in paths.items()}
+            for key, path in paths.items():
+                path.write_bytes(kept[key])
+            source, target = ((head, affine), (atlas.image, atlas.affine)) if back else (
+                (atlas.image, atlas.affine), (head, affine))
+            order = ["field", "matrix"] if back else ["matrix", "inverse"]
+            moved = ants.apply_transforms(
+                fixed=to_ants(*target),
+                moving=to_ants(values, source[1]),
+                transformlist=[str(paths[key]) for key in order],
+                whichtoinvert=[False, False] if back else [True, False],
+                interpolator="linear",
+            )
+        return moved.numpy()
+
+    return move
+
+
+def to_ants(values: NDArray, affine: NDArray[np.float64]) -> "ants.ANTsImage":
+    """Return an ANTs image in which RAS millimetres stand for ITK's LPS ones, on both sides of every registration."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    return ants.from_numpy(
+        np.ascontiguousarray(values, dtype=np.float32), origin=affine[:3, 3].tolist(), spacing=spacing.tolist()
+    )
+
+
+def correct_bias(head: NDArray[np.float32], priors: NDArray[np.float32], affine: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the head without its bias field, estimated where the atlas expects white matter, which is nearly uniform.
+
+    Args:
+        head: (D, H, W), float32, >= 0.
+        priors: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter on the head's grid.
+        affine: (4, 4), of both.
+    """
+    brain = priors.sum(0) > 0.5
+    field = ants.n4_bias_field_correction(
+        to_ants(head, affine),
+        mask=to_ants(brain, affine),
+        weight_mask=to_ants(priors[2] * brain, affine),
+        shrink_factor=N4_SHRINK,
+        convergence={"iters": list(N4_ITERATIONS), "tol": 1e-7},
+        spline_param=N4_SPLINE_MM,
+        return_bias_field=True,
+    ).numpy()
+    return head / np.maximum(field / np.median(field[brain]), 0.1)
+
+
+def classify(head: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return tissue fractions from intensities and priors.
+
+    Atropos gives each tissue's mean. The fractions then come from one common width, because grey matter's own Gaussian,
+    the widest, would claim the partial-volume voxels on the white matter's side: on S1 that makes the cortex a fifth too
+    thick against its surfaces.
+
+    Args:
+        head: (D, H, W), float32, >= 0, bias-corrected, 1 mm.
+        priors: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter.
+
+    Returns:
+        (3, D, H, W), float32, [0, 1]: posteriors; their sum is 1 in the brain, 0 outside.
+    """
+    brain = ndimage.binary_dilation(priors.sum(0) > 0.5, iterations=BRAIN_MARGIN_MM)
+    box = bounding_box(brain)
+    inside, image = brain[box], head[box]
+    image = np.clip(image, 0, np.percentile(image[inside], 99.8))  # vessels are brighter than any class
+    expected = priors[(slice(None), *box)].copy()
+    expected[0] += 1 - expected.sum(0)  # the rim that the atlas's brain does not cover is fluid
+    expected = np.clip(expected, PRIOR_FLOOR, 1) * inside
+    expected /= np.maximum(expected.sum(0), PRIOR_FLOOR)
+    with _own_temporary_folder():
+        found = ants.atropos(
+            a=to_ants(image, np.eye(4)),
+            x=to_ants(inside, np.eye(4)),
+            i=[to_ants(prior, np.eye(4)) for prior in expected],
+            m="[0,1x1x1]",  # no Markov field: it trebles the time and rounds off thin folds at this noise
+            c=f"[{ITERATIONS},0]",
+            priorweight=PRIOR_WEIGHT,
+            r=0,
+            v=0,
+        )
+    shares = np.stack([image.numpy() for image in found["probabilityimages"]]) * inside
+    means = np.array([np.median(image[share > SURE]) for share in shares]).reshape(3, 1, 1, 1)
+    squares = (image - means) ** 2
+    variance = (shares * squares).sum() / shares.sum()
+    weight = np.exp(-squares / (2 * variance)) * expected**PRIOR_WEIGHT * inside
+    fractions = np.zeros(priors.shape, np.float32)
+    fractions[(slice(None), *box)] = weight / np.maximum(weight.sum(0), np.finfo(np.float32).tiny)
+    return fractions
+
+
+@contextlib.contextmanager
+def _own_temporary_folder() -> Iterator[None]:
+    """Let the temporary files that ANTs leaves behind go with a folder of their own."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before

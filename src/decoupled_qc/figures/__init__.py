@@ -1,0 +1,1 @@
+"""The paper's figures, one module each: tables and volumes in, a drawing out."""

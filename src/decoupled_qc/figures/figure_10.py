@@ -1,0 +1,69 @@
+"""Figure 10: rating against artefact uncertainty, SNR and CNR on the real set (Table 2 as a picture)."""
+
+import numpy as np
+import pandas as pd
+
+from decoupled_qc.figures import scatter, style
+from decoupled_qc.figures.style import Drawing
+
+# A real scan has no reference: SNR and CNR are taken in predicted tissue masks.
+PANELS = (
+    ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
+    ("snr", "predicted", "SNR (predicted grey matter)"),
+    ("cnr", "predicted", "CNR (predicted grey matter)"),
+)
+SPREAD = 0.3
+
+
+def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool) -> Drawing:
+    """Draw the rating 1 (worst) to 4 (best) against the paper's three scores.
+
+    Points of one rating are spread evenly in height so that none hides another.
+
+    Args:
+        wide: One row a scan.
+        correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
+        artefacts: In the config's order, for the colours.
+        stand_in: Whether the real set is a stand-in.
+    """
+    rating = next(name for name in wide if name.startswith("rating:"))
+    scans = wide[(wide["condition"] == "real") & wide[rating].notna()].sort_values(["artefact", "scan"])
+    names = list(scans["artefact"].unique())
+    colours, markers = style.palette(artefacts, names), style.markers(names)
+    scans = scans.assign(height=scans[rating] + scans.groupby(rating)[rating].transform(_spread))
+
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 80)
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    stated = []
+    for index, (axes, (score, aggregation, label)) in enumerate(zip(panels, PANELS, strict=True)):
+        scatter.draw(axes, scans, f"{score}:{aggregation}", "height", colours, markers)
+        found = scatter.find(correlation, "real", "rating", score, aggregation)
+        scatter.state(axes, found)
+        axes.set_xlabel(label)
+        axes.set(yticks=[1, 2, 3, 4], ylim=(0.5, 4.5))
+        style.letter(axes, index)
+        stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+    kind = "stand-in rating" if stand_in else "rating"
+    panels[0].set_ylabel(f"{kind} (1 worst, 4 best)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names)))
+    if stand_in:
+        style.mark_stand_in(figure)
+
+    columns = ["scan", "subject", "anatomy", "artefact", "severity", rating, "height"]
+    rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
+    rows = rows.rename(columns=lambda name: name.split(":")[0])
+    what = (
+        "Stand-in rating of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else "Rating"
+    )
+    caption = (
+        f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height. "
+        f"Spearman's "
+        f"\N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {'; '.join(stated)}."
+    )
+    return Drawing(figure, rows, caption)
+
+
+def _spread(ratings: pd.Series) -> np.ndarray:
+    """Return even offsets, interleaved so that neighbours in the table are not neighbours in height."""
+    offsets = np.linspace(-SPREAD, SPREAD, len(ratings)) if len(ratings) > 1 else np.zeros(1)
+    return np.concatenate([offsets[::2], offsets[1::2]])

@@ -1,0 +1,50 @@
+"""Figure 7: Dice against artefact uncertainty, SNR and CNR on simulated scans (Table 1 as a picture)."""
+
+import pandas as pd
+
+from decoupled_qc.analysis.scores import simulated
+from decoupled_qc.figures import scatter, style
+from decoupled_qc.figures.style import Drawing
+
+# SNR and CNR of simulated scans are taken in the reference's tissue masks.
+PANELS = (
+    ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
+    ("snr", "reference", "SNR (reference grey matter)"),
+    ("cnr", "reference", "CNR (reference tissues)"),
+)
+
+
+def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]) -> Drawing:
+    """Draw Dice against the paper's three scores, clean scans and one of each artefact.
+
+    Args:
+        wide: One row a scan.
+        correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
+        artefacts: In the config's order, for the colours.
+    """
+    scans = wide[simulated(wide)]
+    order = {name: index for index, name in enumerate(["none", *artefacts])}
+    scans = scans.sort_values("artefact", key=lambda names: names.map(order), kind="stable")
+    colours, markers = style.palette(artefacts, []), style.markers(["none", *artefacts])
+
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 66)
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    stated = []
+    for index, (axes, (score, aggregation, label)) in enumerate(zip(panels, PANELS, strict=True)):
+        scatter.draw(axes, scans, f"{score}:{aggregation}", "dice:gm", colours, markers)
+        found = scatter.find(correlation, "simulated", "dice", score, aggregation)
+        scatter.state(axes, found)
+        axes.set_xlabel(label)
+        style.letter(axes, index)
+        stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+    panels[0].set_ylabel("grey-matter Dice")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(order))
+
+    columns = ["scan", "subject", "anatomy", "artefact", "severity", "dice:gm"]
+    rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
+    rows = rows.rename(columns=lambda name: name.split(":")[0])
+    caption = (
+        f"Dice of the grey-matter segmentation against each score, {style.counts(scans)}. "
+        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {'; '.join(stated)}."
+    )
+    return Drawing(figure, rows, caption)

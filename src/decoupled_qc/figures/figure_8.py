@@ -1,0 +1,118 @@
+"""Figure 8: scans with artefacts the network never saw, and their uncertainty against that of clean scans."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import seaborn as sns
+
+from decoupled_qc.figures import style
+from decoupled_qc.figures.images import gather_scans, read_slices, show_image, show_variance, top_of
+from decoupled_qc.figures.style import Drawing
+
+SCORE = "artefact_uncertainty:mean"
+# The paper shows noise and wrap; a foreign simulator's ghosting is the nearest to wrap.
+EXAMPLES = (("noise",), ("wrap", "ghosting"))
+
+
+def figure_8(
+    wide: pd.DataFrame,
+    conditions: Sequence[Path],
+    predictions: Sequence[Path],
+    artefacts: Sequence[str],
+    *,
+    stand_in: bool,
+) -> Drawing:
+    """Draw two scans of the real set with all variance maps, and box plots of the artefact uncertainty.
+
+    The examples are, of noise and of wrap or ghosting, the scan with the median artefact uncertainty.
+
+    Args:
+        wide: One row a scan.
+        conditions: Folders ``clean`` and ``real``.
+        predictions: Folders of their maps.
+        artefacts: In the config's order.
+        stand_in: Whether the real set is a stand-in.
+    """
+    scans = gather_scans(conditions)
+    members = wide[wide["condition"].isin(["clean", "real"])].copy()
+    is_clean = members["artefact"].eq("none")
+    members["group"] = is_clean.map({True: "clean", False: "artefact"})
+    examples = _examples(members[~is_clean])
+    slices = read_slices(scans, list(examples["scan"]), predictions, ["task", *artefacts])
+    causes = ["task", *artefacts]
+    tops = [top_of([found.variance["task"] for found in slices])]
+    tops.append(top_of([found.variance[name] for found in slices for name in artefacts]))
+
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 24 * len(slices) + 22)
+    left, right = figure.subfigures(1, 2, width_ratios=[3.3, 1])
+    grid = left.subplots(len(slices), 1 + len(causes), squeeze=False)
+    for row, (found, scan) in enumerate(zip(slices, examples.itertuples(), strict=True)):
+        show_image(grid[row, 0], found.image)
+        grid[row, 0].set_ylabel(style.artefact_label(scan.artefact))
+        drawn = {cause: show_variance(axes, found.variance[cause], tops[cause != "task"])
+                 for axes, cause in zip(grid[row, 1:], causes, strict=True)}  # fmt: skip
+    grid[0, 0].set_title("scan")
+    for axes, cause in zip(grid[0, 1:], causes, strict=True):
+        axes.set_title(f"{cause} \N{GREEK SMALL LETTER SIGMA}\N{SUPERSCRIPT TWO}")
+    for cause, axes, label in (
+        ("task", grid[-1, :2], "task variance"),
+        (artefacts[-1], grid[-1, 2:], "artefact variances, one scale"),
+    ):
+        bar = left.colorbar(
+            drawn[cause],
+            ax=axes,
+            location="bottom",
+            fraction=0.05,
+            pad=0.03,
+            aspect=25 if cause != "task" else 10,
+        )
+        bar.outline.set_linewidth(0.4)
+        bar.set_label(label, fontsize=style.SMALL_PT)
+    medians = _draw_boxes(right, members)
+
+    rows = members[["scan", "subject", "anatomy", "condition", "artefact", "severity", "group", SCORE]]
+    rows = rows.rename(columns={SCORE: "artefact_uncertainty"})
+    rows = rows.assign(shown_as_example=rows["scan"].isin(examples["scan"]))
+    what = (
+        "Stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else "Scans with real artefacts"
+    )
+    if stand_in:
+        style.mark_stand_in(figure)
+    caption = (
+        f"{what}. Left: {' and '.join(style.artefact_label(name) for name in examples['artefact'])}, of each "
+        f"the scan with the "
+        f"median uncertainty, with the task variance (0 to {tops[0]:.3g}) and the artefact variances (one "
+        f"scale, 0 to {tops[1]:.3g}). Right: artefact "
+        f"uncertainty of {style.counts(rows[rows['group'] == 'clean'])} clean and "
+        f"{style.counts(rows[rows['group'] == 'artefact'])} with an artefact; medians "
+        f"{medians['clean']:.3g} and {medians['artefact']:.3g}."
+    )
+    return Drawing(figure, rows, caption)
+
+
+def _examples(scans: pd.DataFrame) -> pd.DataFrame:
+    """Return up to two scans: of noise and of wrap or ghosting where there are, else of the first artefacts."""
+    chosen = []
+    for effects in EXAMPLES:
+        fitting = scans[scans["artefact"].map(style.effect_of).isin(effects)]
+        names = sorted(fitting["artefact"].unique()) or sorted(
+            set(scans["artefact"]) - {row["artefact"] for row in chosen}
+        )
+        if names:
+            members = scans[scans["artefact"] == names[0]].sort_values([SCORE, "scan"])
+            chosen.append(members.iloc[(len(members) - 1) // 2])
+    return pd.DataFrame(chosen)
+
+
+def _draw_boxes(figure, members: pd.DataFrame) -> pd.Series:
+    """Draw the box plots with every scan as a point; return the medians by group."""
+    axes = figure.subplots()
+    order = ["clean", "artefact"]
+    looks = {"data": members, "x": "group", "y": SCORE, "order": order, "ax": axes}
+    sns.boxplot(**looks, color="#dddddd", linecolor="black", linewidth=0.7, width=0.6, showfliers=False)
+    sns.stripplot(**looks, color=style.CLEAN_COLOUR, size=2, alpha=0.6, jitter=False)
+    axes.set(xlabel="", ylabel="artefact uncertainty (mean variance)")
+    labels = [f"{name}\n{style.counts(members[members['group'] == name])}".replace(", ", "\n") for name in order]
+    axes.set_xticks(range(len(order)), labels)
+    return members.groupby("group")[SCORE].median()

@@ -1,0 +1,1 @@
+"""The run's report as one HTML file."""

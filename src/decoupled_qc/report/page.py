@@ -1,0 +1,119 @@
+"""One self-contained HTML page: tables, figures, cohort, networks, versions."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from decoupled_qc import tables
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page."""
+
+    title: str
+    png: Path
+    caption: str
+
+    @property
+    def data(self) -> str:
+        """Return the picture as base64 text, so that the page needs no other file."""
+        return base64.b64encode(self.png.read_bytes()).decode()
+
+
+def render(
+    *,
+    run: str,
+    table_1: pd.DataFrame,
+    table_2: pd.DataFrame,
+    difference: pd.DataFrame,
+    pictures: list[Picture],
+    manifest: pd.DataFrame,
+    diagnostics: dict[str, pd.DataFrame],
+    stand_in: bool,
+    versions: dict[str, str],
+) -> str:
+    """Return the report.
+
+    Args:
+        run: Its name.
+        table_1, table_2: As :func:`decoupled_qc.tables.correlation_table` returns them.
+        difference: As :func:`decoupled_qc.analysis.correlation.difference` returns it.
+        pictures: In the order to show.
+        manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``.
+        diagnostics: Model → what its check on validation scans found, any columns.
+        stand_in: Whether the real set's scans and ratings are stand-ins.
+        versions: Name → version.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("decoupled_qc.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    paper_tables = [
+        {
+            "title": tables.title(set_name, stand_in),
+            "cells": _cells(tables.compared(table)),
+            "notes": tables.notes(set_name, stand_in),
+        }
+        for set_name, table in (("simulated", table_1), ("real", table_2))
+    ]
+    test = manifest[manifest["role"] == "test"]
+    return environment.get_template("report.html").render(
+        run=run,
+        headline=table_1.iloc[0],
+        number=tables.number,
+        paper_tables=paper_tables,
+        gains=_cells(_gains(difference, stand_in)),
+        pictures=pictures,
+        cohort=_cells(_cohort(manifest)),
+        n_test_subjects=len(test),
+        test_anatomies=sorted(test["anatomy"].unique()),
+        shared_anatomies=sorted(set(test["anatomy"]) & set(manifest.loc[manifest["role"] != "test", "anatomy"])),
+        diagnostics={model: _cells(_rounded(table)) for model, table in diagnostics.items()},
+        stand_in=stand_in,
+        versions=versions,
+    )
+
+
+def _cells(table: pd.DataFrame) -> dict[str, list]:
+    """Return a table as header and rows of text."""
+    return {"header": list(table.columns), "rows": table.astype(str).to_numpy().tolist()}
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its fractions as text of three significant digits."""
+    return table.apply(lambda column: column.map("{:.3g}".format) if column.dtype.kind == "f" else column)
+
+
+def _cohort(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return subjects and anatomies per role."""
+    roles = manifest.groupby("role", sort=False)
+    found = roles.agg(subjects=("subject", "nunique"), anatomies=("anatomy", "nunique"))
+    found["from"] = roles["anatomy"].agg(lambda names: ", ".join(sorted(set(names))))
+    return found.reset_index()
+
+
+def _gains(difference: pd.DataFrame, stand_in: bool) -> pd.DataFrame:
+    """Return how much stronger the artefact uncertainty's correlation is than each other score's."""
+    sets = {"simulated": "simulated", "real": "stand-in" if stand_in else "real"}
+    rows = [
+        {
+            "set": sets[row.set],
+            "target": row.target,
+            "other score": f"{row.baseline} ({row.baseline_aggregation})",
+            "gain in |rho|": tables.number(row.difference),
+            "95 % CI": f"{tables.number(row.ci_low)} to {tables.number(row.ci_high)}"
+            if row.ci_low == row.ci_low
+            else "NA",
+            "scans": row.n_scans,
+            "subjects": row.n_subjects,
+            "anatomies": row.n_anatomies,
+        }
+        for row in difference.itertuples()
+        if row.target == tables.TARGET[row.set]
+    ]
+    return pd.DataFrame(rows)

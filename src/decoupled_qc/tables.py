@@ -1,0 +1,266 @@
+"""Tables 1 and 2 of the paper from this run's correlations, as data and as text beside the published values."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
+
+COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
+
+# rho and p as printed (Shaw et al. 2021, Tables 1 and 2); the p of the first rows is not available.
+PAPER = {
+    "simulated": {"artefact_uncertainty": (-0.850, None), "snr": (0.326, 0.002), "cnr": (0.200, 0.068)},
+    "real": {"artefact_uncertainty": (-0.745, None), "snr": (-0.045, 0.730), "cnr": (0.361, 0.005)},
+}
+PAPER_N = {"simulated": "140 (168 with clean)", "real": "40"}
+PAPER_NOTE = {
+    "simulated": (
+        "The paper's text gives 140 artefact scans of 28 subjects, with their 28 clean scans 168; its "
+        "printed rho and p "
+        "of SNR and CNR agree with each other at n = 84 (two-sided t approximation)."
+    ),
+    "real": (
+        "The paper's text gives 40 scans; its printed rho and p of SNR and CNR agree with each other at n = "
+        "60 "
+        "(two-sided t approximation)."
+    ),
+}
+TISSUE_MASK = {
+    "simulated": "reference",
+    "real": "predicted",
+}  # method: which tissue masks SNR and CNR are taken in
+TARGET = {"simulated": "dice", "real": "rating"}
+LABELS = {
+    "artefact_uncertainty": "Artefact uncertainty",
+    "artefact_uncertainty_gm_mean": "Artefact uncertainty, near GM",
+    "snr": "SNR",
+    "cnr": "CNR",
+    "entropy": "Entropy",
+}
+METHOD_NOTE = (
+    "rho: Spearman. CI: 95 %, percentile bootstrap of whole subjects. p: two-sided, by permuting whole "
+    "subjects and "
+    "the scans inside each."
+)
+
+
+def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
+    """Return Table 1 (``simulated``: Dice) or Table 2 (``real``: rating) of this run.
+
+    The paper's three scores come first; entropy and the uncertainty near the grey matter follow. SNR and CNR
+    are taken in the reference's tissue masks for simulated scans and in predicted ones for real scans.
+
+    Args:
+        correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it, of one network.
+        set_name: ``simulated`` or ``real``.
+
+    Returns:
+        The columns ``COLUMNS``.
+
+    Raises:
+        InputError: There are several networks, or the table lacks one of the paper's scores.
+    """
+    if len(correlation[["model", "replicate"]].drop_duplicates()) > 1:
+        raise InputError("The correlations are of several networks: keep the rows of one model and replicate.")
+    mask = TISSUE_MASK[set_name]
+    wanted = {
+        "artefact_uncertainty": ("artefact_uncertainty", "mean"),
+        "snr": ("snr", mask),
+        "cnr": ("cnr", mask),
+        "entropy": ("entropy", "mean"),
+        "artefact_uncertainty_gm_mean": ("artefact_uncertainty", "gm_mean"),
+    }
+    members = correlation[(correlation["set"] == set_name) & (correlation["target"] == TARGET[set_name])]
+    rows = []
+    for name, (score, aggregation) in wanted.items():
+        found = members[(members["score"] == score) & (members["aggregation"] == aggregation)]
+        if len(found):
+            rows.append(found.assign(score=name))
+        elif name in PAPER[set_name]:
+            raise InputError(
+                f"Set '{set_name}' has no correlation of {TARGET[set_name]} with {score} ({aggregation}): "
+                f"scores.csv needs both metrics for its scans."
+            )
+    return pd.concat(rows)[COLUMNS].reset_index(drop=True)
+
+
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table's cells as text, this run's beside the paper's; ``NA`` where a number does not exist.
+
+    Args:
+        table: As :func:`correlation_table` returns it.
+    """
+    paper = PAPER[table["set"].iloc[0]]
+    rows = []
+    for row in table.itertuples():
+        paper_rho, paper_p = paper.get(row.score, (None, None))
+        rows.append(
+            {
+                "score": LABELS.get(row.score, row.score),
+                "rho": number(row.rho),
+                "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
+                "p": p_value(row.p),
+                "scans": str(row.n_scans),
+                "subjects": str(row.n_subjects),
+                "anatomies": str(row.n_anatomies),
+                "paper's rho": "" if paper_rho is None else number(paper_rho),
+                "paper's p": "" if paper_rho is None else "n/a" if paper_p is None else p_value(paper_p),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def number(value: float) -> str:
+    """Return a correlation with three decimals and a true minus sign; NA for NaN."""
+    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
+
+
+def p_value(p: float) -> str:
+    """Return a p value with three decimals, ``< 0.001`` below that; NA for NaN."""
+    if not math.isfinite(p):
+        return "NA"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def title(set_name: str, stand_in: bool) -> str:
+    """Return what a table shows.
+
+    Args:
+        set_name: ``simulated`` or ``real``.
+        stand_in: Whether the real set's scans and ratings are stand-ins.
+    """
+    if set_name == "simulated":
+        return "Table 1. Dice against each score, simulated artefacts on held-out subjects"
+    if stand_in:
+        return "Table 2. Stand-in rating against each score, stand-in scans (artefacts by foreign simulators)"
+    return "Table 2. Rating against each score, scans with real artefacts"
+
+
+def notes(set_name: str, stand_in: bool) -> list[str]:
+    """Return a table's footnotes."""
+    tissue = f"SNR and CNR are taken in {TISSUE_MASK[set_name]} grey matter."
+    lines = [METHOD_NOTE, tissue, PAPER_NOTE[set_name]]
+    if set_name == "real" and stand_in:
+        lines.insert(
+            0,
+            "Stand-in: these are not real artefact scans and no rater saw them. Artefacts come from foreign "
+            "simulators "
+            "never seen in training, ratings 1 to 4 from the scan's Dice.",
+        )
+    return lines
+
+
+def as_text(table: pd.DataFrame, stand_in: bool) -> str:
+    """Return a table as aligned plain text with title and footnotes."""
+    set_name = table["set"].iloc[0]
+    return "\n".join([title(set_name, stand_in), "", *_aligned(compared(table)), "", *notes(set_name, stand_in), ""])
+
+
+def as_markdown(table: pd.DataFrame, stand_in: bool) -> str:
+    """Return a table as Markdown with title and footnotes."""
+    set_name = table["set"].iloc[0]
+    cells = compared(table)
+    lines = [
+        f"**{title(set_name, stand_in)}**",
+        "",
+        f"| {' | '.join(cells.columns)} |",
+        f"|{'|'.join(['---'] + ['--:'] * (cells.shape[1] - 1))}|",
+    ]
+    lines += [f"| {' | '.join(row)} |" for row in cells.itertuples(index=False)]
+    for note in notes(set_name, stand_in):
+        lines += ["", note]
+    return "\n".join([*lines, ""])
+
+
+def as_latex(table: pd.DataFrame, stand_in: bool) -> str:
+    """Return a table as LaTeX (booktabs) with caption and footnotes."""
+    set_name = table["set"].iloc[0]
+    cells = compared(table)
+
+    def escaped(text: str) -> str:
+        text = text.replace("%", r"\%").replace("<", "$<$").replace("\N{MINUS SIGN}", "$-$")
+        return text.replace("rho", r"$\rho$")
+
+    body = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in cells.itertuples(index=False)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{escaped(title(set_name, stand_in).split('. ', 1)[1])}. "
+            rf"{escaped(' '.join(notes(set_name, stand_in)))}}}",
+            rf"\begin{{tabular}}{{l{'r' * (cells.shape[1] - 1)}}}",
+            r"\toprule",
+            " & ".join(escaped(name) for name in cells.columns) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def save(table: pd.DataFrame, stand_in: bool, csv: Path, markdown: Path, latex: Path, text: Path) -> None:
+    """Write a table as data, Markdown, LaTeX and plain text.
+
+    Args:
+        table: As :func:`correlation_table` returns it.
+        stand_in: Whether the real set's scans and ratings are stand-ins.
+        csv, markdown, latex, text: Files to write.
+    """
+    with write_whole(csv) as file:
+        table.to_csv(file, index=False)
+    for path, write in ((markdown, as_markdown), (latex, as_latex), (text, as_text)):
+        with write_whole(path) as file:
+            file.write_text(write(table, stand_in))
+
+
+def side_by_side(table: pd.DataFrame) -> str:
+    """Return Table 1 of this run beside the paper's, as plain text for a terminal.
+
+    Args:
+        table: Table 1 as :func:`correlation_table` returns it.
+    """
+    cells = compared(table)
+    set_name = table["set"].iloc[0]
+    short = pd.DataFrame(
+        {
+            "score": cells["score"],
+            "this run: rho [95 % CI]": [
+                f"{row.rho} [{row.ci}]" for row in cells.rename(columns={"95 % CI": "ci"}).itertuples()
+            ],
+            "p": cells["p"],
+            "paper: rho": cells["paper's rho"],
+            "paper: p": cells["paper's p"],
+        }
+    )
+    row = table.iloc[0]
+    plural = "anatomy" if row.n_anatomies == 1 else "anatomies"
+    lines = [
+        "Table 1: Spearman correlation with Dice on simulated artefacts, held-out subjects",
+        f"  this run: {row.n_scans} scans, {row.n_subjects} subjects from {row.n_anatomies} {plural}; "
+        f"paper: {PAPER_N[set_name]} scans, 28 subjects",
+        "",
+        *("  " + line for line in _aligned(short)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _aligned(cells: pd.DataFrame) -> list[str]:
+    """Return lines of a plain table: first column left, others right."""
+    grid = [list(cells.columns), *cells.to_numpy().tolist()]
+    widths = [max(len(row[column]) for row in grid) for column in range(cells.shape[1])]
+    lines = [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in grid
+    ]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

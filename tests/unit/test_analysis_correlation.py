@@ -1,0 +1,278 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from decoupled_qc.analysis.correlation import COLUMNS, correlate, difference
+from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
+from decoupled_qc.errors import InputError
+
+SHARED = Path(os.environ.get("DECOUPLED_QC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DRAWS = {"n_boot": 300, "n_permutations": 299, "seed": 1}
+
+
+def long_table(n_subjects=6, artefacts=("noise", "blur"), seed=0, **extra):
+    """Scores of clean and simulated scans in which more uncertainty is less Dice."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for subject in range(n_subjects):
+        for kind in ("none", *artefacts):
+            condition = "clean" if kind == "none" else f"sim-{kind}"
+            scan = f"sub-{subject:02d}_{condition}"
+            dice = rng.uniform(0.5, 0.9)
+            values = {
+                ("dice", "gm"): dice,
+                ("artefact_uncertainty", "mean"): 1 - dice + rng.normal(0, 0.03),
+                ("snr", "reference"): rng.normal(5, 1),
+                **extra,
+            }
+            for key, value in values.items():
+                severity = np.nan if kind == "none" else 0.5
+                rows.append((f"sub-{subject:02d}", scan, "student", 0, condition, kind, severity, *key, value))
+    columns = "subject scan model replicate condition artefact severity metric aggregation value".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def subjects_of(scores):
+    names = sorted(scores["subject"].unique())
+    return pd.DataFrame({"subject": names, "anatomy": ["a", "b"] * (len(names) // 2) + ["a"] * (len(names) % 2)})
+
+
+def cell(table, set_name, score, target="dice"):
+    found = table[(table["set"] == set_name) & (table["score"] == score) & (table["target"] == target)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_rho_counts_and_sets():
+    scores = long_table()
+    table = correlate(scores, subjects_of(scores), **DRAWS)
+    assert list(table.columns) == list(COLUMNS)
+    wide = scores.pivot(index="scan", columns="metric", values="value")
+    for name, members in (
+        ("simulated", wide),
+        ("simulated_artefact_only", wide[~wide.index.str.endswith("clean")]),
+        ("simulated_noise", wide[wide.index.str.endswith("sim-noise")]),
+    ):
+        row = cell(table, name, "artefact_uncertainty")
+        expected = stats.spearmanr(members["artefact_uncertainty"], members["dice"])
+        assert row["rho"] == pytest.approx(expected.statistic)
+        assert row["p_iid"] == pytest.approx(expected.pvalue)
+        assert (row["n_scans"], row["n_subjects"], row["n_anatomies"]) == (len(members), 6, 2)
+        assert row["ci_low"] < row["rho"] < row["ci_high"]
+    assert cell(table, "simulated", "artefact_uncertainty")["p"] < 0.01 < cell(table, "simulated", "snr")["p"]
+
+
+def test_within_artefact_is_the_mean_of_the_artefacts():
+    scores = long_table()
+    table = correlate(scores, subjects_of(scores), **DRAWS)
+    each = [cell(table, f"simulated_{name}", "snr")["rho"] for name in ("noise", "blur")]
+    pooled = cell(table, "simulated_within_artefact", "snr")
+    assert pooled["rho"] == pytest.approx(np.mean(each))
+    assert np.isnan(pooled["p"]) and "no p" in pooled["note"]
+
+
+def test_a_score_that_only_tells_artefacts_apart_earns_nothing_within_them():
+    scores = long_table(n_subjects=20)
+    offset = scores["artefact"].map({"none": 0.0, "noise": -0.4, "blur": -0.8})
+    rng = np.random.default_rng(3)
+    is_dice, is_snr = scores["metric"] == "dice", scores["metric"] == "snr"
+    scores.loc[is_dice, "value"] = 0.9 + 0.3 * offset + rng.normal(0, 0.02, len(scores))
+    scores.loc[is_snr, "value"] = offset + rng.normal(0, 0.02, len(scores))
+    table = correlate(scores, subjects_of(scores), **DRAWS)
+    assert cell(table, "simulated", "snr")["rho"] > 0.8
+    assert abs(cell(table, "simulated_within_artefact", "snr")["rho"]) < 0.35
+
+
+def test_same_seed_same_table_and_other_scores_do_not_matter():
+    scores = long_table()
+    first = correlate(scores, subjects_of(scores), **DRAWS)
+    pd.testing.assert_frame_equal(first, correlate(scores, subjects_of(scores), **DRAWS))
+    fewer = correlate(scores[scores["metric"] != "snr"], subjects_of(scores), **DRAWS)
+    pd.testing.assert_series_equal(
+        cell(first, "simulated", "artefact_uncertainty"),
+        cell(fewer, "simulated", "artefact_uncertainty"),
+        check_names=False,
+    )
+
+
+def test_order_of_rows_does_not_matter():
+    scores = long_table()
+    first = correlate(scores, subjects_of(scores), **DRAWS)
+    shuffled = correlate(scores.sample(frac=1, random_state=1), subjects_of(scores), **DRAWS)
+    pd.testing.assert_frame_equal(first, shuffled)
+
+
+def test_real_set_is_correlated_with_the_rating():
+    scores = long_table()
+    real = scores[scores["condition"] == "sim-noise"].assign(condition="real", artefact="torchio-noise")
+    real["scan"] = real["scan"].str.replace("sim-noise", "real")
+    rating = real[real["metric"] == "dice"].assign(metric="rating", aggregation="stand_in")
+    rating["value"] = np.searchsorted([0.6, 0.7, 0.8], rating["value"]) + 1.0
+    everything = pd.concat([scores, real, rating])
+    table = correlate(everything, subjects_of(scores), **DRAWS)
+    row = cell(table, "real", "artefact_uncertainty", "rating")
+    assert row["rho"] < -0.5 and row["n_scans"] == 6
+    assert cell(table, "real", "artefact_uncertainty", "dice")["n_scans"] == 6
+
+
+def test_difference_of_paired_correlations():
+    scores = long_table(n_subjects=12)
+    table = difference(scores, subjects_of(scores), n_boot=300, seed=1)
+    row = table[(table["set"] == "simulated") & (table["baseline"] == "snr")].iloc[0]
+    both = correlate(scores, subjects_of(scores), **DRAWS)
+    rho = {name: cell(both, "simulated", name)["rho"] for name in ("artefact_uncertainty", "snr")}
+    assert row["difference"] == pytest.approx(abs(rho["artefact_uncertainty"]) - abs(rho["snr"]))
+    assert 0 < row["ci_low"] < row["difference"] < row["ci_high"] < 1
+
+
+def test_difference_from_a_copy_of_itself_is_zero():
+    scores = long_table()
+    copy = scores[scores["metric"] == "artefact_uncertainty"].assign(metric="copy")
+    table = difference(pd.concat([scores, copy]), subjects_of(scores), n_boot=100, seed=1)
+    row = table[table["baseline"] == "copy"].iloc[0]
+    assert (row["difference"], row["ci_low"], row["ci_high"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("metric, word", [("snr", "snr:reference"), ("dice", "dice:gm")])
+def test_constant_column_is_stated_not_silent(metric, word):
+    scores = long_table()
+    scores.loc[scores["metric"] == metric, "value"] = 0.5
+    row = cell(correlate(scores, subjects_of(scores), **DRAWS), "simulated", "snr")
+    assert np.isnan(row["rho"]) and np.isnan(row["p"]) and np.isnan(row["ci_low"])
+    assert f"no rho: {word} is the same in all scans" in row["note"]
+
+
+def test_missing_values_are_left_out_and_counted():
+    scores = long_table()
+    gone = scores.index[scores["metric"] == "snr"][:2]
+    scores.loc[gone, "value"] = np.nan
+    row = cell(correlate(scores, subjects_of(scores), **DRAWS), "simulated", "snr")
+    assert row["n_scans"] == 16 and "2 of 18 scans left out" in row["note"]
+    assert np.isfinite(row["rho"])
+
+
+def test_one_subject_has_no_interval():
+    scores = long_table(n_subjects=1, artefacts=("noise", "blur", "wrap", "spike"))
+    row = cell(correlate(scores, subjects_of(scores), **DRAWS), "simulated", "artefact_uncertainty")
+    assert np.isfinite(row["rho"]) and np.isnan(row["ci_low"])
+    assert "no interval: one subject" in row["note"]
+
+
+def test_two_scans_have_no_rho():
+    scores = long_table(n_subjects=2)
+    row = cell(correlate(scores, subjects_of(scores), **DRAWS), "simulated_noise", "snr")
+    assert np.isnan(row["rho"]) and "fewer than 3 scans" in row["note"]
+
+
+def test_no_number_is_missing_without_a_note():
+    scores = long_table(n_subjects=2)
+    table = correlate(scores, subjects_of(scores), **DRAWS)
+    missing = table[["rho", "ci_low", "ci_high", "p"]].isna().any(axis=1)
+    assert (table.loc[missing, "note"] != "").all()
+
+
+def written(tmp_path, scores):
+    path = tmp_path / "scores.csv"
+    scores.to_csv(path, index=False)
+    return path
+
+
+def test_scores_come_back_as_written(tmp_path):
+    scores = long_table()
+    found = read_scores(written(tmp_path, scores))
+    np.testing.assert_array_equal(found["value"], scores["value"])
+    assert found["severity"].isna().sum() == (scores["artefact"] == "none").sum()
+    assert set(found["artefact"]) == {"none", "noise", "blur"}
+
+
+def spoil_column(scores):
+    return scores.drop(columns="aggregation")
+
+
+def spoil_number(scores):
+    return scores.assign(value=scores["value"].astype(object).where(scores.index != 3, "high"))
+
+
+def spoil_infinity(scores):
+    return scores.assign(value=scores["value"].where(scores.index != 3, np.inf))
+
+
+def spoil_scan(scores):
+    return scores.assign(scan=scores["scan"].where(scores.index != 3, ""))
+
+
+def spoil_duplicate(scores):
+    return pd.concat([scores.iloc[:4], scores.iloc[[0]], scores.iloc[4:]])
+
+
+def spoil_subject(scores):
+    return scores.assign(subject=scores["subject"].where(scores.index != 1, "sub-99"))
+
+
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (spoil_column, ["no column 'aggregation'"]),
+        (spoil_number, ["row 5", "'value'", "not a finite number"]),
+        (spoil_infinity, ["row 5", "'value'", "not a finite number"]),
+        (spoil_scan, ["row 5", "'scan' is empty"]),
+        (spoil_duplicate, ["row 6", "as an earlier row"]),
+        (spoil_subject, ["row 3", "another subject"]),
+        (lambda scores: scores.iloc[:0], ["no row"]),
+    ],
+)
+def test_bad_scores_name_column_and_row(tmp_path, spoil, words):
+    path = written(tmp_path, spoil(long_table()))
+    with pytest.raises(InputError) as caught:
+        read_scores(path)
+    for word in [str(path), *words]:
+        assert word in str(caught.value)
+
+
+def test_unknown_subject_is_named():
+    scores = long_table()
+    with pytest.raises(InputError, match="sub-05.*manifest"):
+        correlate(scores, subjects_of(scores).iloc[:-1], **DRAWS)
+
+
+def test_several_networks_are_kept_apart_and_refused_by_figures(tmp_path):
+    scores = pd.concat([long_table(), long_table(seed=1).assign(replicate=1)])
+    table = correlate(scores, subjects_of(scores), **DRAWS)
+    found = table[(table["set"] == "simulated") & (table["score"] == "snr")]
+    assert found["replicate"].tolist() == [0, 1] and found["n_scans"].tolist() == [18, 18]
+    manifest = tmp_path / "manifest.tsv"
+    subjects_of(scores).assign(role="test").to_csv(manifest, sep="\t", index=False)
+    with pytest.raises(InputError, match="several networks"):
+        read_wide(written(tmp_path, scores), manifest)
+
+
+def test_manifest_without_anatomy_is_refused(tmp_path):
+    path = tmp_path / "manifest.tsv"
+    path.write_text("subject\trole\nsub-01\ttest\n")
+    with pytest.raises(InputError, match="anatomy"):
+        read_subjects(path)
+
+
+@pytest.mark.skipif(not (SHARED / "mrart_tables").is_dir(), reason=f"no MR-ART tables under {SHARED}")
+@pytest.mark.parametrize("measure, expected", [("cjv", 0.78), ("snr_total", -0.81), ("cnr", -0.77), ("efc", 0.48)])
+def test_published_ratings_against_image_quality_measures(measure, expected):
+    ratings = pd.read_csv(SHARED / "mrart_tables/scores.tsv", sep="\t")
+    measures = pd.read_csv(SHARED / "mrart_tables/group_T1w.tsv", sep="\t")
+    both = ratings.merge(measures, on="bids_name")
+    base = {"subject": both["bids_name"].str[:10], "scan": both["bids_name"], "model": "mriqc", "replicate": 0}
+    base |= {"condition": "real", "artefact": "motion", "severity": np.nan}
+    scores = pd.concat(
+        [
+            pd.DataFrame({**base, "metric": "rating", "aggregation": "expert", "value": both["score"].astype(float)}),
+            pd.DataFrame({**base, "metric": measure, "aggregation": "mriqc", "value": both[measure]}),
+        ]
+    )
+    subjects = pd.DataFrame({"subject": scores["subject"].unique()}).assign(anatomy=lambda table: table["subject"])
+    row = cell(correlate(scores, subjects, **DRAWS), "real", measure, "rating")
+    assert round(row["rho"], 2) == expected
+    assert (row["n_scans"], row["n_subjects"]) == (436, 148)
+    assert row["ci_low"] < row["rho"] < row["ci_high"] and row["p"] == pytest.approx(1 / 300)

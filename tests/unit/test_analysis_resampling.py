@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from decoupled_qc.analysis.resampling import (
+    WeightedSpearman,
+    percentile_interval,
+    permutation_p,
+    spearman,
+    subject_draws,
+)
+
+
+def clustered(rng, n_subjects, n_scans, rho, within):
+    """Two normal variables with correlation rho; scans of a subject correlate by `within`."""
+    mix = np.linalg.cholesky([[1, rho], [rho, 1]]).T
+    shared = rng.normal(size=(n_subjects, 1, 2)) @ mix * np.sqrt(within)
+    own = rng.normal(size=(n_subjects, n_scans, 2)) @ mix * np.sqrt(1 - within)
+    x, y = (shared + own).reshape(-1, 2).T
+    return x, y, np.repeat(np.arange(n_subjects), n_scans)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_spearman_equals_scipys(ties):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x, y = rng.normal(size=(2, 37))
+        if ties:
+            x, y = x.round(), y.round()
+        assert spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+
+
+def test_each_draw_equals_spearman_of_the_repeated_scans():
+    rng = np.random.default_rng(1)
+    x, y, subjects = clustered(rng, 9, 4, -0.7, 0.5)
+    x = x.round(1)  # ties, in the sample and by repetition
+    weights = np.concatenate(list(subject_draws(subjects, 50, rng)))
+    drawn = WeightedSpearman(x, y)(weights)
+    for row, rho in zip(weights, drawn, strict=True):
+        repeated = np.repeat(np.arange(len(x)), row.astype(int))
+        assert rho == pytest.approx(stats.spearmanr(x[repeated], y[repeated]).statistic, abs=1e-12)
+
+
+def test_draws_take_whole_subjects():
+    subjects = np.array(["b", "a", "b", "c", "a"])
+    for row in np.concatenate(list(subject_draws(subjects, 40, np.random.default_rng(2)))):
+        assert row[0] == row[2] and row[1] == row[4]
+        assert row[0] + row[1] + row[3] == 3
+
+
+def test_constant_side_has_no_rho():
+    assert np.isnan(spearman(np.ones(10), np.arange(10.0)))
+
+
+def test_subject_interval_covers_where_the_naive_one_does_not():
+    truth = 6 / np.pi * np.arcsin(-0.84 / 2)  # Spearman's rho of a bivariate normal
+    covered, n = {"subject": 0, "naive": 0}, 250
+    for seed in range(n):
+        rng = np.random.default_rng(seed)
+        x, y, subjects = clustered(rng, 28, 5, -0.84, 0.6)
+        for kind, clusters in (("subject", subjects), ("naive", np.arange(len(x)))):
+            statistic = WeightedSpearman(x, y)
+            draws = np.concatenate([statistic(weights) for weights in subject_draws(clusters, 400, rng)])
+            low, high = percentile_interval(draws)
+            covered[kind] += low <= truth <= high
+    assert covered["subject"] / n >= 0.88
+    assert covered["naive"] / n <= 0.84
+
+
+def test_permutation_keeps_its_level_under_clustering_and_finds_a_real_correlation():
+    false_alarms, naive_alarms, n = 0, 0, 200
+    for seed in range(n):
+        rng = np.random.default_rng(seed)
+        x, y, subjects = clustered(rng, 12, 6, 0.0, 0.6)
+        false_alarms += permutation_p(x, y, subjects, 199, rng) <= 0.05
+        naive_alarms += stats.spearmanr(x, y).pvalue <= 0.05
+    assert false_alarms / n <= 0.09
+    assert naive_alarms / n >= 0.15
+    x, y, subjects = clustered(np.random.default_rng(3), 12, 6, -0.8, 0.3)
+    assert permutation_p(x, y, subjects, 999, np.random.default_rng(4)) <= 0.005
+
+
+def test_permutation_of_one_scan_a_subject_is_the_ordinary_one():
+    x, y = np.random.default_rng(5).normal(size=(2, 15))
+    ours = permutation_p(x, y, np.arange(15), 4000, np.random.default_rng(6))
+    assert ours == pytest.approx(stats.spearmanr(x, y).pvalue, abs=0.04)
+
+
+def test_permutation_with_unequal_numbers_of_scans():
+    x, y, subjects = clustered(np.random.default_rng(7), 8, 5, -0.8, 0.3)
+    keep = np.ones(len(x), dtype=bool)
+    keep[[0, 6, 7]] = False
+    assert permutation_p(x[keep], y[keep], subjects[keep], 499, np.random.default_rng(8)) <= 0.01

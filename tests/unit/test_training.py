@@ -1,0 +1,153 @@
+"""What the three stages promise: who learns from whom, what stays frozen, and what never depends on order."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.sampling import Case, Corruption, PatchStream
+from decoupled_qc.seeds import rng_for, seed_for
+from decoupled_qc.training import Recipe, fit
+
+SETTINGS = {
+    "noise": {"snr_db": [20.0, -10.0], "signal_mask": "volume"},
+    "blur": {"ratio": [2.0, 12.0], "n_axes_probability": [0.6, 0.3, 0.1]},
+}
+SMALL = {"channels": (4, 8), "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}}
+RECIPE = Recipe(
+    steps=6, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
+    halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, patience=0.3, min_interval=0.2, finish_by=0.8),
+    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, route="paper", beta=0.0, precision="float32", log_every=1,
+)  # fmt: skip
+
+
+def phantom(subject):
+    """A ball of grey matter with some texture."""
+    rng = rng_for(0, subject)
+    axes = torch.meshgrid(*[torch.linspace(-1, 1, 20)] * 3, indexing="ij")
+    label = sum(axis**2 for axis in axes) < 0.4
+    image = 0.3 + 0.4 * label + 0.05 * torch.from_numpy(rng.standard_normal(label.shape)).float()
+    return Case(subject, image.clamp(0, 1), label.to(torch.uint8))
+
+
+def stream(names, **changes):
+    plan = Corruption(
+        names=names,
+        settings=SETTINGS,
+        clean_probability=0.5,
+        n_artefacts_probability=[0.5, 0.5],
+        local_probability=0.5,
+        spacing_mm=2.0,
+    )
+    settings = dict(patch_size=16, batch_size=2, patches_per_volume=2, seed=3, name="test") | changes
+    return PatchStream([phantom("a"), phantom("b"), phantom("c")], plan, None, **settings)
+
+
+def networks(*causes):
+    torch.manual_seed(seed_for(0, *causes) % 2**32)
+    network = DecoupledUNet(causes, **SMALL)
+    for head in network.log_variance.values():  # away from the constant start, so that maps differ
+        torch.nn.init.normal_(head[-1].weight)
+    return network.eval().requires_grad_(False)
+
+
+def trained(names, frozen, tmp_path, **changes):
+    torch.manual_seed(0)
+    network = DecoupledUNet(("task", *names), **SMALL)
+    fit(network, frozen, stream(names), replace(RECIPE, **changes), tmp_path)
+    return network
+
+
+def test_a_batch_does_not_depend_on_what_was_asked_before():
+    in_order, at_once = stream(["noise", "blur"]), stream(["noise", "blur"])
+    batches = [in_order.batch(step) for step in range(6)]
+    again = at_once.batch(5)
+    assert torch.equal(batches[5].image, again.image) and torch.equal(batches[5].label, again.label)
+    assert not torch.equal(batches[4].image, again.image)
+
+
+def test_each_teacher_sees_its_own_artefact_in_the_same_realisation():
+    batches = [stream(["noise", "blur"]).batch(step) for step in range(0, 40, 2)]
+    seen = set()
+    for batch in batches:
+        for sample in range(2):
+            drawn = [name for name in ("noise", "blur") if batch.drawn[name][sample]]
+            seen.add(tuple(drawn))
+            for name in ("noise", "blur"):
+                alone = batch.single[name][sample]
+                if name not in drawn:
+                    assert torch.equal(alone, batch.clean[sample])
+                else:
+                    assert not torch.equal(alone, batch.clean[sample])
+                if drawn == [name]:
+                    assert torch.equal(alone, batch.image[sample])
+            if not drawn:
+                assert torch.equal(batch.image[sample], batch.clean[sample])
+    assert seen == {(), ("noise",), ("blur",), ("noise", "blur")}
+
+
+def test_the_task_network_never_sees_an_artefact():
+    batch = stream([]).batch(0)
+    assert torch.equal(batch.image, batch.clean) and batch.single == {}
+
+
+@pytest.mark.parametrize("route", ["paper", "routed"])
+def test_frozen_networks_stay_as_they_are(tmp_path, route):
+    frozen = {"task": networks("task"), "noise": networks("task", "noise"), "blur": networks("task", "blur")}
+    before = {name: {k: v.clone() for k, v in net.state_dict().items()} for name, net in frozen.items()}
+    trained(["noise", "blur"], frozen, tmp_path, route=route)
+    for name, network in frozen.items():
+        assert not network.training
+        assert all(torch.equal(value, before[name][key]) for key, value in network.state_dict().items())
+        assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_each_variance_learns_from_the_teacher_of_its_own_name(tmp_path):
+    """Swapping two teachers swaps the pseudo-labels, so training must end elsewhere; order in the dict must not matter."""
+    task, noise, blur = networks("task"), networks("task", "noise"), networks("task", "blur")
+    right = trained(["noise", "blur"], {"task": task, "noise": noise, "blur": blur}, tmp_path)
+    reordered = trained(["noise", "blur"], {"blur": blur, "task": task, "noise": noise}, tmp_path)
+    for key, value in right.state_dict().items():
+        assert torch.allclose(value, reordered.state_dict()[key], atol=1e-5), key
+    noise.causes, blur.causes = ("task", "blur"), ("task", "noise")
+    swapped = trained(["noise", "blur"], {"task": task, "noise": blur, "blur": noise}, tmp_path)
+    difference = [(value - swapped.state_dict()[key]).abs().max().item() for key, value in right.state_dict().items()]
+    assert max(difference) > 1e-3
+
+
+def test_routed_likelihood_moves_only_the_variance_without_a_pseudo_label(tmp_path):
+    frozen = {"task": networks("task")}
+    changes = dict(route="routed", consistency_weight=0.0, plain_steps=0)
+    start = trained(["noise"], frozen, tmp_path, **changes | {"learning_rate": 0.0})
+    end = trained(["noise"], frozen, tmp_path, **changes)
+    moved = {
+        cause: any(
+            not torch.equal(value, end.log_variance[cause].state_dict()[key])
+            for key, value in start.log_variance[cause].state_dict().items()
+        )
+        for cause in ("task", "noise")
+    }
+    assert moved == {"task": False, "noise": True}
+
+
+def test_same_seed_same_weights(tmp_path):
+    first, second = (trained(["noise"], {"task": networks("task")}, tmp_path) for _ in range(2))
+    assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
+
+
+def test_the_full_size_network_trains(tmp_path):
+    """A few iterations of the paper's own network; its 96-voxel patches are cut to 32 to keep this short."""
+    torch.manual_seed(0)
+    network = DecoupledUNet(
+        ("task",),
+        channels=(30, 60, 120, 240, 480),
+        head_channels=0,
+        start_log_variance={"task": -2.0, "artefact": -4.0},
+    )
+    before = network.segmentation[-1].weight.clone()
+    recipe = replace(RECIPE, steps=3, plain_steps=1)
+    fit(network, {}, stream([], patch_size=32), recipe, tmp_path)
+    assert not torch.equal(network.segmentation[-1].weight, before)
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 4 and "nan" not in "".join(rows)

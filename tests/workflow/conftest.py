@@ -1,0 +1,77 @@
+"""A copy of the project in which a test may edit code and config, and ask Snakemake what it would do."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config", "profiles", "src", "workflow")
+
+
+class Project:
+    """A copy of the code in a folder of its own, with its own results."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Run Snakemake on the copy's code; return all it printed."""
+        call = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        done = subprocess.run(
+            call, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert not check or done.returncode == 0, done.stdout[-5000:]
+        return done.stdout
+
+    def planned(self, *overlays: str) -> set[str]:
+        """Return the jobs of a dry run, as rule names with their wildcards: ``train_teacher artefact=noise``."""
+        printed = self.snakemake("--dry-run", "--configfile", *(overlays or ("config/smoke.yaml",)))
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", printed, flags=re.M)
+        named = set()
+        for rule, block in jobs:
+            wildcards = re.search(r"wildcards: (.*)", block)
+            values = [part for part in wildcards[1].split(", ") if not part.startswith("rep=")] if wildcards else []
+            named.add(" ".join([rule, *values]))
+        return named
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text in one file of the copy."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{path} does not hold {old!r}"
+        file.write_text(text.replace(old, new, 1))
+
+    def copy_to(self, folder: Path) -> "Project":
+        """Return a copy with results and Snakemake's memory of them, times kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def bare_project(tmp_path_factory) -> Project:
+    """The code without results."""
+    folder = tmp_path_factory.mktemp("bare") / "project"
+    folder.mkdir()
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(source, folder / part)
+    if (ROOT / "resources").is_dir():  # heads that were fetched before need not be fetched again
+        (folder / "resources").symlink_to(ROOT / "resources")
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def smoke_project(bare_project, tmp_path_factory) -> Project:
+    """The project after ``make smoke``; copy it before editing."""
+    project = bare_project.copy_to(tmp_path_factory.mktemp("smoke") / "project")
+    project.snakemake("--configfile", "config/smoke.yaml")
+    return project

@@ -1,0 +1,40 @@
+"""Bad input stops before any training, with one sentence that names the culprit and what to do."""
+
+import pytest
+
+
+@pytest.fixture
+def project(bare_project, tmp_path):
+    return bare_project.copy_to(tmp_path / "project")
+
+
+def refused(project, *named):
+    printed = project.snakemake("--dry-run", "--configfile", "config/smoke.yaml", check=False)
+    assert "rule train_task" not in printed
+    for word in named:
+        assert word in printed, printed[-3000:]
+
+
+def test_misspelt_key(project):
+    project.edit("config/smoke.yaml", "use_artefacts:", "use_artifacts:")
+    refused(project, "use_artifacts")
+
+
+def test_misspelt_key_of_a_block(project):
+    project.edit("config/config.yaml", "rotation_deg", "rotation_degrees")
+    refused(project, "rotation_degrees")
+
+
+def test_misspelt_setting_of_an_artefact(project):
+    project.edit("config/config.yaml", "snr_db:", "snr:")
+    refused(project, "artefacts.noise", "snr")
+
+
+def test_artefact_without_a_module(project):
+    project.edit("config/smoke.yaml", "use_artefacts: [noise, blur]", "use_artefacts: [noise, zipper]")
+    refused(project, "zipper", "src/decoupled_qc/artefacts/zipper.py")
+
+
+def test_artefact_without_settings(project):
+    project.edit("config/config.yaml", "  noise:\n    snr_db: [20.0, -10.0]\n    signal_mask: volume\n", "")
+    refused(project, "artefacts.noise")

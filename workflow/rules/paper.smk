@@ -1,0 +1,272 @@
+"""The paper's figures and tables from this run: one rule each, so that an edit redraws one."""
+
+PREDICTIONS = f"{OUT}/predictions/student/rep-0"
+FIGURES = [3, 4, *([5] if SWEEPS else []), 6, 7, 8, 9, 10, "leaderboard"]
+
+
+def figure_files(name):
+    """Return the files of a figure."""
+    base = f"{OUT}/figures/figure_{name}"
+    category, caption = "Figures", f"../report/figure_{name}.rst"
+    png = report(
+        f"{base}.png", category=category, caption=caption, labels={"figure": str(name)}
+    )
+    return {
+        "pdf": f"{base}.pdf",
+        "png": png,
+        "csv": f"{base}.csv",
+        "caption": f"{base}.txt",
+    }
+
+
+def table_files(number):
+    """Return the files of a table."""
+    base = f"{OUT}/tables/table_{number}"
+    text = report(
+        f"{base}.txt",
+        category="Tables",
+        caption=f"../report/table_{number}.rst",
+        labels={"table": str(number)},
+    )
+    return {
+        "csv": f"{base}.csv",
+        "markdown": f"{base}.md",
+        "latex": f"{base}.tex",
+        "text": text,
+    }
+
+
+def scans_of(*conditions):
+    """Return the folders of conditions."""
+    return [f"{OUT}/conditions/{condition}" for condition in conditions]
+
+
+def maps_of(*conditions):
+    """Return the folders of the student's maps of conditions."""
+    return [f"{PREDICTIONS}/{condition}" for condition in conditions]
+
+
+rule figure_3:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of(*SIMULATED),
+    output:
+        **figure_files("3"),
+    log:
+        f"{OUT}/logs/figures/figure_3.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_3.tsv"
+    params:
+        code=fingerprint("figure_3"),
+        artefacts=ARTEFACTS,
+        example_severity=config["analysis"]["example_severity"],
+    message:
+        "Drawing figure 3: the simulated artefacts."
+    script:
+        "../scripts/figure_3.py"
+
+
+rule figure_4:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of(*SIMULATED),
+        predictions=maps_of(*SIMULATED),
+    output:
+        **figure_files("4"),
+    log:
+        f"{OUT}/logs/figures/figure_4.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_4.tsv"
+    params:
+        code=fingerprint("figure_4"),
+        artefacts=ARTEFACTS,
+        example_severity=config["analysis"]["example_severity"],
+    message:
+        "Drawing figure 4: the maps of each simulated artefact."
+    script:
+        "../scripts/figure_4.py"
+
+
+rule figure_5:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of("clean", *SWEEPS),
+    output:
+        **figure_files("5"),
+    log:
+        f"{OUT}/logs/figures/figure_5.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_5.tsv"
+    params:
+        code=fingerprint("figure_5"),
+        artefacts=ARTEFACTS,
+        bars=config["analysis"]["bars"],
+        spacing_mm=config["cohort"]["spacing_mm"],
+    message:
+        "Drawing figure 5: volume with error bars."
+    script:
+        "../scripts/figure_5.py"
+
+
+rule figure_6:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of(*SIMULATED),
+        predictions=maps_of(*SIMULATED),
+    output:
+        **figure_files("6"),
+    log:
+        f"{OUT}/logs/figures/figure_6.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_6.tsv"
+    params:
+        code=fingerprint("figure_6"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing figure 6: scans from worst to best Dice."
+    script:
+        "../scripts/figure_6.py"
+
+
+rule figure_7:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        correlation=f"{OUT}/analysis/correlation.csv",
+    output:
+        **figure_files("7"),
+    log:
+        f"{OUT}/logs/figures/figure_7.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_7.tsv"
+    params:
+        code=fingerprint("figure_7"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing figure 7: Dice against each score."
+    script:
+        "../scripts/figure_7.py"
+
+
+rule figure_8:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of("clean", "real"),
+        predictions=maps_of("clean", "real"),
+    output:
+        **figure_files("8"),
+    log:
+        f"{OUT}/logs/figures/figure_8.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_8.tsv"
+    params:
+        code=fingerprint("figure_8"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing figure 8: artefacts never seen, and box plots."
+    script:
+        "../scripts/figure_8.py"
+
+
+rule figure_9:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of("clean", "real"),
+        predictions=maps_of("clean", "real"),
+    output:
+        **figure_files("9"),
+    log:
+        f"{OUT}/logs/figures/figure_9.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_9.tsv"
+    params:
+        code=fingerprint("figure_9"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing figure 9: the worst scans of the real set."
+    script:
+        "../scripts/figure_9.py"
+
+
+rule figure_10:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        correlation=f"{OUT}/analysis/correlation.csv",
+    output:
+        **figure_files("10"),
+    log:
+        f"{OUT}/logs/figures/figure_10.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_10.tsv"
+    params:
+        code=fingerprint("figure_10"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing figure 10: rating against each score."
+    script:
+        "../scripts/figure_10.py"
+
+
+rule figure_leaderboard:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        correlation=f"{OUT}/analysis/correlation.csv",
+    output:
+        **figure_files("leaderboard"),
+    log:
+        f"{OUT}/logs/figures/figure_leaderboard.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_leaderboard.tsv"
+    params:
+        code=fingerprint("figure_leaderboard"),
+    message:
+        "Drawing the leaderboard of scores."
+    script:
+        "../scripts/figure_leaderboard.py"
+
+
+rule table_1:
+    input:
+        correlation=f"{OUT}/analysis/correlation.csv",
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        **table_files(1),
+        side_by_side=f"{OUT}/tables/side_by_side.txt",
+    log:
+        f"{OUT}/logs/tables/table_1.log",
+    benchmark:
+        f"{OUT}/benchmarks/tables/table_1.tsv"
+    params:
+        code=fingerprint("table_1"),
+    message:
+        "Writing table 1 beside the paper's."
+    script:
+        "../scripts/table_1.py"
+
+
+rule table_2:
+    input:
+        correlation=f"{OUT}/analysis/correlation.csv",
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        **table_files(2),
+    log:
+        f"{OUT}/logs/tables/table_2.log",
+    benchmark:
+        f"{OUT}/benchmarks/tables/table_2.tsv"
+    params:
+        code=fingerprint("table_2"),
+    message:
+        "Writing table 2 beside the paper's."
+    script:
+        "../scripts/table_2.py"

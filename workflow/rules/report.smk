@@ -1,0 +1,31 @@
+"""One page with everything a reader asks for."""
+
+NETWORKS = ["task", *(f"teacher-{name}" for name in ARTEFACTS), "student"]
+
+
+rule report:
+    input:
+        table_1=f"{OUT}/tables/table_1.csv",
+        table_2=f"{OUT}/tables/table_2.csv",
+        difference=f"{OUT}/analysis/difference.csv",
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        figures=expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
+        captions=expand(f"{OUT}/figures/figure_{{name}}.txt", name=FIGURES),
+        networks=expand(f"{OUT}/models/{{network}}/rep-0", network=NETWORKS),
+        template="src/decoupled_qc/report/report.html",
+    output:
+        report(f"{OUT}/report.html", category="Report", caption="../report/report.rst"),
+    log:
+        f"{OUT}/logs/report.log",
+    benchmark:
+        f"{OUT}/benchmarks/report.tsv"
+    params:
+        code=fingerprint("report"),
+        run=config["run"],
+        networks=NETWORKS,
+        figures=FIGURES,
+    message:
+        "Writing the report."
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,18 @@
+"""Draw figure 9: the worst scans of the real set."""
+
+from decoupled_qc.analysis.scores import is_stand_in, read_wide
+from decoupled_qc.figures import style
+from decoupled_qc.figures.figure_9 import figure_9
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
+drawing = figure_9(
+    wide,
+    snakemake.input.conditions,
+    snakemake.input.predictions,
+    params.artefacts,
+    stand_in=is_stand_in(wide),
+)
+style.save(drawing, **snakemake.output)
