@@ -14,6 +14,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/paper_files.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/report.smk"
 
@@ -26,4 +27,4 @@ rule all:
         f"{OUT}/tables/table_1.csv",
         f"{OUT}/tables/table_2.csv",
         f"{OUT}/report.html",
-        expand(f"{OUT}/figures/figure_{{number}}.png", number=FIGURES),
+        expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),

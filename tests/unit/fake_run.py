@@ -12,7 +12,7 @@ from scipy import ndimage
 ARTEFACTS = ["spike", "noise", "blur", "wrap", "motion"]
 FOREIGN = ["torchio-motion", "torchio-ghosting", "torchio-noise", "monai-spike", "monai-gibbs"]
 SPACING_MM = 4.0
-SHAPE = (44, 52, 48)
+SHAPE = (36, 42, 40)
 LEVELS = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 

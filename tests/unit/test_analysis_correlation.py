@@ -32,7 +32,18 @@ def long_table(n_subjects=6, artefacts=("noise", "blur"), seed=0, **extra):
             for key, value in values.items():
                 severity = np.nan if kind == "none" else 0.5
                 rows.append((f"sub-{subject:02d}", scan, "student", 0, condition, kind, severity, *key, value))
-    columns = "subject scan model replicate condition artefact severity metric aggregation value".split()
+    columns = [
+        "subject",
+        "scan",
+        "model",
+        "replicate",
+        "condition",
+        "artefact",
+        "severity",
+        "metric",
+        "aggregation",
+        "value",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,49 +1,7 @@
 """The paper's figures and tables from this run: one rule each, so that an edit redraws one."""
 
-PREDICTIONS = f"{OUT}/predictions/student/rep-0"
-FIGURES = [3, 4, *([5] if SWEEPS else []), 6, 7, 8, 9, 10, "leaderboard"]
 
-
-def figure_files(name):
-    """Return the files of a figure."""
-    base = f"{OUT}/figures/figure_{name}"
-    category, caption = "Figures", f"../report/figure_{name}.rst"
-    png = report(
-        f"{base}.png", category=category, caption=caption, labels={"figure": str(name)}
-    )
-    return {
-        "pdf": f"{base}.pdf",
-        "png": png,
-        "csv": f"{base}.csv",
-        "caption": f"{base}.txt",
-    }
-
-
-def table_files(number):
-    """Return the files of a table."""
-    base = f"{OUT}/tables/table_{number}"
-    text = report(
-        f"{base}.txt",
-        category="Tables",
-        caption=f"../report/table_{number}.rst",
-        labels={"table": str(number)},
-    )
-    return {
-        "csv": f"{base}.csv",
-        "markdown": f"{base}.md",
-        "latex": f"{base}.tex",
-        "text": text,
-    }
-
-
-def scans_of(*conditions):
-    """Return the folders of conditions."""
-    return [f"{OUT}/conditions/{condition}" for condition in conditions]
-
-
-def maps_of(*conditions):
-    """Return the folders of the student's maps of conditions."""
-    return [f"{PREDICTIONS}/{condition}" for condition in conditions]
+include: "paper_files.smk"
 
 
 rule figure_3:

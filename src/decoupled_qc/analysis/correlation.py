@@ -84,8 +84,12 @@ def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
 def _each_model(scores: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
     """Yield the names and the wide table of each network."""
     wide = tables.one_row_a_scan(scores, subjects)
+    measured = scores["metric"] + ":" + scores["aggregation"]
     for (model, replicate), one in wide.groupby(["model", "replicate"], sort=True):
-        yield {"model": model, "replicate": replicate}, one.dropna(axis=1, how="all").reset_index(drop=True)
+        # A column that only another network has goes; one whose values are all missing stays, to be stated so.
+        own = set(measured[(scores["model"] == model) & (scores["replicate"] == replicate)])
+        columns = [name for name in one if ":" not in name or name in own]
+        yield {"model": model, "replicate": replicate}, one[columns].reset_index(drop=True)
 
 
 def _score_columns(wide: pd.DataFrame) -> list[str]:

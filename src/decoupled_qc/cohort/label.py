@@ -85,12 +85,19 @@ def _label_whole_head(folder: Path, atlas: tissues.Atlas) -> tuple[Anatomy, list
     priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
     head = tissues.correct_bias(head, priors, affine)
     fractions = tissues.classify(head, priors)
-    cap = np.percentile(head[tissues.foreground(head)], CAP_PERCENTILE)
-    low = np.nonzero(fractions.any((0, 1, 2)))[0][0]
-    kept = tuple(slice(start, n) for start, n in zip((0, 0, max(low - NECK_MM, 0)), head.shape, strict=True))
-    image = np.clip(head / cap, 0, 1)[kept].astype(np.float32)
-    anatomy = Anatomy(image, fractions[(slice(None), *kept)], cut_affine(affine, kept))
+    anatomy = _finish(head, fractions, affine)
     return anatomy, _check_surfaces(folder, anatomy) + _check_brain(folder, anatomy)
+
+
+def _finish(head: NDArray[np.float32], fractions: NDArray[np.float32], affine: NDArray[np.float64]) -> Anatomy:
+    """Scale a head to [0, 1] and drop the neck and what lies below the field of view."""
+    inside = tissues.foreground(head)
+    seen = np.nonzero(inside.any((0, 1)))[0][0]
+    low = np.nonzero(fractions.any((0, 1, 2)))[0][0]
+    starts = (0, 0, max(low - NECK_MM, seen, 0))
+    kept = tuple(slice(start, n) for start, n in zip(starts, head.shape, strict=True))
+    image = np.clip(head / np.percentile(head[inside], CAP_PERCENTILE), 0, 1)[kept].astype(np.float32)
+    return Anatomy(image, fractions[(slice(None), *kept)], cut_affine(affine, kept))
 
 
 def _dress_average(average: tissues.Atlas, donor: Path | None, rng: np.random.Generator) -> Anatomy:
@@ -105,9 +112,7 @@ def _dress_average(average: tissues.Atlas, donor: Path | None, rng: np.random.Ge
     else:
         log.info("Skull and scalp are synthetic: no donor head (%s).", reason)
         outside = shell.wrap(brain, rng)
-    head = np.where(brain, painted, outside)
-    cap = np.percentile(head[head > 0], CAP_PERCENTILE)
-    return Anatomy(np.clip(head / cap, 0, 1).astype(np.float32), shell.sharpen(fractions), average.affine)
+    return _finish(np.where(brain, painted, outside), shell.sharpen(fractions), average.affine)
 
 
 def _donor_head(average: tissues.Atlas, donor: Path) -> NDArray[np.float32]:

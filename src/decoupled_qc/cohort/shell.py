@@ -17,9 +17,9 @@ MIX_SHARE = [0.0, 0.15, 0.25, 0.40, 0.65, 0.75, 0.90, 1.0]
 MIX = [0.05, 0.08, 0.20, 0.45, 0.60, 0.75, 1.15, 1.30]
 BRAIN = {"CSF": 0.28, "GM": 0.68, "WM": 1.0}
 CLOSING_MM = 8.0  # smooths the brain's outline before layers are laid around it
-THICKNESS_SD = 0.12  # of the layers' relative thickness over the head
+THICKNESS_SD = 0.2  # of the layers' relative thickness over the head
 THICKNESS_SMOOTHNESS_MM = 25.0
-MIX_SMOOTHNESS_MM = 3.5
+MIX_SMOOTHNESS_MM = 4.0
 DETAIL = 1.0  # of the average scan's intensity within a tissue that is kept (brighter pallidum, darker thalamus)
 SHARPNESS = 1.7  # exponent on tissue fractions
 GRAIN_SD = 0.04  # fine texture, relative to white matter
@@ -43,7 +43,8 @@ def paint_brain(
     detail = (average - np.einsum("k,kxyz->xyz", means, fractions)) / means[-1]
     painted = np.einsum("k,kxyz->xyz", np.array(list(BRAIN.values())), sharpen(fractions))
     grain = GRAIN_SD * _noise(average.shape, GRAIN_SMOOTHNESS_MM, rng)
-    return (painted + (DETAIL * detail + grain) * (fractions.sum(0) > 0)).astype(np.float32)
+    detail = DETAIL * detail * (average > 0)  # labels may reach a voxel further than the average does
+    return (painted + (detail + grain) * (fractions.sum(0) > 0)).astype(np.float32)
 
 
 def sharpen(fractions: NDArray[np.float32]) -> NDArray[np.float32]:

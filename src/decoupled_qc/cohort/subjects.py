@@ -11,9 +11,10 @@ from scipy import ndimage
 
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
 from decoupled_qc.cohort.appearance import vary
+from decoupled_qc.cohort.fetch import absence, mark_absent
 from decoupled_qc.cohort.manifest import COLUMNS, ROLES, read_manifest
 from decoupled_qc.cohort.volumes import save
-from decoupled_qc.cohort.warps import Warp, random_warp
+from decoupled_qc.cohort.warps import Warp, random_warp, sample
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 from decoupled_qc.seeds import rng_for
@@ -21,6 +22,7 @@ from decoupled_qc.seeds import rng_for
 log = logging.getLogger(__name__)
 
 LABEL_SOURCE = "ANTs Atropos"
+BLUR = 1 / np.sqrt(8 * np.log(2))  # a voxel averages over its own width, as a Gaussian of that width at half maximum
 
 
 def make_subjects(
@@ -54,6 +56,11 @@ def make_subjects(
     unknown = sorted(set(n_subjects) - set(ROLES))
     if unknown:
         raise InputError(f"Anatomy {anatomy} has subjects of the unknown role '{unknown[0]}': use {', '.join(ROLES)}.")
+    reason = absence(anatomy_folder)
+    if reason is not None:
+        mark_absent(folder, reason)
+        log.warning("No subjects of %s: %s", anatomy, reason)
+        return
     source = Source(read_anatomy(anatomy_folder), spacing_mm)
     roles = [role for role in ROLES for _ in range(n_subjects.get(role, 0))]
     rows = []
@@ -86,26 +93,21 @@ class Source:
         half = (np.array(self.shape) - 1) / 2 * spacing_mm
         self.affine[:3, 3] = anatomy.affine[:3, :3] @ self._centre + anatomy.affine[:3, 3] - half
         sigma = BLUR * np.sqrt(max(spacing_mm**2 - HEAD_SPACING_MM**2, 0)) / HEAD_SPACING_MM
-        image = ndimage.gaussian_filter(anatomy.image, sigma)
-        self._image = ndimage.spline_filter(image, order=3, output=np.float32)
-        self._fractions = [ndimage.gaussian_filter(fraction, sigma) for fraction in anatomy.fractions]
+        channels = np.concatenate([anatomy.image[None], anatomy.fractions])
+        self._channels = np.stack([ndimage.gaussian_filter(channel, sigma) for channel in channels])
 
     def take(self, warp: Warp) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the image (D, H, W), >= 0, and the tissue fractions (3, D, H, W), [0, 1], at a warp's points."""
+        """Return the image (D, H, W) and the tissue fractions (3, D, H, W), all [0, 1], at a warp's points."""
         places = warp.points_mm / HEAD_SPACING_MM + self._centre.reshape(3, 1, 1, 1).astype(np.float32)
-        image = ndimage.map_coordinates(self._image, places, order=3, prefilter=False)
-        fractions = [ndimage.map_coordinates(fraction, places, order=1) for fraction in self._fractions]
-        return np.maximum(image, 0), np.clip(np.stack(fractions), 0, 1)
-
-
-BLUR = 1 / np.sqrt(8 * np.log(2))  # a voxel averages over its own width: a Gaussian with that full width at half maximum
+        image, *fractions = sample(self._channels, places)
+        return image, np.stack(fractions)
 
 
 def write_manifest(folders: Sequence[Path], path: Path) -> None:
     """Join the subjects of all anatomies into a manifest, check it, and log how many there are.
 
     Args:
-        folders: Each of :func:`make_subjects`, inside the manifest's folder; one that lists no subject adds none.
+        folders: Each of :func:`make_subjects`, inside the manifest's folder; one whose head is absent adds none.
         path: Of the table to write.
 
     Raises:
@@ -113,6 +115,8 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
     """
     tables = []
     for folder in folders:
+        if absence(folder) is not None:
+            continue
         table = pd.read_csv(folder / "subjects.tsv", sep="\t")
         for column in ("image", "dseg"):
             table[column] = [(folder / name).relative_to(path.parent).as_posix() for name in table[column]]

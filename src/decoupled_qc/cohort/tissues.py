@@ -34,7 +34,6 @@ N4_SPLINE_MM = 160
 PRIOR_WEIGHT = 0.25
 PRIOR_FLOOR = 0.01  # lets a tissue appear where the atlas has none
 ITERATIONS = 4
-SURE = 0.8  # posterior above which a voxel counts towards its tissue's mean
 RANDOM_SEED = 1  # of the registration's choice of sampling points
 
 
@@ -207,9 +206,10 @@ def classify(head: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[
             v=0,
         )
     shares = np.stack([image.numpy() for image in found["probabilityimages"]]) * inside
-    means = np.array([np.median(image[share > SURE]) for share in shares]).reshape(3, 1, 1, 1)
+    agreed = shares * expected  # means and width come from where mixture and atlas agree: not from rims and vessels
+    means = ((agreed * image).sum((1, 2, 3)) / agreed.sum((1, 2, 3))).reshape(3, 1, 1, 1)
     squares = (image - means) ** 2
-    variance = (shares * squares).sum() / shares.sum()
+    variance = (agreed * squares).sum() / agreed.sum()
     weight = np.exp(-squares / (2 * variance)) * expected**PRIOR_WEIGHT * inside
     fractions = np.zeros(priors.shape, np.float32)
     fractions[(slice(None), *box)] = weight / np.maximum(weight.sum(0), np.finfo(np.float32).tiny)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
+from torch.nn import functional as F
 
 from decoupled_qc.errors import InputError
 
@@ -63,8 +65,8 @@ def random_warp(
 
     axes_mm = [(np.arange(n) - (n - 1) / 2) * spacing_mm for n in shape]
     grid_mm = np.stack(np.meshgrid(*axes_mm, indexing="ij")).astype(np.float32)
-    places = grid_mm / GRID_MM + ((np.array(coarse) - 1) / 2).reshape(3, 1, 1, 1).astype(np.float32)
-    shift_mm = np.stack([ndimage.map_coordinates(part, places, order=3, mode="nearest") for part in displacement_mm])
+    centre = (np.array(coarse) - 1) / 2
+    shift_mm = sample(displacement_mm, grid_mm / GRID_MM + centre.reshape(3, 1, 1, 1).astype(np.float32))
     points_mm = np.einsum("ij,jxyz->ixyz", matrix, grid_mm + shift_mm).astype(np.float32)
 
     lowest = float(jacobian_determinant(points_mm, spacing_mm).min())
@@ -90,10 +92,24 @@ def integrate(velocity_mm: NDArray[np.float32], spacing_mm: float) -> NDArray[np
     identity = np.indices(velocity_mm.shape[1:], dtype=np.float32)
     for _ in range(SQUARINGS):
         places = identity + displacement
-        displacement = displacement + np.stack(
-            [ndimage.map_coordinates(part, places, order=1, mode="nearest") for part in displacement]
-        )
+        displacement = displacement + sample(displacement, places)
     return displacement * spacing_mm
+
+
+def sample(values: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return channels at given places, linearly interpolated; beyond the border the border's values go on.
+
+    Args:
+        values: (C, D, H, W), float32.
+        places: (3, d, h, w), float32, voxels of ``values``.
+
+    Returns:
+        (C, d, h, w), float32.
+    """
+    sizes = torch.tensor(values.shape[1:], dtype=torch.float32).reshape(3, 1, 1, 1)
+    grid = (torch.from_numpy(places) * 2 / (sizes - 1) - 1).flip(0).movedim(0, -1)  # x, y, z of the last axis first
+    taken = F.grid_sample(torch.from_numpy(values)[None], grid[None], padding_mode="border", align_corners=True)
+    return taken[0].numpy()
 
 
 def jacobian_determinant(points_mm: NDArray[np.float32], spacing_mm: float) -> NDArray[np.float32]:

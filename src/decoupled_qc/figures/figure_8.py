@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.figure import SubFigure
 
 from decoupled_qc.figures import style
 from decoupled_qc.figures.images import gather_scans, read_slices, show_image, show_variance, top_of
@@ -44,7 +45,7 @@ def figure_8(
     tops = [top_of([found.variance["task"] for found in slices])]
     tops.append(top_of([found.variance[name] for found in slices for name in artefacts]))
 
-    figure = style.new_figure(style.TWO_COLUMNS_MM, 24 * len(slices) + 22)
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 23 * len(slices) + 20)
     left, right = figure.subfigures(1, 2, width_ratios=[3.3, 1])
     grid = left.subplots(len(slices), 1 + len(causes), squeeze=False)
     for row, (found, scan) in enumerate(zip(slices, examples.itertuples(), strict=True)):
@@ -79,14 +80,15 @@ def figure_8(
     )
     if stand_in:
         style.mark_stand_in(figure)
+    shown = " and ".join(style.artefact_label(name) for name in examples["artefact"])
+    boxes = [
+        f"{name} ({style.counts(rows[rows['group'] == group])}; median {medians[group]:.3g})"
+        for group, name in (("clean", "clean scans"), ("artefact", "scans with an artefact"))
+    ]
     caption = (
-        f"{what}. Left: {' and '.join(style.artefact_label(name) for name in examples['artefact'])}, of each "
-        f"the scan with the "
-        f"median uncertainty, with the task variance (0 to {tops[0]:.3g}) and the artefact variances (one "
-        f"scale, 0 to {tops[1]:.3g}). Right: artefact "
-        f"uncertainty of {style.counts(rows[rows['group'] == 'clean'])} clean and "
-        f"{style.counts(rows[rows['group'] == 'artefact'])} with an artefact; medians "
-        f"{medians['clean']:.3g} and {medians['artefact']:.3g}."
+        f"{what}. Left: {shown}, of each the scan with the median uncertainty, with the task variance (0 to "
+        f"{tops[0]:.3g}) and the artefact variances (one scale, 0 to {tops[1]:.3g}). Axial slices, left is left. "
+        f"Right: artefact uncertainty of {' and of '.join(boxes)}."
     )
     return Drawing(figure, rows, caption)
 
@@ -105,13 +107,22 @@ def _examples(scans: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(chosen)
 
 
-def _draw_boxes(figure, members: pd.DataFrame) -> pd.Series:
+def _draw_boxes(figure: SubFigure, members: pd.DataFrame) -> pd.Series:
     """Draw the box plots with every scan as a point; return the medians by group."""
     axes = figure.subplots()
     order = ["clean", "artefact"]
-    looks = {"data": members, "x": "group", "y": SCORE, "order": order, "ax": axes}
-    sns.boxplot(**looks, color="#dddddd", linecolor="black", linewidth=0.7, width=0.6, showfliers=False)
-    sns.stripplot(**looks, color=style.CLEAN_COLOUR, size=2, alpha=0.6, jitter=False)
+    groups = [members.loc[members["group"] == name, SCORE].dropna() for name in order]
+    axes.boxplot(
+        groups,
+        positions=range(len(order)),
+        widths=0.6,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": "#dddddd", "linewidth": 0.7},
+        medianprops={"color": "black"},
+    )
+    for place, values in enumerate(groups):
+        axes.plot(np.full(len(values), place), values, ".", color=style.CLEAN_COLOUR, markersize=3, alpha=0.6)
     axes.set(xlabel="", ylabel="artefact uncertainty (mean variance)")
     labels = [f"{name}\n{style.counts(members[members['group'] == name])}".replace(", ", "\n") for name in order]
     axes.set_xticks(range(len(order)), labels)

@@ -7,6 +7,8 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
 SETS = (("simulated", "dice", "simulated, Dice"), ("real", "rating", "real, rating"))
+COLUMNS = ["set", "target", "score", "aggregation", "rho", "ci_low", "ci_high", "strength", "low", "high"]
+COLUMNS += ["n_scans", "n_subjects", "n_anatomies"]
 OURS = ("artefact_uncertainty", "mean")
 
 
@@ -18,7 +20,7 @@ def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
         stand_in: Whether the real set is a stand-in.
     """
     rows = pd.concat([_ranked(correlation, set_name, target) for set_name, target, _ in SETS])
-    height = 16 + 4.2 * rows.groupby("set").size().max()
+    height = 24 + 4.2 * rows["set"].value_counts().max() if len(rows) else 40
     figure = style.new_figure(style.TWO_COLUMNS_MM, height)
     panels = figure.subplots(1, len(SETS), sharex=True)
     for axes, (set_name, _, title) in zip(panels, SETS, strict=True):
@@ -36,13 +38,13 @@ def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
         counts = style.counts_text(shown.iloc[0], ", ") if len(shown) else "no scans"
         axes.set_title(f"{title}\n{counts}", fontsize=style.SMALL_PT)
         axes.set_xlabel("|\N{GREEK SMALL LETTER RHO}|, 95 % subject-bootstrap interval")
-    best = rows[rows["set"] == "simulated"].iloc[0]
     caption = (
-        f"All scores on the same scans, strongest first; blue is the paper's score (eq. 9). On simulated "
-        f"scans the strongest is "
-        f"{_label(best)} with |\N{GREEK SMALL LETTER RHO}| {style.number(best['strength'])}. Intervals below "
-        f"0 mean that the sign is not sure."
+        "All scores on the same scans, strongest first; blue is the paper's score (eq. 9). An interval that reaches "
+        "below 0 leaves the sign open."
     )
+    for row in rows[(rows["set"] == "simulated") & (rows["rank"] == 1)].itertuples():
+        strength = style.number(row.strength)
+        caption += f" On simulated scans the strongest is {_label(row)}, |\N{GREEK SMALL LETTER RHO}| = {strength}."
     return Drawing(figure, rows, caption)
 
 
@@ -53,14 +55,15 @@ def _ranked(correlation: pd.DataFrame, set_name: str, target: str) -> pd.DataFra
     sign = np.where(members["rho"] < 0, -1.0, 1.0)
     ends = np.sort(members[["ci_low", "ci_high"]].to_numpy() * sign[:, None], axis=1)
     members = members.assign(strength=members["rho"].abs(), low=ends[:, 0], high=ends[:, 1])
-    columns = ["set", "target", "score", "aggregation", "rho", "ci_low", "ci_high", "strength", "low", "high",
-               "n_scans", "n_subjects", "n_anatomies"]  # fmt: skip
-    ranked = members.sort_values(["strength", "score"], ascending=[False, True])[columns]
+    ranked = members.sort_values(["strength", "score"], ascending=[False, True])[COLUMNS]
     ranked.insert(1, "rank", np.arange(1, len(ranked) + 1))
     return ranked
 
 
-def _label(row) -> str:
+def _label(row: tuple) -> str:
     """Return a score's name with its aggregation."""
-    name = style.LABELS.get(row.score, row.score).replace("_", " ")
+    if row.score.startswith("variance_"):
+        name = f"{row.score.removeprefix('variance_')} variance"
+    else:
+        name = style.LABELS.get(row.score, row.score).replace("_", " ")
     return f"{name} ({row.aggregation.replace('_', ' ')})"

@@ -1,6 +1,7 @@
 """One panel of a figure that sets quality against a score."""
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 
 from decoupled_qc.figures import style
 
+NOTE_WIDTH = 42  # characters that fit above a panel
 LOG_FROM = 10.0  # a score that spans more than this ratio is drawn on a logarithmic axis
 
 
@@ -48,8 +50,8 @@ def state(axes: Axes, correlation: pd.Series | None) -> None:
         correlation: Row of the correlation table, or None when there is none.
     """
     if correlation is None or not math.isfinite(correlation["rho"]):
-        reason = "" if correlation is None or not correlation["note"] else f"\n{correlation['note']}"
-        text = f"\N{GREEK SMALL LETTER RHO} = NA{reason}"
+        reason = "no such score" if correlation is None else correlation["note"]
+        text = "\n".join(["\N{GREEK SMALL LETTER RHO} = NA", *textwrap.wrap(reason, NOTE_WIDTH)])
     else:
         text = f"{style.rho_text(correlation)}\n{style.counts_text(correlation, ', ')}"
     axes.set_title(text, fontsize=style.SMALL_PT, linespacing=1.3)

@@ -1,0 +1,75 @@
+import base64
+import re
+
+import pandas as pd
+import pytest
+
+from decoupled_qc import tables
+from decoupled_qc.report.page import Picture, render
+
+PNG = b"\x89PNG\r\n\x1a\n not a picture, but bytes to find again"
+
+
+def cells(set_name):
+    rows = [(set_name, name, -0.8, -0.9, -0.7, 0.001, 96, 16, 1) for name in ("artefact_uncertainty", "snr", "cnr")]
+    return pd.DataFrame(rows, columns=tables.COLUMNS)
+
+
+@pytest.fixture
+def contents(tmp_path):
+    png = tmp_path / "figure_7.png"
+    png.write_bytes(PNG)
+    gain = {"set": "simulated", "target": "dice", "baseline": "entropy", "baseline_aggregation": "mean"}
+    gain |= {"difference": 0.05, "ci_low": -0.01, "ci_high": float("nan")}
+    gain |= {"n_scans": 96, "n_subjects": 16, "n_anatomies": 1}
+    people = [
+        ("sub-a01", "a", "train"),
+        ("sub-b01", "b", "validation"),
+        ("sub-s01", "s1", "test"),
+        ("sub-s02", "s1", "test"),
+    ]
+    return {
+        "run": "demo",
+        "table_1": cells("simulated"),
+        "table_2": cells("real"),
+        "difference": pd.DataFrame([gain]),
+        "pictures": [Picture("Figure 7", png, "Dice <against> scores, 96 scans.")],
+        "manifest": pd.DataFrame(people, columns=["subject", "anatomy", "role"]),
+        "diagnostics": {
+            "teacher-noise": pd.DataFrame({"input": ["clean", "noise"], "variance_noise": [0.012345, 0.2]})
+        },
+        "stand_in": True,
+        "versions": {"torch": "2.13.0", "commit": "abc"},
+    }
+
+
+def test_page_needs_no_other_file(contents):
+    page = render(**contents)
+    assert not re.search(r"https?://|<script|<link|src=\"(?!data:)", page)
+    pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
+    assert [base64.b64decode(picture) for picture in pictures] == [PNG]
+
+
+def test_page_holds_tables_cohort_networks_and_versions(contents):
+    page = render(**contents)
+    assert "−0.850" in page and "−0.745" in page and "n = 84" in page
+    assert "96 scans" in page and "16 subjects from 1 anatomy" in " ".join(page.split())
+    assert "2 test subjects come from 1 anatomy (s1)" in " ".join(page.split())
+    assert "No training or validation subject comes from the same" in " ".join(page.split())
+    assert "teacher-noise" in page and "0.0123" in page
+    assert "2.13.0" in page and "abc" in page
+    assert "Dice &lt;against&gt; scores" in page
+
+
+def test_page_says_stand_in_only_where_it_is_one(contents):
+    assert "Stand-in:" in render(**contents)
+    assert "stand-in:" not in render(**{**contents, "stand_in": False}).lower()
+
+
+def test_page_warns_of_an_anatomy_on_both_sides(contents):
+    contents["manifest"] = contents["manifest"].replace({"anatomy": {"a": "s1"}})
+    assert "Training or validation subjects share s1" in " ".join(render(**contents).split())
+
+
+def test_numbers_that_do_not_exist_are_na(contents):
+    assert ">nan<" not in render(**contents).lower()

@@ -1,0 +1,112 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from decoupled_qc import tables
+from decoupled_qc.errors import InputError
+
+COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
+
+
+def correlations(target="dice", set_name="simulated", **changes):
+    """A correlation table in which each cell can be told from its number."""
+    cells = [
+        ("artefact_uncertainty", "gm_mean", -0.5),
+        ("artefact_uncertainty", "mean", -0.8123),
+        ("snr", "predicted", 0.11),
+        ("snr", "reference", 0.3),
+        ("cnr", "predicted", 0.12),
+        ("cnr", "reference", 0.2),
+        ("entropy", "mean", -0.7),
+        ("variance_task", "mean", 0.0),
+    ]
+    table = pd.DataFrame(cells, columns=["score", "aggregation", "rho"])
+    table = table.assign(
+        model="student",
+        replicate=0,
+        set=set_name,
+        target=target,
+        ci_low=table["rho"] - 0.1,
+        ci_high=table["rho"] + 0.1,
+        p=0.0002,
+        n_scans=96,
+        n_subjects=16,
+        n_anatomies=1,
+        note="",
+    )
+    return table.assign(**changes)
+
+
+def test_table_1_has_the_agreed_columns_and_the_papers_scores_first():
+    table = tables.correlation_table(correlations(), "simulated")
+    assert list(table.columns) == COLUMNS
+    assert table["score"].tolist()[:3] == ["artefact_uncertainty", "snr", "cnr"]
+    assert table["rho"].tolist()[:3] == [-0.8123, 0.3, 0.2]
+    assert table.set_index("score").loc["entropy", "rho"] == -0.7
+    assert (table["n_anatomies"] == 1).all() and (table["set"] == "simulated").all()
+
+
+def test_table_2_takes_predicted_masks_and_the_rating():
+    both = pd.concat([correlations("rating", "real"), correlations("dice", "real", rho=9.0)])
+    table = tables.correlation_table(both, "real")
+    assert table["rho"].tolist()[:3] == [-0.8123, 0.11, 0.12]
+
+
+def test_a_missing_score_is_named():
+    without = correlations()
+    with pytest.raises(InputError, match=r"simulated.*cnr \(reference\)"):
+        tables.correlation_table(without[without["score"] != "cnr"], "simulated")
+
+
+def test_several_networks_are_refused():
+    both = pd.concat([correlations(), correlations(replicate=1)])
+    with pytest.raises(InputError, match="several networks"):
+        tables.correlation_table(both, "simulated")
+
+
+def test_text_stands_beside_the_papers_values():
+    text = tables.as_text(tables.correlation_table(correlations(), "simulated"), stand_in=True)
+    line = next(line for line in text.splitlines() if line.startswith("SNR"))
+    assert line.split() == ["SNR", "0.300", "0.200", "to", "0.400", "<", "0.001", "96", "16", "1", "0.326", "0.002"]
+    line = next(line for line in text.splitlines() if line.startswith("Artefact uncertainty "))
+    assert "−0.812" in line and "−0.850" in line and "n/a" in line
+    assert "n = 84" in text and "stand-in" not in text.lower()
+
+
+@pytest.mark.parametrize("write", [tables.as_text, tables.as_markdown, tables.as_latex])
+def test_table_2_says_stand_in_only_where_it_is_one(write):
+    table = tables.correlation_table(correlations("rating", "real"), "real")
+    assert "stand-in" in write(table, True).lower() and "n = 60" in write(table, True)
+    assert "stand-in" not in write(table, False).lower()
+
+
+def test_numbers_that_do_not_exist_are_na():
+    table = tables.correlation_table(correlations(rho=np.nan, ci_low=np.nan, ci_high=np.nan, p=np.nan), "simulated")
+    text = tables.as_text(table, stand_in=False)
+    assert "nan" not in text.lower() and "NA" in text
+
+
+def test_markdown_and_latex_have_a_cell_for_each_column():
+    table = tables.correlation_table(correlations(), "simulated")
+    rows = [line for line in tables.as_markdown(table, False).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1 and len(rows) == 2 + len(table)
+    latex = tables.as_latex(table, False)
+    body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert len(body) == len(table) and all(line.count("&") == 8 for line in body)
+    assert "%" not in latex.replace(r"\%", "")
+
+
+def test_side_by_side_is_aligned_and_counts_anatomies():
+    lines = tables.side_by_side(tables.correlation_table(correlations(), "simulated")).splitlines()
+    assert "96 scans, 16 subjects from 1 anatomy" in lines[1]
+    grid = [line for line in lines[3:] if line.strip()]
+    assert len({len(line) for line in grid}) == 1
+    assert any("−0.812 [−0.912 to −0.712]" in line and "−0.850" in line for line in grid)
+
+
+def test_saved_csv_reads_back(tmp_path):
+    table = tables.correlation_table(correlations(), "simulated")
+    files = [tmp_path / f"table_1.{suffix}" for suffix in ("csv", "md", "tex", "txt")]
+    tables.save(table, False, *files)
+    pd.testing.assert_frame_equal(pd.read_csv(files[0]), table)
+    assert all(path.stat().st_size > 100 for path in files)
