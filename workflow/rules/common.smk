@@ -14,6 +14,7 @@ ARTEFACTS = config["use_artefacts"]
 SIMULATED = ["clean", *(f"sim-{name}" for name in ARTEFACTS)]
 SWEEPS = [f"sweep-{name}" for name in config["test"]["sweeps"] if name in ARTEFACTS]
 CONDITIONS = [*SIMULATED, *SWEEPS, "real"]
+STAGES = config["training"]["stages"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
@@ -41,3 +42,18 @@ def fingerprint(script):
 def artefact_fingerprint(name):
     """Return the fingerprint of an artefact's module, which is loaded by name and so not seen among the imports."""
     return provenance.fingerprint(artefacts.module_path(name))
+
+
+def training_params(stage, names):
+    """Return the config blocks that one training uses."""
+    common = {key: value for key, value in config["training"].items() if key != "stages"}
+    return {
+        "seed": config["seed"],
+        "spacing_mm": config["cohort"]["spacing_mm"],
+        "network": config["network"],
+        "augmentation": config["augmentation"],
+        "corruption": config["corruption"],
+        "inference": config["inference"],
+        "training": {**common, **STAGES[stage]},
+        "artefacts": {name: config["artefacts"][name] for name in names},
+    }

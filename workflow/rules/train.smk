@@ -1,29 +1,12 @@
 """Task network → one teacher per artefact, in parallel → student."""
 
-MODELS = f"{OUT}/models"
-STAGES = config["training"]["stages"]
-
-
-def training_params(stage, names):
-    """Return the config blocks that one training uses."""
-    common = {key: value for key, value in config["training"].items() if key != "stages"}
-    return {
-        "seed": config["seed"],
-        "spacing_mm": config["cohort"]["spacing_mm"],
-        "network": config["network"],
-        "augmentation": config["augmentation"],
-        "corruption": config["corruption"],
-        "inference": config["inference"],
-        "training": {**common, **STAGES[stage]},
-        "artefacts": {name: config["artefacts"][name] for name in names},
-    }
 
 
 rule train_task:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
-        directory(f"{MODELS}/task/rep-{{rep}}"),
+        directory(f"{OUT}/models/task/rep-{{rep}}"),
     log:
         f"{OUT}/logs/models/task/rep-{{rep}}.log",
     benchmark:
@@ -43,9 +26,9 @@ rule train_task:
 use rule train_task as train_teacher with:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",
-        task=f"{MODELS}/task/rep-{{rep}}",
+        task=f"{OUT}/models/task/rep-{{rep}}",
     output:
-        directory(f"{MODELS}/teacher-{{artefact}}/rep-{{rep}}"),
+        directory(f"{OUT}/models/teacher-{{artefact}}/rep-{{rep}}"),
     log:
         f"{OUT}/logs/models/teacher-{{artefact}}/rep-{{rep}}.log",
     benchmark:
@@ -62,10 +45,10 @@ use rule train_task as train_teacher with:
 use rule train_task as train_student with:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",
-        task=f"{MODELS}/task/rep-{{rep}}",
-        teachers=expand(f"{MODELS}/teacher-{{artefact}}/rep-{{{{rep}}}}", artefact=ARTEFACTS),
+        task=f"{OUT}/models/task/rep-{{rep}}",
+        teachers=expand(f"{OUT}/models/teacher-{{artefact}}/rep-{{{{rep}}}}", artefact=ARTEFACTS),
     output:
-        directory(f"{MODELS}/student/rep-{{rep}}"),
+        directory(f"{OUT}/models/student/rep-{{rep}}"),
     log:
         f"{OUT}/logs/models/student/rep-{{rep}}.log",
     benchmark:
