@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
+from torch.nn import functional as F
 
 from decoupled_qc import artefacts
 from decoupled_qc.inference import predict
@@ -57,13 +58,12 @@ def diagnose(
                 )
                 records = [record]
             found = predict(network, artefacts.corrupt(case.image, records), epsilon=epsilon, **inference)
-            label = case.label.bool()
-            of_truth = torch.where(label, found.probability, 1 - found.probability)
+            signed = torch.where(case.label.bool(), found.log_odds, -found.log_odds)
             rows.append(
                 {
                     "input": name,
                     "dice": dice(found.label.numpy(), label.numpy()),
-                    "twice_cross_entropy": float(-2 * of_truth.clamp(min=1e-6).log().mean()),
+                    "twice_cross_entropy": 2 * float(F.softplus(-signed).mean()),
                     **{f"variance_{cause}": float(value.mean()) for cause, value in found.variance.items()},
                 }
             )

@@ -15,10 +15,12 @@ class Prediction:
 
     Attributes:
         probability: (D, H, W), grey-matter probability from the logits scaled by the total variance, [0, 1].
+        log_odds: (D, H, W), of grey matter by the logits as they are, f_GM - f_background.
         variance: cause → (D, H, W), variance of that cause, >= 0.
     """
 
     probability: Tensor
+    log_odds: Tensor
     variance: dict[str, Tensor]
 
     @property
@@ -61,6 +63,7 @@ def predict(
         overlap=overlap,
         mode="gaussian",
     )[0].cpu()
-    logits, variance = maps[:N_CLASSES], maps[N_CLASSES:]
-    probability = (logits / (variance.sum(dim=0) + epsilon)).softmax(dim=0)[1]
-    return Prediction(probability, dict(zip(network.causes, variance, strict=True)))
+    variance = maps[N_CLASSES:]
+    log_odds = maps[1] - maps[0]
+    probability = (log_odds / (variance.sum(dim=0) + epsilon)).sigmoid()
+    return Prediction(probability, log_odds, dict(zip(network.causes, variance, strict=True)))

@@ -36,8 +36,8 @@ class Recipe:
             fractions of ``steps``.
         ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
-        route: ``paper``, or ``routed``: the likelihood gives no gradient to variances that have a pseudo-label, which
-            learn from the consistency alone.
+        route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it, and learns
+            from the consistency alone. Otherwise the task's share grows to hold the artefact's, whose own head starves.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
         precision: ``float32``, or ``bfloat16`` for the forward passes (the losses stay in float32).
         log_every: Steps between rows of ``metrics.csv``.
@@ -156,7 +156,7 @@ def _loss(
         likelihood = ce.mean()
     else:
         routed = recipe.route == "routed"
-        total = sum(value.detach() if routed and cause in targets else value for cause, value in variance.items())
+        total = sum(targets[cause] if routed and cause in targets else value for cause, value in variance.items())
         likelihood = attenuated_cross_entropy(ce, total, epsilon, recipe.beta)
     pull = ce.new_zeros(())
     for cause, target in targets.items():

@@ -79,7 +79,7 @@ def scored(tmp_path):
     variance = {"task": torch.full((8, 8, 8), 0.5), "noise": torch.full((8, 8, 8), 0.25), "blur": torch.ones(8, 8, 8)}
     nib.save(nib.Nifti1Image(np.where(dseg == 2, 0.4, 0.8).astype(np.float32), affine), tmp_path / "image.nii.gz")
     nib.save(nib.Nifti1Image(dseg, affine), tmp_path / "dseg.nii.gz")
-    write_prediction(tmp_path, "sub-x_clean", Prediction(probability, variance), affine)
+    write_prediction(tmp_path, "sub-x_clean", Prediction(probability, probability, variance), affine)
     row = {"scan": "sub-x_clean", "subject": "sub-x", "condition": "clean", "artefact": "none", "severity": 0}
     table = pd.DataFrame([{**row, "image": "image.nii.gz", "dseg": "dseg.nii.gz"}])
     table.to_csv(tmp_path / "scans.tsv", sep="\t", index=False)
@@ -118,7 +118,7 @@ def test_stand_in_rating_steps_at_the_cuts(scored):
 def test_maps_keep_the_affine_and_nearly_the_values(tmp_path):
     affine = np.array([[0, -2, 0, 3], [2, 0, 0, -5], [0, 0, 2, 7], [0, 0, 0, 1.0]])
     values = torch.rand(5, 6, 7) * 50
-    write_prediction(tmp_path, "scan", Prediction(torch.rand(5, 6, 7), {"task": values}), affine)
+    write_prediction(tmp_path, "scan", Prediction(torch.rand(5, 6, 7), torch.zeros(5, 6, 7), {"task": values}), affine)
     saved = nib.load(tmp_path / "scan_desc-task_variance.nii.gz")
     assert np.array_equal(saved.affine, affine)
     assert np.allclose(saved.get_fdata(), values, rtol=1e-3)

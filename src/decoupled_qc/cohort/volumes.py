@@ -62,7 +62,9 @@ def grow(box: Box, margins: list[tuple[int, int]]) -> Box:
 def cut(values: NDArray, box: Box) -> NDArray:
     """Return the part of a volume in a box, zero where the box reaches outside it."""
     padding = [(max(-side.start, 0), max(side.stop - n, 0)) for side, n in zip(box, values.shape, strict=True)]
-    moved = tuple(slice(side.start + before, side.stop + before) for side, (before, _) in zip(box, padding, strict=True))
+    moved = tuple(
+        slice(side.start + before, side.stop + before) for side, (before, _) in zip(box, padding, strict=True)
+    )
     return np.pad(values, padding)[moved]
 
 

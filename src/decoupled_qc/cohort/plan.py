@@ -1,0 +1,47 @@
+"""Which heads a run uses and for what, checked before any job starts."""
+
+from collections.abc import Mapping
+
+from decoupled_qc.cohort.manifest import ROLES
+from decoupled_qc.errors import InputError
+
+
+def anatomies_in_use(anatomies: Mapping[str, Mapping]) -> list[str]:
+    """Return the anatomies that give any subject.
+
+    Args:
+        anatomies: name → number of subjects by role (train, validation, test), and whether the head is optional.
+
+    Raises:
+        InputError: An anatomy gives test subjects and others; a test anatomy is optional, which could leave nothing to
+            test on; or a role is left without an anatomy that is sure to be there.
+    """
+    for name, block in anatomies.items():
+        if block["test"] and (block["train"] or block["validation"]):
+            raise InputError(
+                f"Config key cohort.anatomies.{name} gives test subjects and training or validation subjects, so the "
+                "test would repeat a head seen in training: give it one of the two."
+            )
+        if block["test"] and block["optional"]:
+            raise InputError(
+                f"Config key cohort.anatomies.{name} is optional and gives test subjects: make it required."
+            )
+    for role in ROLES:
+        if not any(block[role] and not block["optional"] for block in anatomies.values()):
+            raise InputError(f"Config key cohort.anatomies gives no {role} subject for sure: give a required one some.")
+    return [name for name, block in anatomies.items() if _gives_subjects(block)]
+
+
+def head_donors(anatomies: Mapping[str, Mapping], candidates: list[str]) -> list[str]:
+    """Return the candidates in use whose skull and scalp may go around an average brain: no head of a test subject.
+
+    Args:
+        anatomies: As for :func:`anatomies_in_use`.
+        candidates: Names of whole heads.
+    """
+    blocks = {name: anatomies[name] for name in candidates if name in anatomies}
+    return [name for name, block in blocks.items() if _gives_subjects(block) and not block["test"]]
+
+
+def _gives_subjects(block: Mapping) -> bool:
+    return any(block[role] for role in ROLES)

@@ -1,0 +1,90 @@
+"""The whole chain in miniature, through Snakemake, as a user would run it."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+RUN = "results/smoke"
+TABLE_COLUMNS = "set score rho ci_low ci_high p n_scans n_subjects n_anatomies".split()
+SCORE_COLUMNS = "subject scan model replicate condition artefact severity metric aggregation value".split()
+
+
+@pytest.fixture
+def results(smoke_project):
+    return smoke_project.folder / RUN
+
+
+def test_tables_hold_the_agreed_columns_and_scores(results):
+    for name, size in (("table_1", "n_subjects"), ("table_2", "n_subjects")):
+        table = pd.read_csv(results / "tables" / f"{name}.csv")
+        assert list(table.columns) == TABLE_COLUMNS
+        assert list(table.score[:3]) == ["artefact_uncertainty", "snr", "cnr"]
+        assert (table[size] >= 2).all() and (table.n_anatomies == 1).all()
+
+
+def test_scores_cover_every_scan_of_every_condition(results):
+    scores = pd.read_csv(results / "scores.csv", keep_default_na=False)
+    assert list(scores.columns) == SCORE_COLUMNS
+    conditions = {"clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "real"}
+    assert set(scores.condition) == conditions
+    for condition in conditions:
+        scans = pd.read_csv(results / "conditions" / condition / "scans.tsv", sep="\t")
+        scored = scores[(scores.condition == condition) & (scores.metric == "dice")]
+        assert sorted(scored.scan) == sorted(scans.scan)
+    assert not scores.duplicated(["scan", "metric", "aggregation"]).any()
+
+
+def test_the_score_is_the_mean_of_the_artefact_maps(results):
+    scores = pd.read_csv(results / "scores.csv")
+    scan = "sub-s101_sim-noise"
+    maps = results / "predictions/student/rep-0/sim-noise"
+    files = [maps / f"{scan}_desc-{cause}_variance.nii.gz" for cause in ("noise", "blur")]
+    total = sum(nib.load(file).get_fdata() for file in files)
+    row = scores[(scores.scan == scan) & (scores.metric == "artefact_uncertainty") & (scores.aggregation == "mean")]
+    assert row.value.item() == pytest.approx(total.mean(), rel=1e-6)
+    scan_file = nib.load(results / "conditions/sim-noise" / f"{scan}_T1w.nii.gz")
+    assert np.array_equal(nib.load(files[0]).affine, scan_file.affine)
+
+
+def test_no_anatomy_is_both_trained_on_and_tested(results):
+    subjects = pd.read_csv(results / "cohort/manifest.tsv", sep="\t")
+    test = set(subjects[subjects.role == "test"].anatomy)
+    assert test and not test & set(subjects[subjects.role != "test"].anatomy)
+
+
+def test_each_model_tells_what_it_was_made_from(results):
+    card = json.loads((results / "models/teacher-noise/rep-0/model.json").read_text())
+    assert card["network"]["causes"] == ["task", "noise"] and card["artefacts"].keys() == {"noise"}
+    assert card["versions"]["torch"].startswith("2.13") and len(card["code"]) == 16
+
+
+def test_every_figure_has_its_rows_and_its_vector_form(results):
+    drawn = sorted((results / "figures").glob("*.png"))
+    assert {f"figure_{number}" for number in range(3, 11)} <= {path.stem for path in drawn}
+    for path in drawn:
+        assert path.with_suffix(".pdf").stat().st_size and len(pd.read_csv(path.with_suffix(".csv")))
+
+
+def test_a_second_run_does_nothing_and_says_so(smoke_project):
+    assert "Nothing to be done" in smoke_project.snakemake("--configfile", "config/smoke.yaml")
+
+
+def test_same_seed_same_scores_byte_for_byte(smoke_project, tmp_path):
+    again = smoke_project.copy_to(tmp_path / "again")
+    first = (again.folder / RUN / "scores.csv").read_bytes()
+    for made in ("conditions", "models", "predictions", "scores"):
+        shutil.rmtree(again.folder / RUN / made)
+    (again.folder / RUN / "scores.csv").unlink()
+    again.snakemake("--configfile", "config/smoke.yaml", "--", f"{RUN}/scores.csv")
+    assert (again.folder / RUN / "scores.csv").read_bytes() == first
+
+
+def test_snakemakes_own_report_works_offline(smoke_project, tmp_path):
+    page = tmp_path / "report.html"
+    smoke_project.snakemake("--configfile", "config/smoke.yaml", "--report", str(page))
+    text = page.read_text()
+    assert "figure_7" in text and 'src="http' not in text
