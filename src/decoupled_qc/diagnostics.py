@@ -62,7 +62,7 @@ def diagnose(
             rows.append(
                 {
                     "input": name,
-                    "dice": dice(found.label.numpy(), label.numpy()),
+                    "dice": dice(found.label.numpy(), case.label.numpy()),
                     "twice_cross_entropy": 2 * float(F.softplus(-signed).mean()),
                     **{f"variance_{cause}": float(value.mean()) for cause, value in found.variance.items()},
                 }

@@ -44,7 +44,7 @@ def vary(
         texture_smoothness_mm: Standard deviation of the Gaussian that smooths it.
         bias_order: Order of the polynomial whose exponential is the bias field.
         bias_coefficient: Each coefficient is uniform within plus and minus this number.
-        noise: Lowest and highest standard deviation of the noise in each channel, as a fraction of the white-matter mean.
+        noise: Lowest and highest standard deviation of either channel's noise, relative to the white-matter mean.
 
     Returns:
         (D, H, W), float32, min-max scaled to [0, 1], and what was drawn: ``contrast`` and ``noise``.

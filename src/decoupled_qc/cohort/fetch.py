@@ -168,7 +168,7 @@ def _pip_download(head: Head, folder: Path) -> None:
 
 
 def _apt_download(head: Head, folder: Path) -> None:
-    """Fetch from the machine's own package sources with lists and cache apart: no root, nothing of the system changes."""
+    """Fetch from the machine's own package sources, lists and cache apart: no root, no change to the system."""
     if shutil.which("apt-get") is None:
         raise _FetchError("this machine has no apt-get")
     folder = folder.resolve()
@@ -234,8 +234,10 @@ def _source_members(archive: Path) -> Members:
 def _debian_members(archive: Path) -> Members:
     """Yield the files of a Debian package; dpkg-deb knows every compression that Debian and its kin use."""
     call = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as file:
-            for entry in file:
-                if entry.isfile():
-                    yield entry.name.removeprefix("./"), partial(file.extractfile, entry)
+    with (
+        subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as file,
+    ):
+        for entry in file:
+            if entry.isfile():
+                yield entry.name.removeprefix("./"), partial(file.extractfile, entry)

@@ -1,6 +1,7 @@
 """From a fetched head to a labelled anatomy, with what is known about how good its labels are."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: wher
 
 
 def label_head(
-    name: str, head: Path, atlas: Path, donor: Path | None, folder: Path, *, registration_mm: float, seed: int
+    name: str, head: Path, atlas: Path, donors: Sequence[Path], folder: Path, *, registration_mm: float, seed: int
 ) -> None:
     """Write a labelled anatomy and ``agreement.csv``, or the reason why there is none.
 
@@ -38,8 +39,8 @@ def label_head(
         name: Of the head.
         head: Fetched files; a folder with tissue maps holds an average brain, which is given a head.
         atlas: Fetched files of the average brain that gives priors.
-        donor: Fetched files of a whole head whose skull and scalp an average brain may take; None or an absent head
-            means synthetic ones. It must not be the head of a test subject.
+        donors: Fetched files of whole heads; an average brain takes skull and scalp of the first that is not absent,
+            or gets synthetic ones. None may be the head of a test subject.
         folder: Existing folder for the results.
         registration_mm: Spacing at which heads are registered.
         seed: The run's.
@@ -51,7 +52,7 @@ def label_head(
         return
     average = read_atlas(atlas)
     if (head / "label-GM_probseg.nii.gz").exists():
-        anatomy, checks = _dress_average(read_atlas(head), donor, registration_mm, rng_for(seed, name, "head")), []
+        anatomy, checks = _dress_average(read_atlas(head), donors, registration_mm, rng_for(seed, name, "head")), []
     else:
         anatomy, checks = _label_whole_head(head, average, registration_mm)
     write_anatomy(folder, anatomy)
@@ -104,20 +105,20 @@ def _finish(head: NDArray[np.float32], fractions: NDArray[np.float32], affine: N
 
 
 def _dress_average(
-    average: tissues.Atlas, donor: Path | None, registration_mm: float, rng: np.random.Generator
+    average: tissues.Atlas, donors: Sequence[Path], registration_mm: float, rng: np.random.Generator
 ) -> Anatomy:
     """Give an average brain sharp tissue and a head: the donor's where there is one, otherwise a synthetic one."""
     sharp = shell.deblur(average.image)
     fractions = tissues.classify(sharp, average.fractions)
     painted = shell.paint_brain(sharp, fractions, rng)
     brain = fractions.sum(0) > 0
-    reason = "none is configured" if donor is None else absence(donor)
-    if reason is None:
+    donor = next((folder for folder in donors if absence(folder) is None), None)
+    if donor is None:
+        log.info("Skull and scalp are synthetic, since no head to take them from is there.")
+        outside = shell.wrap(brain, rng)
+    else:
         log.info("Skull and scalp are taken from %s.", donor.name)
         outside = _donor_head(average, donor, registration_mm)
-    else:
-        log.info("Skull and scalp are synthetic: no donor head (%s).", reason)
-        outside = shell.wrap(brain, rng)
     return _finish(np.where(brain, painted, outside), shell.sharpen(fractions), average.affine)
 
 
@@ -157,7 +158,7 @@ def _check_surfaces(folder: Path, anatomy: Anatomy) -> list[tuple]:
 
 
 def _check_brain(folder: Path, anatomy: Anatomy) -> list[tuple]:
-    """Compare the brain with the brain-only volume that came with a head, if there is one, by Dice (higher is better)."""
+    """Compare the brain with the brain-only volume that came with a head, if any, by Dice (higher is better)."""
     path = folder / "desc-brain_T1w.nii.gz"
     if not path.exists():
         return []

@@ -29,7 +29,7 @@ def anatomies_in_use(anatomies: Mapping[str, Mapping]) -> list[str]:
     for role in ROLES:
         if not any(block[role] and not block["optional"] for block in anatomies.values()):
             raise InputError(f"Config key cohort.anatomies gives no {role} subject for sure: give a required one some.")
-    return [name for name, block in anatomies.items() if _gives_subjects(block)]
+    return [name for name, block in anatomies.items() if any(numbers_of_subjects(block).values())]
 
 
 def head_donors(anatomies: Mapping[str, Mapping], candidates: list[str]) -> list[str]:
@@ -40,8 +40,9 @@ def head_donors(anatomies: Mapping[str, Mapping], candidates: list[str]) -> list
         candidates: Names of whole heads.
     """
     blocks = {name: anatomies[name] for name in candidates if name in anatomies}
-    return [name for name, block in blocks.items() if _gives_subjects(block) and not block["test"]]
+    return [name for name, block in blocks.items() if any(numbers_of_subjects(block).values()) and not block["test"]]
 
 
-def _gives_subjects(block: Mapping) -> bool:
-    return any(block[role] for role in ROLES)
+def numbers_of_subjects(anatomy: Mapping) -> dict[str, int]:
+    """Return role → number of subjects of one anatomy's block."""
+    return {role: anatomy[role] for role in ROLES}

@@ -1,25 +1,33 @@
 """A head for an average brain: sharp tissue and a synthetic skull and scalp around it.
 
 An average of many people has no skull and blurred tissue. Both would teach a network things that hold in no scan, so
-the brain is painted anew from its tissue fractions and wrapped in layers of the thickness and brightness that T1-weighted
-scans of adults show. Nothing here is taken from another head.
+the brain is painted anew from its tissue fractions and wrapped in layers whose thickness and brightness are those of
+T1-weighted scans of adults. Nothing here is taken from another head.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtr
 
-# Distance from the brain in mm → brightness relative to white matter: CSF, dura, inner table, marrow, outer table, scalp.
+# Distance from the brain, mm → brightness, white matter = 1: fluid, dura, inner table, marrow, outer table, scalp.
 LAYERS_MM = [0.0, 2.0, 2.8, 3.6, 4.8, 6.0, 7.5, 8.7, 10.0, 11.2, 13.5, 16.0]
 LAYERS = [0.25, 0.25, 0.45, 0.10, 0.10, 0.55, 0.55, 0.10, 0.10, 1.15, 1.25, 0.70]
-# Share of the tissue below and in front of the brain, darkest first → brightness: air and bone, muscle, marrow, fat.
+# Cumulative share of the tissue of face and neck, darkest first → brightness: air and bone, muscle, marrow, fat.
 MIX_SHARE = [0.0, 0.15, 0.25, 0.40, 0.65, 0.75, 0.90, 1.0]
 MIX = [0.05, 0.08, 0.20, 0.45, 0.60, 0.75, 1.15, 1.30]
+MIX_SMOOTHNESS_MM = 4.0
+MIX_FROM_MM = (3.0, 6.0)  # distance from the brain over which the mixture replaces the layers
+# Depth below the surface of face and neck, mm → brightness of skin and the fat under it.
+SKIN_MM = [0.0, 1.0, 4.0]
+SKIN = [0.60, 1.20, 1.10]
+BROW = 0.38  # of the brain's height: face and neck continue the head's outline from there down
+BROW_MM = 12.0  # below it, over which the mixture sets in
+TAPER = 0.12  # by which the outline shrinks per millimetre downwards
 BRAIN = {"CSF": 0.28, "GM": 0.68, "WM": 1.0}
 CLOSING_MM = 8.0  # smooths the brain's outline before layers are laid around it
 THICKNESS_SD = 0.2  # of the layers' relative thickness over the head
 THICKNESS_SMOOTHNESS_MM = 25.0
-MIX_SMOOTHNESS_MM = 4.0
 UNSHARP_MM = 2.0
 UNSHARP_GAIN = 2.0
 DETAIL = 1.0  # of the average scan's intensity within a tissue that is kept (brighter pallidum, darker thalamus)
@@ -90,20 +98,14 @@ def wrap(brain: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float
     layered = np.interp(distance, LAYERS_MM, LAYERS)
 
     low, high = np.nonzero(brain.any((0, 1)))[0][[0, -1]]
-    brow = int(low + 0.38 * (high - low))  # the level below which face and neck continue the head's outline
-    below = np.zeros_like(head)
-    outline_2d = head[:, :, brow]
-    inside_mm = ndimage.distance_transform_edt(outline_2d)
-    for level in range(brow):
-        depth = brow - level
-        below[:, :, level] = inside_mm > 0.12 * depth
-    head |= below
-    skin = np.interp(ndimage.distance_transform_edt(head), [0, 1, 4, 7], [0.6, 1.2, 1.1, np.nan])
-    field = _noise(brain.shape, MIX_SMOOTHNESS_MM, rng)
-    share = np.interp(field, np.linspace(-2, 2, 41), 0.5 * (1 + np.tanh(0.8 * np.linspace(-2, 2, 41))))
-    mixed = np.interp(share, MIX_SHARE, MIX)
-    mixed = np.where(np.isnan(skin), mixed, skin)
-    weight = _ramp(distance, 3.0, 6.0) * _ramp(brow - np.arange(brain.shape[2], dtype=np.float32), 0.0, 12.0)
+    brow = int(low + BROW * (high - low))
+    inside_mm = ndimage.distance_transform_edt(head[:, :, brow])
+    levels = np.arange(brain.shape[2], dtype=np.float32)
+    head |= (levels < brow) & (inside_mm[:, :, None] > TAPER * (brow - levels))
+    depth_mm = ndimage.distance_transform_edt(head)
+    mixed = np.interp(ndtr(_noise(brain.shape, MIX_SMOOTHNESS_MM, rng)), MIX_SHARE, MIX)
+    mixed = np.where(depth_mm < SKIN_MM[-1], np.interp(depth_mm, SKIN_MM, SKIN), mixed)
+    weight = _ramp(distance, *MIX_FROM_MM) * _ramp(brow - levels, 0.0, BROW_MM)
     return (head * (weight * mixed + (1 - weight) * layered)).astype(np.float32)
 
 

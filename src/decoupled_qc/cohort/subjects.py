@@ -87,6 +87,7 @@ class Source:
     """
 
     def __init__(self, anatomy: Anatomy, spacing_mm: float):
+        """Smooth the head to the voxels' width and place the volumes to make on its centre."""
         self.shape = tuple(int(np.ceil(n * HEAD_SPACING_MM / spacing_mm)) for n in anatomy.image.shape)
         self._centre = (np.array(anatomy.image.shape) - 1) / 2
         self.affine = np.diag([spacing_mm] * 3 + [1.0])

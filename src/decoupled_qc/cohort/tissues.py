@@ -182,9 +182,9 @@ def correct_bias(
 def classify(head: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return tissue fractions from intensities and priors.
 
-    Atropos gives each tissue's mean. The fractions then come from one common width, because grey matter's own Gaussian,
-    the widest, would claim the partial-volume voxels on the white matter's side: on S1 that makes the cortex a fifth too
-    thick against its surfaces.
+    Atropos gives each tissue's mean. The fractions then come from one common width, because grey matter's own
+    Gaussian, the widest, would claim the partial-volume voxels on the white matter's side: on S1 that makes the cortex
+    a fifth too thick against its surfaces.
 
     Args:
         head: (D, H, W), float32, >= 0, bias-corrected, 1 mm.

@@ -21,7 +21,7 @@ class Warp:
     """A map from a subject's voxels to points of its anatomy.
 
     Args:
-        points_mm: (3, D, H, W), float32: where each voxel lies in the anatomy, millimetres from the centre of the volume.
+        points_mm: (3, D, H, W), float32: where each voxel lies in the anatomy, mm from the volume's centre.
         min_jacobian: Smallest Jacobian determinant of the map over the volume; above 0 means that nothing folds.
         max_displacement_mm: Longest displacement over the volume.
     """
@@ -133,7 +133,7 @@ def jacobian_determinant(points_mm: NDArray[np.float32], spacing_mm: float) -> N
 def _smooth_field(
     shape: tuple[int, ...], rng: np.random.Generator, *, amplitude_mm: float, smoothness_mm: float
 ) -> NDArray[np.float32]:
-    """Draw a vector field with the wanted standard deviation per component; it is periodic, so it has no calm border."""
+    """Draw a vector field of the wanted standard deviation per component; periodic, so without a calm border."""
     noise = rng.standard_normal((3, *shape), dtype=np.float32)
     smooth = ndimage.gaussian_filter(noise, (0, *[smoothness_mm / GRID_MM] * 3), mode="wrap")
     smooth -= smooth.mean(axis=(1, 2, 3), keepdims=True)  # a shift of the whole head would only push it out of view

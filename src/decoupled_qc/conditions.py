@@ -1,0 +1,155 @@
+"""Test conditions: the test subjects' scans, clean or corrupted, each with the record that makes it again."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from decoupled_qc import artefacts
+from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.kspace import rescale
+from decoupled_qc.seeds import rng_for
+from decoupled_qc.standins import stand_in
+
+NO_ARTEFACT = "none"
+
+
+class Made(NamedTuple):
+    """A scan of a condition: (D, H, W), float32, range [0, 1], and what was done to the clean one."""
+
+    image: Tensor
+    artefact: str
+    severity: float
+    records: list[dict]
+
+
+def clean(image: Tensor) -> list[Made]:
+    """Return the scan as it is, min-max scaled like every corrupted one."""
+    return [Made(rescale(image), NO_ARTEFACT, 0.0, [])]
+
+
+def simulated(
+    image: Tensor, subject: str, name: str, *, spacing_mm: float, settings: dict, local_probability: float, seed: int
+) -> list[Made]:
+    """Return the scan with one artefact at a random severity, U(0, 1].
+
+    Args:
+        image: (D, H, W), float32, the clean scan.
+        subject: Names the draw, with the artefact.
+        name: Of the artefact.
+        spacing_mm: Of the voxels.
+        settings: The artefact's config block.
+        local_probability: Of an artefact that covers only a part of the scan.
+        seed: The run's.
+
+    Source: Shaw et al. 2021, section 7: one random scan per artefact and test subject.
+    """
+    rng = rng_for(seed, subject, name, 0)
+    severity = 1 - rng.random()
+    record = artefacts.sample_record(
+        name, severity, tuple(image.shape), spacing_mm, rng, settings, local_probability=local_probability
+    )
+    return [_corrupted(image, name, severity, record)]
+
+
+def sweep(
+    image: Tensor, subject: str, name: str, severities: Sequence[float], *, spacing_mm: float, settings: dict, seed: int
+) -> list[Made]:
+    """Return the scan with one artefact in one realisation at each severity, over the whole volume.
+
+    Args:
+        severities: [0, 1]; 0 is the clean scan.
+        image, subject, name, spacing_mm, settings, seed: As for :func:`simulated`.
+
+    Source: Shaw et al. 2021, Fig. 5.
+    """
+    scans = []
+    for severity in severities:
+        rng = rng_for(seed, subject, name, "sweep")  # the same at every severity: only the strength changes
+        shape = tuple(image.shape)
+        record = artefacts.sample_record(name, severity, shape, spacing_mm, rng, settings, local_probability=0.0)
+        scans.append(_corrupted(image, name, severity, record))
+    return scans
+
+
+def stand_ins(image: Tensor, subject: str, number: int, simulators: Sequence[str], per_subject: int, seed: int) -> list[Made]:
+    """Return the clean scan and some with foreign simulators' artefacts, which take turns over the subjects.
+
+    Args:
+        image: (D, H, W), float32, the clean scan.
+        subject: Names the draws.
+        number: Of the subject among the test subjects, from 0.
+        simulators: Of :data:`decoupled_qc.standins.SIMULATORS`.
+        per_subject: Corrupted scans of each subject.
+        seed: The run's.
+    """
+    scans = clean(image)
+    for turn in range(number * per_subject, (number + 1) * per_subject):
+        name = simulators[turn % len(simulators)]
+        rng = rng_for(seed, subject, name, "stand-in")
+        severity = 1 - rng.random()
+        scans.append(Made(stand_in(name, image, severity, rng), name, severity, []))
+    return scans
+
+
+def remake(row: pd.Series, image: Tensor) -> Tensor:
+    """Return a simulated scan again, bit for bit, from its row in ``scans.tsv`` and the clean scan."""
+    return artefacts.corrupt(image, json.loads(row["records"]))
+
+
+def write_condition(
+    manifest: Path, folder: Path, final: Path, condition: str, make, n_subjects: int | None = None
+) -> None:
+    """Write a condition's scans and its ``scans.tsv``.
+
+    Args:
+        manifest: Of the cohort; its test subjects are used.
+        folder: Existing folder to write into, perhaps under a temporary name.
+        final: Where that folder will lie; label paths are relative to it.
+        condition: Name of the condition.
+        make: (clean image, subject, number) → list of :class:`Made`.
+        n_subjects: Only the first ones; all if None.
+    """
+    rows = []
+    for number, subject, image, affine in _test_subjects(manifest, n_subjects):
+        made = make(image, subject.subject, number)
+        for index, scan in enumerate(made):
+            suffix = f"-{index:02d}" if len(made) > 1 else ""
+            name = f"{subject.subject}_{condition}{suffix}"
+            nib.save(nib.Nifti1Image(scan.image.numpy(), affine), folder / f"{name}_T1w.nii.gz")
+            rows.append(
+                {
+                    "scan": name,
+                    "subject": subject.subject,
+                    "anatomy": subject.anatomy,
+                    "condition": condition,
+                    "artefact": scan.artefact,
+                    "severity": scan.severity,
+                    "image": f"{name}_T1w.nii.gz",
+                    "dseg": os.path.relpath(manifest.parent / subject.dseg, final),
+                    "records": json.dumps(scan.records),
+                }
+            )
+    pd.DataFrame(rows).to_csv(folder / "scans.tsv", sep="\t", index=False)
+
+
+def _corrupted(image: Tensor, name: str, severity: float, record: dict) -> Made:
+    """Apply one record, with what it measures on the clean and on the finished scan."""
+    records = artefacts.complete(image, [record])
+    corrupted = artefacts.corrupt(image, records)
+    return Made(corrupted, name, severity, artefacts.describe(image, corrupted, records))
+
+
+def _test_subjects(manifest: Path, n_subjects: int | None) -> Iterator[tuple[int, tuple, Tensor, np.ndarray]]:
+    table = read_manifest(manifest)
+    rows = table[table["role"] == "test"].head(n_subjects or len(table))
+    for number, row in enumerate(rows.itertuples()):
+        file = nib.load(manifest.parent / row.image)
+        yield number, row, torch.from_numpy(file.get_fdata(dtype=np.float32)), file.affine

@@ -1,0 +1,81 @@
+"""Test conditions: the test subjects clean, with each artefact, at rising severity, and by foreign simulators."""
+
+
+rule keep_clean:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/clean"),
+    log:
+        f"{OUT}/logs/conditions/clean.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/clean.tsv"
+    params:
+        code=fingerprint("keep_clean"),
+    message:
+        "Taking the test scans as they are."
+    script:
+        "../scripts/keep_clean.py"
+
+
+rule simulate:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/sim-{{artefact}}"),
+    log:
+        f"{OUT}/logs/conditions/sim-{{artefact}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/sim-{{artefact}}.tsv"
+    params:
+        code=fingerprint("simulate"),
+        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
+        settings=lambda wildcards: config["artefacts"][wildcards.artefact],
+        local_probability=config["corruption"]["local_probability"],
+        spacing_mm=config["cohort"]["spacing_mm"],
+        seed=config["seed"],
+    message:
+        "Simulating {wildcards.artefact} at random severity."
+    script:
+        "../scripts/simulate.py"
+
+
+rule sweep:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/sweep-{{artefact}}"),
+    log:
+        f"{OUT}/logs/conditions/sweep-{{artefact}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/sweep-{{artefact}}.tsv"
+    params:
+        code=fingerprint("sweep"),
+        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
+        settings=lambda wildcards: config["artefacts"][wildcards.artefact],
+        sweep=lambda wildcards: config["test"]["sweeps"][wildcards.artefact],
+        spacing_mm=config["cohort"]["spacing_mm"],
+        seed=config["seed"],
+    message:
+        "Simulating {wildcards.artefact} at rising severity."
+    script:
+        "../scripts/sweep.py"
+
+
+rule stand_in:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/real"),
+    log:
+        f"{OUT}/logs/conditions/real.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/real.tsv"
+    params:
+        code=fingerprint("stand_in"),
+        stand_ins=config["test"]["stand_ins"],
+        seed=config["seed"],
+    message:
+        "Making stand-ins for real artefacts with foreign simulators."
+    script:
+        "../scripts/stand_in.py"

@@ -1,0 +1,83 @@
+"""Heads from ordinary packages → labelled anatomies → distinct subjects → the manifest."""
+
+from decoupled_qc.cohort import plan
+
+COHORT = config["cohort"]
+ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"])
+DONORS = plan.head_donors(COHORT["anatomies"], ["colin27"])
+
+
+rule fetch_head:
+    output:
+        directory("resources/heads/{anatomy}"),
+    log:
+        f"{OUT}/logs/heads/{{anatomy}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/heads/{{anatomy}}.tsv"
+    localrule: True
+    params:
+        code=fingerprint("fetch_head"),
+        downloads="resources/downloads",
+        optional=lambda wildcards: COHORT["anatomies"][wildcards.anatomy]["optional"],
+    message:
+        "Fetching the head {wildcards.anatomy}."
+    script:
+        "../scripts/fetch_head.py"
+
+
+rule label_head:
+    input:
+        head="resources/heads/{anatomy}",
+        atlas="resources/heads/icbm152",
+        donors=expand("resources/heads/{donor}", donor=DONORS),
+    output:
+        directory(f"{OUT}/cohort/anatomies/{{anatomy}}"),
+    log:
+        f"{OUT}/logs/cohort/anatomies/{{anatomy}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/cohort/anatomies/{{anatomy}}.tsv"
+    params:
+        code=fingerprint("label_head"),
+        labels=COHORT["labels"],
+        seed=config["seed"],
+    message:
+        "Labelling the tissues of {wildcards.anatomy}."
+    script:
+        "../scripts/label_head.py"
+
+
+rule make_subjects:
+    input:
+        f"{OUT}/cohort/anatomies/{{anatomy}}",
+    output:
+        directory(f"{OUT}/cohort/subjects/{{anatomy}}"),
+    log:
+        f"{OUT}/logs/cohort/subjects/{{anatomy}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/cohort/subjects/{{anatomy}}.tsv"
+    params:
+        code=fingerprint("make_subjects"),
+        n_subjects=lambda wildcards: plan.numbers_of_subjects(COHORT["anatomies"][wildcards.anatomy]),
+        settings={key: COHORT[key] for key in ("spacing_mm", "warp", "appearance")},
+        seed=config["seed"],
+    message:
+        "Making subjects from {wildcards.anatomy}."
+    script:
+        "../scripts/make_subjects.py"
+
+
+rule list_cohort:
+    input:
+        expand(f"{OUT}/cohort/subjects/{{anatomy}}", anatomy=ANATOMIES),
+    output:
+        f"{OUT}/cohort/manifest.tsv",
+    log:
+        f"{OUT}/logs/cohort/manifest.log",
+    benchmark:
+        f"{OUT}/benchmarks/cohort/manifest.tsv"
+    params:
+        code=fingerprint("list_cohort"),
+    message:
+        "Listing the cohort."
+    script:
+        "../scripts/list_cohort.py"

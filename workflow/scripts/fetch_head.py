@@ -1,0 +1,17 @@
+"""Fetch, verify and unpack one head."""
+
+from pathlib import Path
+
+from decoupled_qc.cohort.fetch import fetch_head
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    fetch_head(
+        snakemake.wildcards.anatomy,
+        Path(snakemake.params.downloads),
+        folder,
+        optional=snakemake.params.optional,
+    )

@@ -1,0 +1,18 @@
+"""Write the test subjects' scans as they are."""
+
+from pathlib import Path
+
+from decoupled_qc import conditions
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+
+
+def make(image, subject, number):
+    return conditions.clean(image)
+
+
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    conditions.write_condition(Path(snakemake.input.manifest), folder, Path(snakemake.output[0]), "clean", make)

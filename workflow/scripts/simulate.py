@@ -1,0 +1,27 @@
+"""Write every test subject with one artefact at a random severity."""
+
+from pathlib import Path
+
+from decoupled_qc import conditions
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+artefact, params = snakemake.wildcards.artefact, snakemake.params
+
+
+def make(image, subject, number):
+    return conditions.simulated(
+        image,
+        subject,
+        artefact,
+        spacing_mm=params.spacing_mm,
+        settings=params.settings,
+        local_probability=params.local_probability,
+        seed=params.seed,
+    )
+
+
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    conditions.write_condition(Path(snakemake.input.manifest), folder, Path(snakemake.output[0]), f"sim-{artefact}", make)

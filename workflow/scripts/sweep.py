@@ -1,0 +1,27 @@
+"""Write some test subjects with one artefact at each of some severities."""
+
+from pathlib import Path
+
+from decoupled_qc import conditions
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+artefact, params = snakemake.wildcards.artefact, snakemake.params
+
+
+def make(image, subject, number):
+    return conditions.sweep(
+        image,
+        subject,
+        artefact,
+        params.sweep["severities"],
+        spacing_mm=params.spacing_mm,
+        settings=params.settings,
+        seed=params.seed,
+    )
+
+
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    conditions.write_condition(Path(snakemake.input.manifest), folder, Path(snakemake.output[0]), f"sweep-{artefact}", make, params.sweep["n_subjects"])
