@@ -39,7 +39,8 @@ class Recipe:
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it, and learns
             from the consistency alone. Otherwise the task's share grows to hold the artefact's, whose own head starves.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
-        precision: ``float32``, or ``bfloat16`` for the forward passes (the losses stay in float32).
+        precision: Of the forward passes (the losses are in float32): ``float32``, ``bfloat16``, or ``auto`` for bfloat16
+            where the processor has instructions for it.
         log_every: Steps between rows of ``metrics.csv``.
     """
 
@@ -146,7 +147,7 @@ def _loss(
     device: torch.device,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch; and, detached, its terms and the mean variance of each cause."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=_in_bfloat16(recipe.precision, device)):
         targets = {cause: _pseudo_label(frozen[cause], cause, batch, device) for cause in frozen}
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
@@ -179,6 +180,15 @@ def _pseudo_label(teacher: DecoupledUNet, cause: str, batch: Batch, device: torc
     image = batch.clean if cause == TASK else batch.single[cause]
     _, log_variance = teacher(image.to(device).contiguous(memory_format=torch.channels_last_3d))
     return log_variance[:, teacher.causes.index(cause)].float().exp()
+
+
+def _in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Tell whether forward passes run in bfloat16."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def _optimiser(network: DecoupledUNet, recipe: Recipe) -> torch.optim.Adam:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from decoupled_qc.augmentation import bias_field, rescale
+from decoupled_qc.augmentation import bias_field
 
 
 def vary(
@@ -62,7 +61,8 @@ def vary(
     level = float(rng.uniform(*noise))
     real, imaginary = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(level * white)
     scan = np.hypot(np.maximum(moved, 0) + real, imaginary)
-    return rescale(torch.from_numpy(scan)).numpy(), {"contrast": factor, "noise": level}
+    scan -= scan.min()
+    return scan / scan.max(), {"contrast": factor, "noise": level}
 
 
 def _smooth_noise(shape: tuple[int, ...], sigma_voxels: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -1,0 +1,127 @@
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.cohort.plan import anatomies_in_use, head_donors
+from decoupled_qc.errors import InputError
+
+
+def volume(path, shape=(4, 5, 6)):
+    nib.save(nib.Nifti1Image(np.zeros(shape, np.float32), np.eye(4)), path)
+
+
+@pytest.fixture
+def rows(tmp_path):
+    listed = [("sub-a01", "a", "train"), ("sub-a02", "a", "validation"), ("sub-b01", "b", "test")]
+    for subject, _, _ in listed:
+        volume(tmp_path / f"{subject}_T1w.nii.gz")
+        volume(tmp_path / f"{subject}_dseg.nii.gz")
+    return [
+        {
+            "subject": subject,
+            "anatomy": anatomy,
+            "role": role,
+            "image": f"{subject}_T1w.nii.gz",
+            "dseg": f"{subject}_dseg.nii.gz",
+            "label_source": "toy",
+        }
+        for subject, anatomy, role in listed
+    ]
+
+
+@pytest.fixture
+def refused(rows, tmp_path):
+    def check(*named):
+        with pytest.raises(InputError) as refusal:
+            write(rows, tmp_path)
+        assert all(word in str(refusal.value) for word in named), refusal.value
+
+    return check
+
+
+def write(rows, folder):
+    pd.DataFrame(rows).to_csv(folder / "manifest.tsv", sep="\t", index=False)
+    return read_manifest(folder / "manifest.tsv")
+
+
+def test_a_good_manifest_is_read(rows, tmp_path):
+    assert list(write(rows, tmp_path).subject) == ["sub-a01", "sub-a02", "sub-b01"]
+
+
+def test_missing_table(tmp_path):
+    with pytest.raises(InputError, match="manifest.tsv is missing"):
+        read_manifest(tmp_path / "manifest.tsv")
+
+
+def test_missing_column(rows, refused):
+    for row in rows:
+        del row["dseg"]
+    refused("manifest.tsv", "dseg")
+
+
+def test_missing_image(refused, tmp_path):
+    (tmp_path / "sub-a02_T1w.nii.gz").unlink()
+    refused("sub-a02_T1w.nii.gz", "sub-a02")
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"not a volume", lambda content: content[:-20]])
+def test_unreadable_image(damage, refused, tmp_path):
+    image = tmp_path / "sub-b01_T1w.nii.gz"
+    image.write_bytes(damage(image.read_bytes()))
+    refused("sub-b01_T1w.nii.gz", "cannot be read")
+
+
+def test_label_of_another_shape(refused, tmp_path):
+    volume(tmp_path / "sub-a01_dseg.nii.gz", (4, 5, 7))
+    refused("sub-a01_dseg.nii.gz", "(4, 5, 7)", "(4, 5, 6)")
+
+
+def test_volume_of_four_dimensions(refused, tmp_path):
+    volume(tmp_path / "sub-a01_T1w.nii.gz", (4, 5, 6, 2))
+    refused("sub-a01_T1w.nii.gz", "three-dimensional")
+
+
+def test_anatomy_in_test_and_training(rows, refused):
+    rows[2]["anatomy"] = "a"
+    refused("anatomy a", "test")
+
+
+def test_subject_listed_twice(rows, refused):
+    rows.append(rows[0])
+    refused("sub-a01", "more than once")
+
+
+def test_unknown_role(rows, refused):
+    rows[0]["role"] = "training"
+    refused("'training'", "train, validation, test")
+
+
+def block(train=0, validation=0, test=0, optional=False):
+    return {"train": train, "validation": validation, "test": test, "optional": optional}
+
+
+def test_anatomies_without_subjects_are_not_in_use():
+    anatomies = {"a": block(test=2), "b": block(train=3, validation=1), "c": block()}
+    assert anatomies_in_use(anatomies) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("anatomies", "named"),
+    [
+        ({"a": block(train=1, validation=1, test=1)}, "anatomies.a gives test subjects and training"),
+        ({"a": block(test=1, optional=True), "b": block(train=1, validation=1)}, "anatomies.a is optional"),
+        ({"a": block(test=1), "b": block(train=1, validation=1, optional=True)}, "no train subject"),
+        ({"b": block(train=1, validation=1)}, "no test subject"),
+    ],
+)
+def test_plans_that_cannot_work_stop_before_any_job(anatomies, named):
+    with pytest.raises(InputError, match=named):
+        anatomies_in_use(anatomies)
+
+
+def test_the_head_of_a_test_subject_is_never_put_around_a_training_brain():
+    assert head_donors({"c": block(train=1), "s": block(test=1)}, ["c", "s"]) == ["c"]
+    assert head_donors({"c": block(test=1)}, ["c"]) == []
+    assert head_donors({"c": block()}, ["c", "unknown"]) == []
