@@ -1,7 +1,6 @@
 """A copy of the project in which a test may edit code and config, and ask Snakemake what it would do."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -29,16 +28,16 @@ class Project:
         assert not check or done.returncode == 0, done.stdout[-5000:]
         return done.stdout
 
-    def planned(self, *overlays: str) -> set[str]:
-        """Return the jobs of a dry run, as rule names with their wildcards: ``train_teacher artefact=noise``."""
-        printed = self.snakemake("--dry-run", "--configfile", *(overlays or ("config/smoke.yaml",)))
-        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", printed, flags=re.M)
-        named = set()
-        for rule, block in jobs:
-            wildcards = re.search(r"wildcards: (.*)", block)
-            values = [part for part in wildcards[1].split(", ") if not part.startswith("rep=")] if wildcards else []
-            named.add(" ".join([rule, *values]))
-        return named
+    def planned(self, *overlays: str) -> dict[str, set[str]]:
+        """Return what a run would make: rule → outputs, relative to the folder of the run."""
+        printed = self.snakemake("--summary", "--configfile", *(overlays or ("config/smoke.yaml",)))
+        rows = [line.split("\t") for line in printed.splitlines() if line.count("\t") >= 5]
+        assert rows[0][0] == "output_file"
+        planned = {}
+        for output, _, rule, *_, plan in rows[1:]:
+            if plan == "update pending":
+                planned.setdefault(rule, set()).add(output.removeprefix("results/").partition("/")[2])
+        return planned
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace text in one file of the copy."""

@@ -152,7 +152,7 @@ def test_noise_is_rician_and_scans_fill_the_unit_range(anatomy):
     air = noisy[:4]  # the head does not reach there
     white = noisy[anatomy.fractions[2] > 0.999]
     assert air.mean() == pytest.approx(white.mean() * 0.1 * np.sqrt(np.pi / 2), rel=0.05)
-    assert white.std() == pytest.approx(white.mean() * 0.1, rel=0.05)
+    assert white.std() == pytest.approx(white.mean() * 0.1, rel=0.08)
 
 
 def test_a_subject_depends_on_seed_and_name_alone(folder, tmp_path):

@@ -12,6 +12,8 @@ rule correlate:
         f"{OUT}/logs/analysis/correlation.log",
     benchmark:
         f"{OUT}/benchmarks/analysis/correlation.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("correlate"),
         n_boot=config["analysis"]["n_boot"],

@@ -10,6 +10,8 @@ rule keep_clean:
         f"{OUT}/logs/conditions/clean.log",
     benchmark:
         f"{OUT}/benchmarks/conditions/clean.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("keep_clean"),
     message:
@@ -27,6 +29,8 @@ rule simulate:
         f"{OUT}/logs/conditions/sim-{{artefact}}.log",
     benchmark:
         f"{OUT}/benchmarks/conditions/sim-{{artefact}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("simulate"),
         artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
@@ -49,6 +53,8 @@ rule sweep:
         f"{OUT}/logs/conditions/sweep-{{artefact}}.log",
     benchmark:
         f"{OUT}/benchmarks/conditions/sweep-{{artefact}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("sweep"),
         artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
@@ -71,6 +77,8 @@ rule stand_in:
         f"{OUT}/logs/conditions/real.log",
     benchmark:
         f"{OUT}/benchmarks/conditions/real.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("stand_in"),
         stand_ins=config["test"]["stand_ins"],

@@ -15,6 +15,8 @@ rule fetch_head:
     benchmark:
         f"{OUT}/benchmarks/heads/{{anatomy}}.tsv"
     localrule: True
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("fetch_head"),
         downloads="resources/downloads",
@@ -36,6 +38,8 @@ rule label_head:
         f"{OUT}/logs/cohort/anatomies/{{anatomy}}.log",
     benchmark:
         f"{OUT}/benchmarks/cohort/anatomies/{{anatomy}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("label_head"),
         labels=COHORT["labels"],
@@ -55,6 +59,8 @@ rule make_subjects:
         f"{OUT}/logs/cohort/subjects/{{anatomy}}.log",
     benchmark:
         f"{OUT}/benchmarks/cohort/subjects/{{anatomy}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("make_subjects"),
         n_subjects=lambda wildcards: plan.numbers_of_subjects(COHORT["anatomies"][wildcards.anatomy]),
@@ -75,6 +81,8 @@ rule list_cohort:
         f"{OUT}/logs/cohort/manifest.log",
     benchmark:
         f"{OUT}/benchmarks/cohort/manifest.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("list_cohort"),
     message:

@@ -1,4 +1,4 @@
-"""Names that every rule uses: where results go, what the run holds, and the fingerprint of a rule's code."""
+"""Names used by all stages: where results go, what the run holds, and the fingerprint of a rule's code."""
 
 from pathlib import Path
 

@@ -15,6 +15,8 @@ rule figure_3:
         f"{OUT}/logs/figures/figure_3.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_3.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_3"),
         artefacts=ARTEFACTS,
@@ -37,6 +39,8 @@ rule figure_4:
         f"{OUT}/logs/figures/figure_4.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_4.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_4"),
         artefacts=ARTEFACTS,
@@ -58,6 +62,8 @@ rule figure_5:
         f"{OUT}/logs/figures/figure_5.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_5.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_5"),
         artefacts=ARTEFACTS,
@@ -81,6 +87,8 @@ rule figure_6:
         f"{OUT}/logs/figures/figure_6.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_6.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_6"),
         artefacts=ARTEFACTS,
@@ -101,6 +109,8 @@ rule figure_7:
         f"{OUT}/logs/figures/figure_7.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_7.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_7"),
         artefacts=ARTEFACTS,
@@ -122,6 +132,8 @@ rule figure_8:
         f"{OUT}/logs/figures/figure_8.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_8.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_8"),
         artefacts=ARTEFACTS,
@@ -143,6 +155,8 @@ rule figure_9:
         f"{OUT}/logs/figures/figure_9.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_9.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_9"),
         artefacts=ARTEFACTS,
@@ -163,6 +177,8 @@ rule figure_10:
         f"{OUT}/logs/figures/figure_10.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_10.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_10"),
         artefacts=ARTEFACTS,
@@ -183,6 +199,8 @@ rule figure_leaderboard:
         f"{OUT}/logs/figures/figure_leaderboard.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_leaderboard.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("figure_leaderboard"),
     message:
@@ -203,6 +221,8 @@ rule table_1:
         f"{OUT}/logs/tables/table_1.log",
     benchmark:
         f"{OUT}/benchmarks/tables/table_1.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("table_1"),
     message:
@@ -222,6 +242,8 @@ rule table_2:
         f"{OUT}/logs/tables/table_2.log",
     benchmark:
         f"{OUT}/benchmarks/tables/table_2.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("table_2"),
     message:

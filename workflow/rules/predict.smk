@@ -11,6 +11,8 @@ rule predict:
         f"{OUT}/logs/predictions/{{model}}/rep-{{rep}}/{{condition}}.log",
     benchmark:
         f"{OUT}/benchmarks/predictions/{{model}}/rep-{{rep}}/{{condition}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=config["gpus_per_job"],

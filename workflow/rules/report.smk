@@ -20,6 +20,8 @@ rule report:
         f"{OUT}/logs/report.log",
     benchmark:
         f"{OUT}/benchmarks/report.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("report"),
         run=config["run"],

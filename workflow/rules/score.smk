@@ -11,6 +11,8 @@ rule score:
         f"{OUT}/logs/scores/{{model}}/rep-{{rep}}/{{condition}}.log",
     benchmark:
         f"{OUT}/benchmarks/scores/{{model}}/rep-{{rep}}/{{condition}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("score"),
         scoring=config["scoring"],
@@ -29,6 +31,8 @@ rule gather_scores:
         f"{OUT}/logs/scores.log",
     benchmark:
         f"{OUT}/benchmarks/scores.tsv"
+    conda:
+        "../../envs/environment.yaml"
     params:
         code=fingerprint("gather_scores"),
     message:

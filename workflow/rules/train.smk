@@ -10,6 +10,8 @@ rule train_task:
         f"{OUT}/logs/models/task/rep-{{rep}}.log",
     benchmark:
         f"{OUT}/benchmarks/models/task/rep-{{rep}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: STAGES["task"]["threads"]
     resources:
         gpu=config["gpus_per_job"],

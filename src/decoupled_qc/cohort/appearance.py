@@ -48,7 +48,7 @@ def vary(
     Returns:
         (D, H, W), float32, min-max scaled to [0, 1], and what was drawn: ``contrast`` and ``noise``.
     """
-    csf, grey, white = ((image * part).sum() / part.sum() for part in fractions)
+    grey, white = ((image * part).sum() / part.sum() for part in fractions[1:])
     factor = float(np.exp(rng.uniform(*np.log(contrast))))
     own = rng.normal(0, shift_sd * white, 3)
     shifts = own + np.array([0.0, (1 - factor) * (white - grey), 0.0])
