@@ -79,7 +79,9 @@ def sweep(
     return scans
 
 
-def stand_ins(image: Tensor, subject: str, number: int, simulators: Sequence[str], per_subject: int, seed: int) -> list[Made]:
+def stand_ins(
+    image: Tensor, subject: str, number: int, simulators: Sequence[str], per_subject: int, seed: int
+) -> list[Made]:
     """Return the clean scan and some with foreign simulators' artefacts, which take turns over the subjects.
 
     Args:

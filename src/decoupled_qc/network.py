@@ -12,7 +12,7 @@ LOG_VARIANCE_LIMITS = (-8.0, 4.0)
 
 
 class DecoupledUNet(nn.Module):
-    """ "No-new-net" 3D U-Net (Isensee 2019, as in NiftyNet) that predicts grey matter and why it is uncertain.
+    """The "no-new-net" 3D U-Net (Isensee 2019, as in NiftyNet): grey matter, and why it is uncertain.
 
     Each level holds two 3x3x3 convolutions, each followed by instance norm and leaky ReLU (0.01); 2x2x2 max-pooling
     goes down, trilinear interpolation goes up, and the second convolution of the bottleneck and of each decoder block

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 RUN = "results/smoke"
-TABLE_COLUMNS = "set score rho ci_low ci_high p n_scans n_subjects n_anatomies".split()
-SCORE_COLUMNS = "subject scan model replicate condition artefact severity metric aggregation value".split()
+TABLE_COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
+SCORE_COLUMNS = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity", "metric", "aggregation", "value"]
 
 
 @pytest.fixture

@@ -16,4 +16,5 @@ def make(image, subject, number):
 
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
-    conditions.write_condition(Path(snakemake.input.manifest), folder, Path(snakemake.output[0]), "real", make)
+    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
+    conditions.write_condition(*paths, "real", make)

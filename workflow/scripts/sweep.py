@@ -24,4 +24,5 @@ def make(image, subject, number):
 
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
-    conditions.write_condition(Path(snakemake.input.manifest), folder, Path(snakemake.output[0]), f"sweep-{artefact}", make, params.sweep["n_subjects"])
+    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
+    conditions.write_condition(*paths, f"sweep-{artefact}", make, params.sweep["n_subjects"])
