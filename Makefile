@@ -5,7 +5,7 @@ CORES ?= 2
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: setup demo smoke test lint clean-smoke
+.PHONY: setup demo smoke test lint
 
 setup: .venv/.complete
 
@@ -30,3 +30,4 @@ test: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile config/demo.yaml

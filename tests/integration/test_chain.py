@@ -10,7 +10,18 @@ import pytest
 
 RUN = "results/smoke"
 TABLE_COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
-SCORE_COLUMNS = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity", "metric", "aggregation", "value"]
+SCORE_COLUMNS = [
+    "subject",
+    "scan",
+    "model",
+    "replicate",
+    "condition",
+    "artefact",
+    "severity",
+    "metric",
+    "aggregation",
+    "value",
+]
 
 
 @pytest.fixture

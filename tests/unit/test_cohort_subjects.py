@@ -31,6 +31,7 @@ APPEARANCE = {
     "noise": [0.01, 0.03],
 }
 PLAIN = APPEARANCE | {"contrast": [1.0, 1.0], "noise": [0.0, 0.0], "bias_coefficient": 0.0}
+PLAIN["contrast_quantile"] = 0.5
 PLAIN |= {key: 0.0 for key in ("shift_sd", "outside_sd", "texture_sd")}
 
 
@@ -163,6 +164,14 @@ def test_a_subject_depends_on_seed_and_name_alone(folder, tmp_path):
         assert (few / name).read_bytes() == (many / name).read_bytes()
     image = "sub-toy01_T1w.nii.gz"
     assert (few / image).read_bytes() != (other / image).read_bytes() != (few / "sub-toy02_T1w.nii.gz").read_bytes()
+
+
+def test_contrasts_fill_their_range_evenly(folder, tmp_path):
+    made = make(folder, tmp_path / "made", {"train": 0, "validation": 0, "test": 8})
+    drawn = np.sort(np.log(pd.read_csv(made / "subjects.tsv", sep="\t").contrast))
+    low, high = np.log(APPEARANCE["contrast"])
+    gaps = np.diff([low, *drawn, high]) / (high - low)
+    assert gaps.min() >= 0 and gaps.max() < 0.25
 
 
 def test_subjects_are_recorded_with_their_warp_and_join_a_manifest(folder, tmp_path):

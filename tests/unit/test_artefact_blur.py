@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+from phantom import SPACING_MM, head
+
+from decoupled_qc.artefacts import blur
+from decoupled_qc.kspace import to_kspace
+from decoupled_qc.seeds import rng_for
+
+SETTINGS = {"ratio": [2.0, 12.0], "n_axes_probability": [0.6, 0.3, 0.1]}
+
+
+@pytest.mark.parametrize("shape", [(40, 48, 44), (21, 33, 30)])
+@pytest.mark.parametrize("axes", [[0], [1, 2], [0, 1, 2]])
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 5.5, 12.0])
+def test_only_the_central_planes_are_kept_and_as_they_were(shape, axes, ratio):
+    kspace = to_kspace(head(shape))
+    blurred = blur.apply(kspace, {"ratio": ratio, "axes": axes})
+    assert blurred.shape == kspace.shape
+    for axis, n in enumerate(shape):
+        rest = tuple(other for other in range(3) if other != axis)
+        kept = np.flatnonzero(blurred.abs().sum(dim=rest).numpy())
+        assert len(kept) == (round(n / ratio) if axis in axes else n)
+        assert np.abs(kept - n // 2).max() <= (len(kept) + 1) // 2  # around zero frequency
+    nonzero = blurred != 0
+    assert torch.equal(blurred[nonzero], kspace[nonzero])
+
+
+def test_mean_intensity_is_kept():
+    kspace = to_kspace(head())
+    centre = tuple(n // 2 for n in kspace.shape)
+    assert blur.apply(kspace, {"ratio": 100.0, "axes": [0, 1, 2]})[centre] == kspace[centre]
+
+
+def test_edges_ring():
+    """A hard cut of k-space overshoots an edge (Gibbs); a smooth kernel would not."""
+    step = torch.zeros(64, 4, 4)
+    step[16:48] = 1
+    blurred = torch.fft.ifftn(torch.fft.ifftshift(blur.apply(to_kspace(step), {"ratio": 4.0, "axes": [0]}))).real
+    assert 1.05 < blurred.max() < 1.2
+
+
+def test_ratio_and_number_of_axes():
+    rng = rng_for(0, "blur")
+    records = [blur.sample(0.5, (40, 48, 44), SPACING_MM, rng, **SETTINGS) for _ in range(2000)]
+    assert {record["ratio"] for record in records} == {7.0}
+    counts = np.bincount([len(record["axes"]) for record in records], minlength=4)[1:] / len(records)
+    assert counts == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
+    used = np.bincount(np.concatenate([record["axes"] for record in records]))
+    assert used / used.sum() == pytest.approx([1 / 3] * 3, abs=0.03)

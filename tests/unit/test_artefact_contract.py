@@ -1,0 +1,212 @@
+"""What holds of every artefact, those that somebody adds included: a module is found by its file name."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from phantom import SETTINGS, SPACING_MM, error, head
+
+from decoupled_qc import artefacts
+from decoupled_qc.errors import InputError
+from decoupled_qc.kspace import rescale, to_image, to_kspace
+from decoupled_qc.seeds import rng_for
+
+SHAPES = [(24, 32, 28), (17, 23, 20), (16, 16, 16), (31, 6, 25)]
+every_artefact = pytest.mark.parametrize("name", artefacts.available())
+
+
+def record_of(name, severity, *, shape, seed=0, local_probability=0.0):
+    rng = rng_for(seed, "test", name)
+    record = artefacts.sample_record(
+        name, severity, shape, SPACING_MM, rng, SETTINGS[name], local_probability=local_probability
+    )
+    return json.loads(json.dumps(record))  # as it comes out of a table
+
+
+def test_the_papers_artefacts_in_the_order_of_acquisition():
+    names = ["motion", "spike", "noise", "blur", "wrap"]
+    assert sorted(names, key=lambda name: artefacts.load(name).CHAIN_POSITION) == names
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fft_round_trip_and_parseval(shape):
+    image = head(shape)
+    kspace = to_kspace(image)
+    assert torch.allclose(to_image(kspace), image, atol=1e-6)
+    power = kspace.abs().double().square().sum() / image.numel()
+    assert power == pytest.approx(float(image.double().square().sum()), rel=1e-5)
+    centre = tuple(n // 2 for n in shape)
+    assert kspace[centre].real == pytest.approx(float(image.sum()), rel=1e-5)
+
+
+@every_artefact
+def test_severity_zero_is_the_identity(name):
+    image = head()
+    assert torch.equal(artefacts.corrupt(image, [record_of(name, 0.0, shape=image.shape)]), image)
+
+
+def test_no_artefact_rescales_only():
+    image = 3 * head() + 1
+    assert torch.equal(artefacts.corrupt(image, []), rescale(image))
+
+
+@every_artefact
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("local_probability", [0.0, 1.0])
+def test_shape_type_range_and_finite(name, shape, local_probability):
+    record = record_of(name, 0.8, shape=shape, local_probability=local_probability)
+    corrupted = artefacts.corrupt(head(shape), [record])
+    assert corrupted.shape == shape and corrupted.dtype == torch.float32
+    assert corrupted.isfinite().all()
+    assert corrupted.min() == 0 and corrupted.max() == 1
+
+
+@every_artefact
+def test_same_record_same_bits_and_other_seed_other_scan(name):
+    image = head()
+    record = record_of(name, 0.7, shape=image.shape, local_probability=1.0)
+    first = artefacts.corrupt(image, [record])
+    global_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    assert torch.equal(first, artefacts.corrupt(image, [record]))
+    assert torch.equal(global_state[0], torch.get_rng_state())
+    assert np.array_equal(global_state[1], np.random.get_state()[1])  # noqa: NPY002
+    assert any(
+        not torch.equal(first, artefacts.corrupt(image, [record_of(name, 0.7, shape=image.shape, seed=seed)]))
+        for seed in (1, 2, 3)
+    )
+
+
+@every_artefact
+def test_the_clean_scan_is_left_as_it_is(name):
+    image = head()
+    before = image.clone()
+    artefacts.corrupt(image, [record_of(name, 1.0, shape=image.shape, local_probability=1.0)])
+    assert torch.equal(image, before)
+
+
+@every_artefact
+def test_damage_grows_with_severity(name):
+    image = head((24, 32, 28))
+
+    def damage(severity):
+        records = [record_of(name, severity, shape=image.shape, seed=seed) for seed in range(12)]
+        return np.mean([error(artefacts.corrupt(image, [record]), image) for record in records])
+
+    slight, middling, heavy = (damage(severity) for severity in (0.05, 0.5, 1.0))
+    assert 0 < slight < middling < heavy
+    assert heavy > 1.2 * slight
+
+
+@every_artefact
+def test_severity_changes_the_strength_and_not_the_realisation(name):
+    """A sweep shows one artefact getting stronger, so nothing random may depend on the severity."""
+    weak, strong = (rng_for(0, name) for _ in range(2))
+    for rng, severity in ((weak, 0.2), (strong, 0.9)):
+        artefacts.sample_record(name, severity, (24, 32, 28), SPACING_MM, rng, SETTINGS[name], local_probability=0.5)
+    assert weak.random() == strong.random()
+
+
+@every_artefact
+def test_completed_record_gives_the_same_bits(name):
+    image = head()
+    record = record_of(name, 0.6, shape=image.shape)
+    saved = json.loads(json.dumps(artefacts.complete(image, [record])))
+    assert torch.equal(artefacts.corrupt(image, saved), artefacts.corrupt(image, [record]))
+
+
+@every_artefact
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cpu_and_gpu_agree(name):
+    image = head()
+    record = record_of(name, 0.7, shape=image.shape)
+    on_gpu = artefacts.corrupt(image.cuda(), [record]).cpu()
+    assert torch.allclose(on_gpu, artefacts.corrupt(image, [record]), atol=1e-3)
+
+
+def test_composition_follows_the_acquisition_and_not_the_list():
+    image = head()
+    blur, noise = (record_of(name, 0.5, shape=image.shape) for name in ("blur", "noise"))
+    both = artefacts.corrupt(image, [blur, noise])
+    assert torch.equal(both, artefacts.corrupt(image, [noise, blur]))
+    # Noise comes first, so that the blur takes most of it away.
+    added = error(both, artefacts.corrupt(image, [blur]))
+    assert added < 0.8 * error(artefacts.corrupt(image, [noise]), image)
+
+
+def test_noise_and_spike_are_measured_on_the_clean_scan_whatever_came_before():
+    image = head()
+    spike = record_of("spike", 1.0, shape=image.shape)
+    noise = record_of("noise", 0.5, shape=image.shape)
+    alone, together = (artefacts.complete(image, records)[-1] for records in ([noise], [spike, noise]))
+    assert alone == together
+    assert alone["signal_power"] == pytest.approx(float(image.square().mean()))
+
+
+@every_artefact
+def test_local_artefact_leaves_the_far_side_alone(name):
+    image = head()
+    record = record_of(name, 0.8, shape=image.shape)
+    record["local"] = {"axis": 1, "centre": 0.5, "width": 0.05, "far_side": True}
+    corrupted = artefacts.corrupt(image, [record])
+    half = image.shape[1] // 2
+    near, far = (slice(None), slice(0, half - 6)), (slice(None), slice(half + 6, None))
+
+    def correlation(part):  # blind to the min-max scaling
+        return np.corrcoef(corrupted[part].numpy().ravel(), image[part].numpy().ravel())[0, 1]
+
+    assert correlation(near) == pytest.approx(1, abs=1e-5)
+    assert correlation(far) < 0.9999
+
+
+def test_local_share_follows_its_probability():
+    records = [record_of("blur", 0.5, shape=(24, 32, 28), seed=seed, local_probability=0.5) for seed in range(200)]
+    share = np.mean([record["local"] is not None for record in records])
+    assert 0.4 < share < 0.6
+    globally = [record_of("blur", 0.5, shape=(24, 32, 28), seed=seed) for seed in range(200)]
+    assert [record["axes"] for record in records] == [record["axes"] for record in globally]
+
+
+@pytest.mark.parametrize(
+    "image, reason",
+    [
+        (torch.zeros(8, 8), "three axes"),
+        (torch.zeros(1, 1, 8, 8, 8), "three axes"),
+        (torch.full((8, 8, 8), 0.3), "constant"),
+        (torch.eye(8).expand(8, 8, 8) * float("nan"), "NaN"),
+        (torch.eye(8).expand(8, 8, 8) / 0, "infinite"),
+    ],
+)
+def test_images_that_cannot_be_used_are_refused(image, reason):
+    with pytest.raises(InputError, match=reason):
+        artefacts.corrupt(image, [record_of("blur", 0.5, shape=(8, 8, 8))])
+
+
+def test_unknown_artefact_names_the_file_to_create():
+    with pytest.raises(InputError, match="src/decoupled_qc/artefacts/zipper.py"):
+        artefacts.load("zipper")
+
+
+def test_settings_that_do_not_fit_are_named():
+    with pytest.raises(InputError, match="artefacts.noise: unknown key 'snr', missing key 'snr_db'"):
+        artefacts.check_settings("noise", {"snr": [20, -10], "signal_mask": "volume"})
+
+
+@pytest.mark.parametrize("severity", [-0.1, 1.1, float("nan")])
+def test_severity_out_of_range_is_refused(severity):
+    with pytest.raises(InputError, match="outside"):
+        record_of("blur", severity, shape=(8, 8, 8))
+
+
+def test_drawing_follows_its_probabilities():
+    names = ["spike", "noise", "blur", "wrap", "motion"]
+    rng = rng_for(0, "draw")
+    chances = {"clean_probability": 0.5, "n_artefacts_probability": [0.6, 0.3, 0.1]}
+    draws = [artefacts.draw_artefacts(names, rng, **chances) for _ in range(4000)]
+    counts = np.bincount([len(drawn) for drawn in draws], minlength=4) / len(draws)
+    assert counts == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.03)
+    assert all(len(set(drawn)) == len(drawn) for drawn in draws)
+    each = [np.mean([name in drawn for drawn in draws]) for name in names]
+    assert each == pytest.approx([0.15] * 5, abs=0.03)  # (0.3 x 1 + 0.15 x 2 + 0.05 x 3) / 5
+    assert {tuple(artefacts.draw_artefacts(["blur"], rng, **chances)) for _ in range(50)} == {(), ("blur",)}
+    assert artefacts.draw_artefacts([], rng, **chances) == []

@@ -1,0 +1,167 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from phantom import SETTINGS, SPACING_MM, head
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from decoupled_qc.artefacts import motion
+from decoupled_qc.kspace import to_image, to_kspace
+from decoupled_qc.seeds import rng_for
+
+STRONG = SETTINGS["motion"] | {"pad_voxels": 6}
+
+
+def sampled(severity, seed=0, **changes):
+    return motion.sample(severity, (40, 48, 44), SPACING_MM, rng_for(seed, "motion"), **(STRONG | changes))
+
+
+def one_move(*, time, angles_deg=(0, 0, 0), shift_mm=(0, 0, 0), slow_axis=0, pad_voxels=0):
+    return {
+        "slow_axis": slow_axis,
+        "times": [time],
+        "angles_deg": [angles_deg],
+        "shifts_mm": [shift_mm],
+        "spacing_mm": SPACING_MM,
+        "pad_voxels": pad_voxels,
+    }
+
+
+@pytest.fixture
+def as_measured(monkeypatch):
+    """Poses as they come, not demeaned."""
+    monkeypatch.setattr(motion, "demean", lambda log_poses, segments, n_planes: log_poses)
+
+
+@pytest.fixture
+def smooth():
+    """A head without texture, which interpolation would change."""
+    return torch.from_numpy(ndimage.gaussian_filter(head().numpy(), 2.0))
+
+
+def ramp(shape, shift_voxels):
+    """Return exp(-2 pi i k d / n) on centred k-space: the Fourier shift theorem."""
+    turns = sum(
+        ((torch.arange(n) - n // 2) * d / n).reshape([n if place == axis else 1 for place in range(3)])
+        for axis, (n, d) in enumerate(zip(shape, shift_voxels, strict=True))
+    )
+    return torch.polar(torch.ones_like(turns), -2 * math.pi * turns)
+
+
+@pytest.mark.parametrize("slow_axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(40, 48, 44), (21, 30, 25)])
+def test_no_movement_is_the_identity(slow_axis, shape):
+    kspace = to_kspace(head(shape))
+    still = motion.apply(kspace, one_move(time=0.4, slow_axis=slow_axis, pad_voxels=5))
+    assert torch.allclose(to_image(still), to_image(kspace), atol=1e-4)
+
+
+@pytest.mark.parametrize("slow_axis", [0, 1, 2])
+def test_planes_by_matrix_product_are_those_of_the_fft(slow_axis):
+    image = head().movedim(slow_axis, 0)
+    parts = [motion._planes(image, planes) for planes in (range(0, 7), range(7, 8), range(8, len(image)))]
+    kspace = to_kspace(image)
+    assert torch.allclose(torch.cat(parts), kspace, atol=1e-5 * float(kspace.abs().max()))
+
+
+@pytest.mark.parametrize("slow_axis", [0, 1, 2])
+def test_shift_halfway_is_a_phase_ramp_on_the_planes_read_afterwards(slow_axis, as_measured):
+    image = head()
+    shift = (2, -3, 1)
+    record = one_move(time=0.5, shift_mm=[SPACING_MM * d for d in shift], slow_axis=slow_axis)
+    kspace = to_kspace(image)
+    moved = motion.apply(kspace, record).movedim(slow_axis, 0)
+    shifted = (kspace * ramp(image.shape, shift)).movedim(slow_axis, 0)
+    half = image.shape[slow_axis] // 2
+    tolerance = 1e-4 * float(kspace.abs().max())
+    assert torch.allclose(moved[:half], kspace.movedim(slow_axis, 0)[:half], atol=tolerance)
+    assert torch.allclose(moved[half:], shifted[half:], atol=tolerance)
+
+
+@pytest.mark.parametrize("angles_deg", [(20, 0, 0), (0, -15, 0), (0, 0, 25), (10, -12, 18)])
+def test_pose_held_throughout_rotates_and_shifts_the_image_about_its_centre(angles_deg, as_measured, smooth):
+    shift_mm = np.array([6.0, -2.0, 3.0])
+    held = motion.apply(to_kspace(smooth), one_move(time=0.0, angles_deg=angles_deg, shift_mm=shift_mm, pad_voxels=8))
+    inverse = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix().T
+    centre = (np.array(smooth.shape) - 1) / 2
+    offset = centre - inverse @ (centre + shift_mm / SPACING_MM)
+    expected = ndimage.affine_transform(smooth.numpy(), inverse, offset, order=1, mode="nearest")
+    assert np.abs(to_image(held).numpy() - expected).max() < 2e-3
+    assert np.abs(smooth.numpy() - expected).max() > 0.1  # it did move
+
+
+def test_pose_held_throughout_is_demeaned_away(smooth):
+    held = motion.apply(to_kspace(smooth), one_move(time=0.0, angles_deg=(10, 5, 0), shift_mm=(9, 0, 4), pad_voxels=4))
+    assert torch.allclose(to_image(held), smooth, atol=1e-4)
+
+
+def test_weighted_mean_of_the_demeaned_poses_is_the_identity():
+    record = sampled(1.0, seed=3)
+    segments, poses = motion.trajectory(record, 60)
+    weights = np.array([np.exp(-((np.array(segment) - 30.0) ** 2)).sum() for segment in segments])
+    logs = np.stack([motion.logm(pose).real for pose in poses])
+    assert np.abs(np.tensordot(weights, logs, axes=1) / weights.sum()).max() < 1e-6
+    assert [plane for segment in segments for plane in segment] == list(range(60))
+
+
+def test_poses_are_rigid_and_accumulate(as_measured):
+    record = sampled(1.0, seed=5)
+    _, poses = motion.trajectory(record, 60)
+    for pose in poses:
+        assert pose[:3, :3] @ pose[:3, :3].T == pytest.approx(np.eye(3), abs=1e-6)
+        assert pose[3] == pytest.approx([0, 0, 0, 1], abs=1e-9)
+    shifts_only = record | {"angles_deg": [[0, 0, 0]] * len(record["times"])}
+    _, poses = motion.trajectory(shifts_only, 60)
+    assert poses[-1][:3, 3] == pytest.approx(-np.sum(record["shifts_mm"], axis=0))
+
+
+def test_scan_stays_in_place_with_demeaning_and_not_without(monkeypatch):
+    """A residual shift can remain after demeaning (arXiv 2204.03522), so it is measured."""
+    image = head()
+
+    def median_shift():
+        shifts = []
+        for seed in range(12):
+            moved = to_image(motion.apply(to_kspace(image), sampled(1.0, seed, n_big_mean=3, time_range=[0.1, 0.5])))
+            shifts.append(motion.inspect(image, moved)["residual_shift_voxels"])
+        return np.median(shifts)
+
+    with_demeaning = median_shift()
+    monkeypatch.setattr(motion, "demean", lambda log_poses, segments, n_planes: log_poses)
+    assert with_demeaning < 1
+    assert median_shift() > max(1, 2 * with_demeaning)
+
+
+@pytest.mark.parametrize("shift", [(3, -2, 4), (0.5, 0, -1.5), (-15, 0, 0)])
+def test_measured_shift_is_the_true_one(shift, smooth):
+    moved = to_image(to_kspace(smooth) * ramp(smooth.shape, shift))
+    assert motion.inspect(smooth, moved)["residual_shift_voxels"] == pytest.approx(np.linalg.norm(shift), abs=0.1)
+
+
+def test_units_are_millimetres():
+    """The same moves at half the voxel size are twice as many voxels."""
+    poses = [motion.trajectory(sampled(1.0) | {"spacing_mm": spacing}, 60)[1] for spacing in (1.0, 4.0)]
+    assert np.array_equal(poses[0], poses[1])
+    image = head()
+    pose = np.eye(4)
+    pose[0, 3] = 4.0
+    assert torch.allclose(motion._move(image, pose, 4.0), image.roll(-1, 0), atol=1e-5)
+    assert torch.allclose(motion._move(image, pose, 2.0), image.roll(-2, 0), atol=1e-5)
+
+
+def test_moves_follow_the_settings():
+    records = [sampled(0.5, seed) for seed in range(400)]
+    numbers = np.array([len(record["times"]) for record in records])
+    assert numbers.min() >= 1
+    expected = STRONG["n_big_mean"] + STRONG["n_small_mean"]
+    assert numbers.mean() == pytest.approx(expected, rel=0.1)
+    times = np.concatenate([record["times"] for record in records])
+    assert times.min() >= STRONG["time_range"][0] and times.max() <= STRONG["time_range"][1]
+    assert all(record["times"] == sorted(record["times"]) for record in records)
+    assert set(np.bincount([record["slow_axis"] for record in records]) > 100) == {True}
+    big = [sampled(0.5, seed, n_big_mean=50, n_small_mean=0) for seed in range(200)]
+    assert {len(record["times"]) for record in big} == {motion.MAX_BIG}
+    angles = np.concatenate([record["angles_deg"] for record in big])
+    assert angles.std() == pytest.approx(STRONG["big_angle_sd_deg"][1] / 2, rel=0.1)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from phantom import SPACING_MM, head
+
+from decoupled_qc.artefacts import wrap
+from decoupled_qc.kspace import to_image, to_kspace
+from decoupled_qc.seeds import rng_for
+
+SETTINGS = {"regular_probability": 0.5, "every": [5, 2], "fraction": [0.1, 0.5], "centre_fraction": 0.04}
+SHAPE = (40, 48, 44)
+
+
+def drawn(severity, seed=0, **changes):
+    return wrap.sample(severity, SHAPE, SPACING_MM, rng_for(seed, "wrap"), **(SETTINGS | changes))
+
+
+@pytest.mark.parametrize("q", [2, 3, 4, 5])
+def test_regular_ghosts_have_weight_one_over_q_at_n_over_q(q):
+    """An object narrower than n / q: the image keeps 1 - 1 / q of it, and each ghost shows 1 / q, nothing between."""
+    n = 60
+    image = torch.zeros(n, 6, 7)
+    image[4:12] = torch.rand(8, 6, 7, generator=torch.Generator().manual_seed(0)) + 0.5
+    settings = SETTINGS | {"regular_probability": 1.0, "every": [q, q], "centre_fraction": 0.0}
+    record = wrap.sample(1.0, (n, n, n), SPACING_MM, rng_for(0, q), **settings)
+    ghosted = to_image(wrap.apply(to_kspace(image), record | {"axis": 0}))
+    expected = sum(
+        weight * image.roll(shift * n // q, 0) for shift, weight in enumerate([1 - 1 / q] + [1 / q] * (q - 1))
+    )
+    assert torch.allclose(ghosted, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("severity, q", [(0.01, 5), (0.5, 4), (0.6, 3), (1.0, 2)])
+def test_regular_mode_drops_every_qth_plane_but_the_centre(severity, q):
+    record = drawn(severity, regular_probability=1.0)
+    n = SHAPE[record["axis"]]
+    assert record["every"] == q
+    gaps = np.diff(record["planes"])
+    assert set(gaps[gaps != q]) <= {2 * q, 3 * q}  # only around the centre a plane more is kept
+    assert n / q - 3 <= len(record["planes"]) <= n / q + 1
+
+
+@pytest.mark.parametrize("severity, share", [(0.01, 0.104), (0.5, 0.3), (1.0, 0.5)])
+def test_random_mode_drops_the_requested_share(severity, share):
+    record = drawn(severity, regular_probability=0.0)
+    assert len(record["planes"]) == pytest.approx(share * SHAPE[record["axis"]], abs=0.5001)
+    assert len(set(record["planes"])) == len(record["planes"])
+
+
+@pytest.mark.parametrize("regular_probability", [0.0, 1.0])
+def test_the_centre_is_kept(regular_probability):
+    for seed in range(30):
+        record = drawn(1.0, seed, regular_probability=regular_probability)
+        n = SHAPE[record["axis"]]
+        assert not {n // 2 - 1, n // 2} & set(record["planes"])  # 4 % of 40 to 48 planes is two
+
+
+def test_missing_planes_are_zero_and_the_others_untouched():
+    kspace = to_kspace(head(SHAPE))
+    record = drawn(0.8)
+    wrapped = wrap.apply(kspace, record).movedim(record["axis"], 0)
+    kept = [plane for plane in range(len(wrapped)) if plane not in record["planes"]]
+    assert wrapped[record["planes"]].abs().max() == 0
+    assert torch.equal(wrapped[kept], kspace.movedim(record["axis"], 0)[kept])
+
+
+def test_stronger_random_wrap_drops_more_of_the_same_planes():
+    weak, strong = (set(drawn(severity, regular_probability=0.0)["planes"]) for severity in (0.3, 0.9))
+    assert weak < strong
+
+
+def test_axes_and_modes_are_drawn_evenly():
+    records = [drawn(0.5, seed) for seed in range(600)]
+    axes = np.bincount([record["axis"] for record in records]) / len(records)
+    assert axes == pytest.approx([1 / 3] * 3, abs=0.06)
+    assert np.mean([record["mode"] == "regular" for record in records]) == pytest.approx(0.5, abs=0.06)
