@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional as F
 
+from decoupled_qc.bias import bias_field
 from decoupled_qc.kspace import rescale
 
 
@@ -48,23 +49,6 @@ def augment(
     moved, moved_label = _resample(image, label, matrix)
     moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient)
     return rescale(moved), moved_label
-
-
-def bias_field(shape: tuple[int, ...], rng: np.random.Generator, order: int, coefficient: float) -> Tensor:
-    """Return exp(polynomial) on the [-1, 1] cube, a smooth intensity non-uniformity around 1.
-
-    Args:
-        shape: Of the volume (D, H, W).
-        rng: Where the coefficients come from.
-        order: Highest total order of a term x^a y^b z^c, >= 1; there is no constant term.
-        coefficient: Each is uniform in (-coefficient, coefficient).
-    """
-    weights = np.zeros((order + 1,) * 3, dtype=np.float32)
-    for powers in np.ndindex(weights.shape):
-        if 0 < sum(powers) <= order:
-            weights[powers] = rng.uniform(-coefficient, coefficient)
-    axes = [torch.linspace(-1, 1, n)[:, None] ** torch.arange(order + 1) for n in shape]
-    return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights), *axes).exp()
 
 
 def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor, Tensor]:

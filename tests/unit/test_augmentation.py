@@ -4,7 +4,8 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from decoupled_qc.augmentation import _resample, augment, bias_field
+from decoupled_qc.augmentation import _resample, augment
+from decoupled_qc.bias import bias_field
 from decoupled_qc.seeds import rng_for
 
 SETTINGS = dict(rotation_deg=10, scale=(0.9, 1.1), flip_probability=(0.5, 0.5, 0.5), bias_order=3, bias_coefficient=0.5)

@@ -10,6 +10,7 @@ rule train_task:
         f"{OUT}/logs/models/task/rep-{{rep}}.log",
     benchmark:
         f"{OUT}/benchmarks/models/task/rep-{{rep}}.tsv"
+    priority: 10
     conda:
         "../../envs/environment.yaml"
     threads: STAGES["task"]["threads"]

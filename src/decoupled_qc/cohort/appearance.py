@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from decoupled_qc.augmentation import bias_field
+from decoupled_qc.bias import bias_field
 
 
 def vary(
@@ -15,6 +15,7 @@ def vary(
     spacing_mm: float,
     rng: np.random.Generator,
     *,
+    contrast_quantile: float,
     contrast: Sequence[float],
     shift_sd: float,
     outside_sd: float,
@@ -34,8 +35,9 @@ def vary(
         image: (D, H, W), float32, >= 0, not constant.
         fractions: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter; their sum is the brain.
         spacing_mm: Of the voxels.
-        rng: Where the draws come from.
-        contrast: Lowest and highest factor on the difference between white and grey matter, log-uniform.
+        rng: Where all other draws come from.
+        contrast_quantile: Where the contrast lies in its range, [0, 1).
+        contrast: Lowest and highest factor on the difference between white and grey matter, even in the logarithm.
         shift_sd: Standard deviation of each tissue's own shift, as a fraction of the white-matter mean.
         outside_sd: Standard deviation of the logarithm of a smooth factor on tissue outside the brain.
         outside_smoothness_mm: Standard deviation of the Gaussian that smooths it.
@@ -46,10 +48,11 @@ def vary(
         noise: Lowest and highest standard deviation of either channel's noise, relative to the white-matter mean.
 
     Returns:
-        (D, H, W), float32, min-max scaled to [0, 1], and what was drawn: ``contrast`` and ``noise``.
+        (D, H, W), float32, min-max scaled to [0, 1], and two things that it depends on: ``contrast`` and ``noise``.
     """
     grey, white = ((image * part).sum() / part.sum() for part in fractions[1:])
-    factor = float(np.exp(rng.uniform(*np.log(contrast))))
+    low, high = np.log(contrast)
+    factor = float(np.exp(low + contrast_quantile * (high - low)))
     own = rng.normal(0, shift_sd * white, 3)
     shifts = own + np.array([0.0, (1 - factor) * (white - grey), 0.0])
     moved = image + np.einsum("k,kxyz->xyz", shifts.astype(np.float32), fractions)

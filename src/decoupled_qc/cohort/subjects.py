@@ -22,6 +22,7 @@ from decoupled_qc.seeds import rng_for
 log = logging.getLogger(__name__)
 
 LABEL_SOURCE = "ANTs Atropos"
+GOLDEN_RATIO = (1 + np.sqrt(5)) / 2  # its multiples modulo 1 fill [0, 1) evenly, whatever their number
 BLUR = 1 / np.sqrt(8 * np.log(2))  # a voxel averages over its own width, as a Gaussian of that width at half maximum
 
 
@@ -38,7 +39,8 @@ def make_subjects(
 ) -> None:
     """Write the subjects of one anatomy: ``<subject>_T1w.nii.gz``, ``<subject>_dseg.nii.gz`` and ``subjects.tsv``.
 
-    Each is warped, none is the head itself. A subject depends on the seed and its own name alone.
+    Each is warped, none is the head itself. A subject depends on the seed and its own name alone. Contrasts fill their
+    range evenly, however few subjects there are: by chance a dozen easily leave out half of it.
 
     Args:
         anatomy_folder: Labelled head, see :func:`decoupled_qc.cohort.anatomies.write_anatomy`.
@@ -48,7 +50,7 @@ def make_subjects(
         spacing_mm: Of the subjects' voxels, isotropic.
         seed: The run's.
         warp: Keyword arguments of :func:`decoupled_qc.cohort.warps.random_warp`.
-        appearance: Keyword arguments of :func:`decoupled_qc.cohort.appearance.vary`.
+        appearance: Keyword arguments of :func:`decoupled_qc.cohort.appearance.vary`, without ``contrast_quantile``.
 
     Raises:
         InputError: A role is unknown, or a warp folds.
@@ -63,12 +65,20 @@ def make_subjects(
         return
     source = Source(read_anatomy(anatomy_folder), spacing_mm)
     roles = [role for role in ROLES for _ in range(n_subjects.get(role, 0))]
+    first = rng_for(seed, anatomy, "contrast").random()
     rows = []
     for number, role in enumerate(roles, start=1):
         subject = f"sub-{anatomy}{number:02d}"
         drawn = random_warp(source.shape, spacing_mm, rng_for(seed, subject, "warp"), **warp)
         image, fractions = source.take(drawn)
-        scan, look = vary(image, fractions, spacing_mm, rng_for(seed, subject, "appearance"), **appearance)
+        scan, look = vary(
+            image,
+            fractions,
+            spacing_mm,
+            rng_for(seed, subject, "appearance"),
+            contrast_quantile=(first + number * GOLDEN_RATIO) % 1,
+            **appearance,
+        )
         names = {"image": f"{subject}_T1w.nii.gz", "dseg": f"{subject}_dseg.nii.gz"}
         save(folder / names["image"], scan, source.affine)
         save(folder / names["dseg"], most_probable(fractions), source.affine)
