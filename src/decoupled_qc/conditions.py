@@ -16,7 +16,6 @@ from decoupled_qc import artefacts
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.kspace import rescale
 from decoupled_qc.seeds import rng_for
-from decoupled_qc.standins import stand_in
 
 NO_ARTEFACT = "none"
 
@@ -76,28 +75,6 @@ def sweep(
         shape = tuple(image.shape)
         record = artefacts.sample_record(name, severity, shape, spacing_mm, rng, settings, local_probability=0.0)
         scans.append(_corrupted(image, name, severity, record))
-    return scans
-
-
-def stand_ins(
-    image: Tensor, subject: str, number: int, simulators: Sequence[str], per_subject: int, seed: int
-) -> list[Made]:
-    """Return the clean scan and some with foreign simulators' artefacts, which take turns over the subjects.
-
-    Args:
-        image: (D, H, W), float32, the clean scan.
-        subject: Names the draws.
-        number: Of the subject among the test subjects, from 0.
-        simulators: Of :data:`decoupled_qc.standins.SIMULATORS`.
-        per_subject: Corrupted scans of each subject.
-        seed: The run's.
-    """
-    scans = clean(image)
-    for turn in range(number * per_subject, (number + 1) * per_subject):
-        name = simulators[turn % len(simulators)]
-        rng = rng_for(seed, subject, name, "stand-in")
-        severity = 1 - rng.random()
-        scans.append(Made(stand_in(name, image, severity, rng), name, severity, []))
     return scans
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from decoupled_qc import conditions
+from decoupled_qc import conditions, standins
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
@@ -11,7 +11,7 @@ wanted, seed = snakemake.params.stand_ins, snakemake.params.seed
 
 
 def make(image, subject, number):
-    return conditions.stand_ins(image, subject, number, wanted["simulators"], wanted["scans_per_subject"], seed)
+    return standins.stand_ins(image, subject, number, wanted["simulators"], wanted["scans_per_subject"], seed)
 
 
 with write_whole(snakemake.output[0]) as folder:

@@ -1,0 +1,126 @@
+import json
+from functools import partial
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from phantom import SETTINGS, SPACING_MM, head
+
+from decoupled_qc import artefacts, conditions
+from decoupled_qc.kspace import rescale
+
+SHAPE = (16, 20, 18)
+AFFINE = np.diag([-SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
+NAMES = ["spike", "noise", "blur", "wrap", "motion"]
+settings_of = {name: SETTINGS[name] | ({"pad_voxels": 4} if name == "motion" else {}) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Three test subjects and one for training, with images that are not yet in [0, 1]."""
+    folder = tmp_path_factory.mktemp("run") / "cohort"
+    folder.mkdir()
+    rows = []
+    for number, role in enumerate(["test", "train", "test", "test"]):
+        subject = f"sub-{number}"
+        image = (head(SHAPE).numpy() * (2 + number)).astype(np.float32)
+        nib.save(nib.Nifti1Image(image, AFFINE), folder / f"{subject}_T1w.nii.gz")
+        nib.save(nib.Nifti1Image((image > 1).astype(np.uint8), AFFINE), folder / f"{subject}_dseg.nii.gz")
+        anatomy = "other" if role == "train" else "head"
+        rows.append((subject, anatomy, role, f"{subject}_T1w.nii.gz", f"{subject}_dseg.nii.gz", "test"))
+    columns = ["subject", "anatomy", "role", "image", "dseg", "label_source"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "manifest.tsv", sep="\t", index=False)
+    return folder / "manifest.tsv"
+
+
+def write(manifest, condition, make, n_subjects=None):
+    """Write a condition as a rule does; return its folder and table."""
+    folder = manifest.parents[1] / "conditions" / condition
+    folder.mkdir(parents=True, exist_ok=True)
+    conditions.write_condition(
+        manifest, folder, folder, condition, lambda image, subject, number: make(image, subject), n_subjects
+    )
+    return folder, pd.read_csv(folder / "scans.tsv", sep="\t")
+
+
+def simulate(name, **changes):
+    arguments = {"spacing_mm": SPACING_MM, "settings": settings_of[name], "local_probability": 0.5, "seed": 5}
+    return partial(conditions.simulated, name=name, **(arguments | changes))
+
+
+def clean_image(manifest, subject):
+    return torch.from_numpy(nib.load(manifest.parent / f"{subject}_T1w.nii.gz").get_fdata(dtype=np.float32))
+
+
+def read(folder, row):
+    return nib.load(folder / row["image"])
+
+
+def test_clean_scans_are_the_test_subjects_rescaled(manifest):
+    folder, table = write(manifest, "clean", lambda image, subject: conditions.clean(image))
+    assert list(table["subject"]) == ["sub-0", "sub-2", "sub-3"]
+    assert set(table["artefact"]) == {"none"} and set(table["severity"]) == {0.0}
+    for _, row in table.iterrows():
+        file = read(folder, row)
+        assert np.array_equal(file.affine, AFFINE)
+        assert file.get_data_dtype() == np.float32
+        assert np.array_equal(file.get_fdata(dtype=np.float32), rescale(clean_image(manifest, row["subject"])))
+        assert (folder / row["dseg"]).resolve() == manifest.parent / f"{row['subject']}_dseg.nii.gz"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_scan_is_made_again_bit_for_bit_from_its_row(manifest, name):
+    folder, table = write(manifest, f"sim-{name}", simulate(name))
+    assert set(table["artefact"]) == {name}
+    assert table["severity"].between(0, 1, inclusive="right").all() and table["severity"].nunique() == 3
+    for _, row in table.iterrows():
+        image = clean_image(manifest, row["subject"])
+        saved = read(folder, row).get_fdata(dtype=np.float32)
+        assert np.array_equal(saved, conditions.remake(row, image).numpy())
+        assert not np.array_equal(saved, rescale(image))
+        (record,) = json.loads(row["records"])
+        assert record["artefact"] == name and record["severity"] == row["severity"]
+
+
+@pytest.mark.parametrize(
+    "name, entry",
+    [("spike", "kspace_max"), ("noise", "snr_db"), ("noise", "signal_power"), ("blur", "ratio"), ("wrap", "planes"),
+     ("motion", "residual_shift_voxels")],
+)  # fmt: skip
+def test_records_hold_the_physics(manifest, name, entry):
+    _, table = write(manifest, f"sim-{name}", simulate(name))
+    assert all(entry in json.loads(records)[0] for records in table["records"])
+
+
+def test_a_scan_depends_neither_on_other_subjects_nor_on_other_artefacts(manifest):
+    _, everyone = write(manifest, "sim-motion", simulate("motion"))
+    write(manifest, "sim-noise", simulate("noise"))
+    _, first = write(manifest, "sim-motion", simulate("motion"), n_subjects=1)
+    pd.testing.assert_series_equal(everyone.iloc[0], first.iloc[0])
+    _, other_seed = write(manifest, "sim-motion", simulate("motion", seed=6))
+    assert not set(everyone["records"]) & set(other_seed["records"])
+    assert everyone["records"].nunique() == 3
+
+
+@pytest.mark.parametrize("name", ["noise", "blur", "wrap"])
+def test_a_sweep_is_one_realisation_at_rising_strength(manifest, name):
+    severities = [0.0, 0.3, 1.0]
+    make = partial(
+        conditions.sweep,
+        name=name,
+        severities=severities,
+        spacing_mm=SPACING_MM,
+        settings=settings_of[name],
+        seed=5,
+    )
+    folder, table = write(manifest, f"sweep-{name}", make, n_subjects=2)
+    assert list(table["severity"]) == severities * 2
+    assert list(table["scan"][:3]) == [f"sub-0_sweep-{name}-{index:02d}" for index in range(3)]
+    image = clean_image(manifest, "sub-0")
+    assert np.array_equal(read(folder, table.iloc[0]).get_fdata(dtype=np.float32), rescale(image))
+    weak, strong = (json.loads(records)[0] for records in table["records"][1:3])
+    same = {"noise": "noise_seed", "blur": "axes", "wrap": "axis"}[name]
+    assert weak[same] == strong[same] and weak["local"] is None
+    assert torch.equal(artefacts.corrupt(image, [weak]), conditions.remake(table.iloc[1], image))
