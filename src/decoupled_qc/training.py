@@ -36,8 +36,9 @@ class Recipe:
             fractions of ``steps``.
         ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
-        route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it, and learns
-            from the consistency alone. Otherwise the task's share grows to hold the artefact's, whose own head starves.
+        route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
+            from the consistency alone, as otherwise the task's share grows to hold the artefact's; and an artefact's
+            variance is left out, and pulled to zero, in samples without the artefact.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
         precision: Of the forward passes (the losses are in float32): ``float32``, ``bfloat16``, or ``auto`` for bfloat16
             where the processor has instructions for it.
@@ -153,15 +154,14 @@ def _loss(
         logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
     ce = cross_entropy(logits, batch.label.to(device))
-    if plain:
-        likelihood = ce.mean()
-    else:
-        routed = recipe.route == "routed"
-        total = sum(targets[cause] if routed and cause in targets else value for cause, value in variance.items())
-        likelihood = attenuated_cross_entropy(ce, total, epsilon, recipe.beta)
     pull = ce.new_zeros(())
     for cause, target in targets.items():
         pull = pull + consistency(variance[cause], target, recipe.ssim_weight, recipe.ssim_form)
+    parts = variance
+    if recipe.route == "routed":
+        parts, stray = _route(variance, targets, batch)
+        pull = pull + stray
+    likelihood = ce.mean() if plain else attenuated_cross_entropy(ce, sum(parts.values()), epsilon, recipe.beta)
     total = sum(variance.values()).detach()
     loss = likelihood + recipe.consistency_weight * pull
     return loss, {
@@ -172,6 +172,25 @@ def _loss(
         "share_below_epsilon": (total < epsilon).float().mean(),
         **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
     }
+
+
+def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the variances that enter the likelihood, and the mean variance of artefacts that are not there.
+
+    A variance with a pseudo-label is replaced by it. An artefact's own variance counts only in the samples that hold the
+    artefact; in the others, where the simulator knows that there is none, it is to vanish.
+    """
+    parts, stray = {}, torch.zeros((), device=next(iter(variance.values())).device)
+    for cause, value in variance.items():
+        if cause in targets:
+            parts[cause] = targets[cause]
+        elif cause in batch.drawn:
+            there = torch.tensor(batch.drawn[cause], device=value.device).reshape(-1, 1, 1, 1)
+            parts[cause] = value * there
+            stray = stray + (value * ~there).mean()
+        else:
+            parts[cause] = value
+    return parts, stray
 
 
 @torch.no_grad()
