@@ -36,6 +36,7 @@ class Recipe:
             fractions of ``steps``.
         ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
+        absence_weight: Of the mean variance of an artefact in samples without it, when routed.
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; and an artefact's
             variance is left out, and pulled to zero, in samples without the artefact.
@@ -56,6 +57,7 @@ class Recipe:
     ssim_weight: float
     ssim_form: str
     consistency_weight: float
+    absence_weight: float
     route: str
     beta: float
     precision: str
@@ -132,6 +134,7 @@ def fit(
                     table = csv.DictWriter(file, row)
                     table.writeheader()
                 table.writerow(row)
+                file.flush()
                 bar.set_postfix(loss=f"{row['loss']:.3f}", ce=f"{row['cross_entropy']:.3f}", refresh=False)
                 log.info("%s", _line(row, time.monotonic() - started, recipe.steps))
     network.eval()
@@ -160,7 +163,7 @@ def _loss(
     parts = variance
     if recipe.route == "routed":
         parts, stray = _route(variance, targets, batch)
-        pull = pull + stray
+        pull = pull + recipe.absence_weight * stray
     likelihood = ce.mean() if plain else attenuated_cross_entropy(ce, sum(parts.values()), epsilon, recipe.beta)
     total = sum(variance.values()).detach()
     loss = likelihood + recipe.consistency_weight * pull
