@@ -32,7 +32,7 @@ class Recipe:
         learning_rate: Of Adam at the start.
         head_learning_rate_factor: Of the variance heads, relative to ``learning_rate``.
         clip_norm: Largest gradient norm.
-        epsilon, halvings, ladder: See :class:`decoupled_qc.ladder.Ladder`; the ladder's waiting times are
+        epsilon, halvings, ladder, patience: See :class:`decoupled_qc.ladder.Ladder`; the ladder's waiting times are
             fractions of ``steps``.
         ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
@@ -54,6 +54,7 @@ class Recipe:
     epsilon: float
     halvings: int
     ladder: dict[str, float]
+    patience: float
     ssim_weight: float
     ssim_form: str
     consistency_weight: float
@@ -72,10 +73,8 @@ class Recipe:
             halvings=self.halvings,
             smoothing=fractions["smoothing"],
             min_improvement=fractions["min_improvement"],
-            **{
-                key: max(1, round(fractions[key] * steps))
-                for key in ("check_every", "patience", "min_interval", "finish_by")
-            },
+            patience=max(1, round(self.patience * steps)),
+            **{key: max(1, round(fractions[key] * steps)) for key in ("check_every", "min_interval", "finish_by")},
         )
 
 
