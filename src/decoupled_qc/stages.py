@@ -4,12 +4,15 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.diagnostics import diagnose
 from decoupled_qc.models import load_model, save_model
 from decoupled_qc.network import TASK, DecoupledUNet
 from decoupled_qc.provenance import versions
 from decoupled_qc.sampling import Corruption, PatchStream, load_case
+from decoupled_qc.seeds import seed_for
 from decoupled_qc.training import Recipe, fit
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,9 @@ def train_stage(
         model, card = load_model(donor)
         frozen[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
     shape = {"causes": list(causes), **network}
-    net = DecoupledUNet(**shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, *causes, "weights") % 2**63)
+        net = DecoupledUNet(**shape)
     if training["init"] == "donors":
         net.start_from(*frozen.values())
 
