@@ -18,7 +18,8 @@ SMALL = {"channels": (4, 8), "head_channels": 4, "start_log_variance": {"task": 
 RECIPE = Recipe(
     steps=6, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
     halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
-    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper", beta=0.0, precision="float32", log_every=1,
+    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
+    beta=0.0, precision="float32", log_every=1,
 )  # fmt: skip
 
 
