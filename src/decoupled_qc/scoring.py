@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc import iqm, metrics
+from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.network import TASK
 from decoupled_qc.predictions import read_prediction
 
-COLUMNS = (
-    "subject", "scan", "model", "replicate", "condition", "artefact", "severity", "metric", "aggregation", "value",
-)  # fmt: skip
 GREY_MATTER, WHITE_MATTER = 2, 3  # values in a *_dseg.nii.gz
 UL_PER_ML = 1000
 
