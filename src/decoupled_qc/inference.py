@@ -7,6 +7,7 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from decoupled_qc.network import N_CLASSES, DecoupledUNet
+from decoupled_qc.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,14 @@ class Prediction:
 
 @torch.inference_mode()
 def predict(
-    network: DecoupledUNet, image: Tensor, *, epsilon: float, patch_size: int, overlap: float, batch_size: int
+    network: DecoupledUNet,
+    image: Tensor,
+    *,
+    epsilon: float,
+    patch_size: int,
+    overlap: float,
+    batch_size: int,
+    precision: str = "float32",
 ) -> Prediction:
     """Segment a volume and map the variance of each cause.
 
@@ -45,14 +53,16 @@ def predict(
         patch_size: Side of a window, voxels.
         overlap: Of neighbouring windows, [0, 1).
         batch_size: Windows per forward pass.
+        precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`.
 
     Returns:
         Maps on the CPU.
     """
 
     def logits_and_variance(windows: Tensor) -> Tensor:
-        logits, log_variance = network(windows.contiguous(memory_format=torch.channels_last_3d))
-        return torch.cat([logits, log_variance.exp()], dim=1)
+        with autocast(precision, device):
+            logits, log_variance = network(windows.contiguous(memory_format=torch.channels_last_3d))
+        return torch.cat([logits.float(), log_variance.float().exp()], dim=1)
 
     device = next(network.parameters()).device
     maps = sliding_window_inference(

@@ -47,16 +47,14 @@ class DecoupledUNet(nn.Module):
             _block(2 * here, here, above)
             for here, above in zip(reversed(levels), [*levels[-2::-1], levels[0]], strict=True)
         )
-        self.segmentation = _head(levels[0], head_channels, N_CLASSES)
-        self.log_variance = nn.ModuleDict({cause: _head(levels[0], head_channels, 1) for cause in causes})
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, a=0.01, nonlinearity="leaky_relu")
-                nn.init.zeros_(module.bias)
-        for cause, head in self.log_variance.items():
-            kind = TASK if cause == TASK else "artefact"
-            nn.init.zeros_(head[-1].weight)
-            nn.init.constant_(head[-1].bias, start_log_variance[kind])
+        self.segmentation = _small_head(levels[0], head_channels, N_CLASSES)
+        _initialise(self)
+        self.log_variance = nn.ModuleDict(
+            {
+                cause: _Head(levels[0], head_channels, start_log_variance[TASK if cause == TASK else "artefact"])
+                for cause in causes
+            }
+        )
 
     @property
     def size_divisor(self) -> int:
@@ -82,7 +80,7 @@ class DecoupledUNet(nn.Module):
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
             features = block(torch.cat([upsampled, skip], dim=1))
-        raw = torch.cat([head(features) for head in self.log_variance.values()], dim=1)
+        raw = torch.cat([head(features, image) for head in self.log_variance.values()], dim=1)
         return self.segmentation(features), soft_limit(raw, *LOG_VARIANCE_LIMITS)
 
     def start_from(self, *donors: "DecoupledUNet") -> None:
@@ -108,6 +106,14 @@ def soft_limit(value: Tensor, low: float, high: float) -> Tensor:
     return high - F.softplus(high - low - F.softplus(value - low))
 
 
+def _initialise(network: nn.Module) -> None:
+    """Draw He-normal weights for every convolution."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, a=0.01, nonlinearity="leaky_relu")
+            nn.init.zeros_(module.bias)
+
+
 def _block(n_in: int, n_middle: int, n_out: int) -> nn.Sequential:
     """Return two convolutions, each with instance norm and leaky ReLU."""
     return nn.Sequential(*_convolution(n_in, n_middle), *_convolution(n_middle, n_out))
@@ -121,10 +127,66 @@ def _convolution(n_in: int, n_out: int) -> tuple[nn.Module, ...]:
     )
 
 
-def _head(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
-    """Return an output head: plain 1x1x1, or with a 3x3x3 block of its own before it."""
+class _Head(nn.Module):
+    """An output from the last feature map; with channels of its own it also sees the image as it is.
+
+    Instance norm takes the level of every feature out of a patch, so a patch that is noisy throughout looks like a
+    clean one to whatever follows. The second branch has no norm: it rates the image around each voxel and over the
+    whole patch at a quarter of the resolution, and its answer is added to that of the feature map.
+
+    Args:
+        n_in: Channels of the feature map.
+        n_hidden: Channels of the block before the last convolution, the second branch being wider; 0 for a plain
+            1x1x1 convolution of the feature map.
+        start: Bias at the start, where the output is the same everywhere.
+    """
+
+    def __init__(self, n_in: int, n_hidden: int, start: float):
+        super().__init__()
+        self.local = _small_head(n_in, n_hidden, 1)
+        self.level = _LevelBranch(n_hidden) if n_hidden else None
+        _initialise(self.local)
+        nn.init.zeros_(self.local[-1].weight)
+        nn.init.constant_(self.local[-1].bias, start)
+
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        if self.level is None:
+            return self.local(features)
+        return self.local(features) + self.level(image)
+
+
+class _LevelBranch(nn.Module):
+    """How degraded the image is, around each voxel and in the whole patch: (B, 1, D, H, W) to the same."""
+
+    def __init__(self, n_hidden: int):
+        super().__init__()
+        narrow, wide = 2 * n_hidden, 4 * n_hidden
+        self.around = nn.Sequential(
+            *_plain_convolution(1, narrow),
+            *_plain_convolution(narrow, wide, stride=2),
+            *_plain_convolution(wide, wide, stride=2),
+            *_plain_convolution(wide, wide),
+        )
+        self.together = nn.Sequential(
+            nn.Conv3d(2 * wide, wide, 1), nn.LeakyReLU(0.01, inplace=True), nn.Conv3d(wide, 1, 1)
+        )
+        _initialise(self)
+        nn.init.zeros_(self.together[-1].weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        around = self.around(image)
+        patch = around.mean(dim=(2, 3, 4), keepdim=True).expand_as(around)
+        level = self.together(torch.cat([around, patch], dim=1))
+        return F.interpolate(level, size=image.shape[2:], mode="trilinear", align_corners=False)
+
+
+def _small_head(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+    """Return a head on the feature map: plain 1x1x1, or with a 3x3x3 block of its own before it."""
     if not n_hidden:
         return nn.Sequential(nn.Conv3d(n_in, n_out, 1))
-    return nn.Sequential(
-        nn.Conv3d(n_in, n_hidden, 3, padding=1), nn.LeakyReLU(0.01, inplace=True), nn.Conv3d(n_hidden, n_out, 1)
-    )
+    return nn.Sequential(*_plain_convolution(n_in, n_hidden), nn.Conv3d(n_hidden, n_out, 1))
+
+
+def _plain_convolution(n_in: int, n_out: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    """Return a convolution without norm, which would take away what tells a bad patch from a good one."""
+    return nn.Conv3d(n_in, n_out, 3, stride=stride, padding=1), nn.LeakyReLU(0.01, inplace=True)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from decoupled_qc.ladder import Ladder
 from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy
 from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.precision import autocast
 from decoupled_qc.sampling import Batch, PatchStream
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,7 @@ class Recipe:
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; and an artefact's
             variance is left out, and pulled to zero, in samples without the artefact.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
-        precision: Of the forward passes (the losses are in float32): ``float32``, ``bfloat16``, or ``auto`` for bfloat16
-            where the processor has instructions for it.
+        precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`; the losses are in float32.
         log_every: Steps between rows of ``metrics.csv``.
     """
 
@@ -150,7 +150,7 @@ def _loss(
     device: torch.device,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch; and, detached, its terms and the mean variance of each cause."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=_in_bfloat16(recipe.precision, device)):
+    with autocast(recipe.precision, device):
         targets = {cause: _pseudo_label(frozen[cause], cause, batch, device) for cause in frozen}
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
@@ -201,15 +201,6 @@ def _pseudo_label(teacher: DecoupledUNet, cause: str, batch: Batch, device: torc
     image = batch.clean if cause == TASK else batch.single[cause]
     _, log_variance = teacher(image.to(device).contiguous(memory_format=torch.channels_last_3d))
     return log_variance[:, teacher.causes.index(cause)].float().exp()
-
-
-def _in_bfloat16(precision: str, device: torch.device) -> bool:
-    """Tell whether forward passes run in bfloat16."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def _optimiser(network: DecoupledUNet, recipe: Recipe) -> torch.optim.Adam:

@@ -150,11 +150,8 @@ def average(tmp_path_factory):
     return folder
 
 
-def test_an_average_brain_without_a_donor_gets_a_synthetic_head(average, tmp_path):
-    missing = tmp_path / "donor"
-    missing.mkdir()
-    mark_absent(missing, "offline")
-    label_head("icbm152", average, average, [missing], tmp_path, registration_mm=4.0, seed=1)
+def test_an_average_brain_gets_a_synthetic_head(average, tmp_path):
+    label_head("icbm152", average, average, tmp_path, registration_mm=4.0, seed=1)
     image = nib.load(tmp_path / "T1w.nii.gz").get_fdata()
     label = np.asarray(nib.load(tmp_path / "dseg.nii.gz").dataobj)
     assert image.min() == 0 and image.max() == 1
@@ -176,6 +173,16 @@ def test_synthetic_heads_differ_by_seed_only(brain):
     wide = np.pad(inside, 20)
     one, same, other = (shell.wrap(wide, rng_for(seed, "head")) for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_a_neck_continues_the_head_with_tissue_of_many_levels():
+    outline = ball((80, 90, 3), 30)[:, :, 1]
+    neck = shell.neck(outline, 20, rng_for(1, "neck"))
+    assert neck.shape == (80, 90, 20) and (neck[~outline] == 0).all()
+    areas = (neck > 0).sum((0, 1))
+    assert areas[-1] > 0.9 * outline.sum() and (np.diff(areas) >= 0).all() and areas[0] < areas[-1]
+    middle = neck[35:45, 35:55]
+    assert (middle < 0.3).any() and ((middle > 0.5) & (middle < 0.8)).any() and (middle > 1).any()
 
 
 def test_unsharp_masking_opens_folds_and_keeps_even_parts():
@@ -201,7 +208,7 @@ def test_an_absent_head_hands_its_reason_on(average, tmp_path):
     missing, out = tmp_path / "colin27", tmp_path / "out"
     missing.mkdir(), out.mkdir()
     mark_absent(missing, "offline")
-    label_head("colin27", missing, average, [], out, registration_mm=4.0, seed=1)
+    label_head("colin27", missing, average, out, registration_mm=4.0, seed=1)
     assert absence(out) == "offline" and len(list(out.iterdir())) == 1
 
 
@@ -211,7 +218,7 @@ HEADS = Path(__file__).parents[2] / "resources" / "heads"
 @pytest.mark.slow
 @pytest.mark.skipif(not (HEADS / "s1" / "T1w.nii.gz").exists(), reason="the real heads were not fetched yet")
 def test_labels_of_the_real_test_head_agree_with_its_surfaces(tmp_path):
-    label_head("s1", HEADS / "s1", HEADS / "icbm152", [], tmp_path, registration_mm=4.0, seed=1)
+    label_head("s1", HEADS / "s1", HEADS / "icbm152", tmp_path, registration_mm=4.0, seed=1)
     table = pd.read_csv(tmp_path / "agreement.csv").set_index(["structure", "measure"]).value
     assert table["cortical GM", "dice"] > 0.85 and table["WM below the cortex", "dice"] > 0.85
     assert 0.9 < table["cortical GM", "volume_ratio"] < 1.2 and table["cortex in the brain mask", "fraction"] > 0.95

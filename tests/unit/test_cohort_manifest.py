@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from decoupled_qc.cohort.manifest import read_manifest
-from decoupled_qc.cohort.plan import anatomies_in_use, head_donors
+from decoupled_qc.cohort.plan import anatomies_in_use
 from decoupled_qc.errors import InputError
 
 
@@ -119,9 +119,3 @@ def test_anatomies_without_subjects_are_not_in_use():
 def test_plans_that_cannot_work_stop_before_any_job(anatomies, named):
     with pytest.raises(InputError, match=named):
         anatomies_in_use(anatomies)
-
-
-def test_the_head_of_a_test_subject_is_never_put_around_a_training_brain():
-    assert head_donors({"c": block(train=1), "s": block(test=1)}, ["c", "s"]) == ["c"]
-    assert head_donors({"c": block(test=1)}, ["c"]) == []
-    assert head_donors({"c": block()}, ["c", "unknown"]) == []

@@ -20,7 +20,7 @@ WARP = {
     "rotation_sd_deg": 2.0,
 }
 APPEARANCE = {
-    "contrast": [0.8, 1.3],
+    "contrast": [0.2, 0.4],
     "shift_sd": 0.02,
     "outside_sd": 0.2,
     "outside_smoothness_mm": 15.0,
@@ -30,7 +30,7 @@ APPEARANCE = {
     "bias_coefficient": 0.08,
     "noise": [0.01, 0.03],
 }
-PLAIN = APPEARANCE | {"contrast": [1.0, 1.0], "noise": [0.0, 0.0], "bias_coefficient": 0.0}
+PLAIN = APPEARANCE | {"contrast": [0.375, 0.375], "noise": [0.0, 0.0], "bias_coefficient": 0.0}
 PLAIN["contrast_quantile"] = 0.5
 PLAIN |= {key: 0.0 for key in ("shift_sd", "outside_sd", "texture_sd")}
 
@@ -134,17 +134,17 @@ def test_labels_follow_the_image(anatomy):
         assert len(inside) > 5 and np.allclose(inside, level / image.max(), atol=0.02)
 
 
-def test_contrast_moves_by_the_drawn_factor_and_reaches_partial_volume(anatomy):
+def test_contrast_is_what_was_drawn_and_reaches_partial_volume(anatomy):
     scans = {}
-    for factor in (1.0, 1.6):
-        plain = PLAIN | {"contrast": [factor, factor]}
-        scans[factor], drawn = vary(anatomy.image, anatomy.fractions, 1.0, rng_for(0, "look"), **plain)
-        assert drawn["contrast"] == pytest.approx(factor)
+    for wanted in (0.375, 0.6):
+        plain = PLAIN | {"contrast": [wanted, wanted]}
+        scans[wanted], drawn = vary(anatomy.image, anatomy.fractions, 1.0, rng_for(0, "look"), **plain)
+        assert drawn["contrast"] == pytest.approx(wanted)
     grey, white = (anatomy.fractions[k] > 0.999 for k in (1, 2))
-    step = {factor: scan[white].mean() - scan[grey].mean() for factor, scan in scans.items()}
-    assert step[1.6] / step[1.0] == pytest.approx(1.6, rel=0.05)
+    for wanted, scan in scans.items():
+        assert 1 - scan[grey].mean() / scan[white].mean() == pytest.approx(wanted, rel=0.05)
     mixed = (anatomy.fractions[1] > 0.3) & (anatomy.fractions[2] > 0.3)
-    assert (scans[1.6][mixed] < scans[1.0][mixed]).all()
+    assert (scans[0.6][mixed] < scans[0.375][mixed]).all()
 
 
 def test_noise_is_rician_and_scans_fill_the_unit_range(anatomy):
@@ -154,6 +154,16 @@ def test_noise_is_rician_and_scans_fill_the_unit_range(anatomy):
     white = noisy[anatomy.fractions[2] > 0.999]
     assert air.mean() == pytest.approx(white.mean() * 0.1 * np.sqrt(np.pi / 2), rel=0.05)
     assert white.std() == pytest.approx(white.mean() * 0.1, rel=0.08)
+
+
+def test_a_spot_brighter_than_all_else_does_not_set_the_scale(anatomy):
+    spotted = anatomy.image.copy()
+    outside = np.argwhere((anatomy.fractions.sum(0) == 0) & (anatomy.image > 0.1))[0]
+    spotted[tuple(outside)] = 50.0
+    plain, _ = vary(anatomy.image, anatomy.fractions, 1.0, rng_for(0, "look"), **PLAIN)
+    capped, _ = vary(spotted, anatomy.fractions, 1.0, rng_for(0, "look"), **PLAIN)
+    white = anatomy.fractions[2] > 0.999
+    assert capped[white].mean() == pytest.approx(plain[white].mean(), rel=0.02)
 
 
 def test_a_subject_depends_on_seed_and_name_alone(folder, tmp_path):
@@ -168,8 +178,8 @@ def test_a_subject_depends_on_seed_and_name_alone(folder, tmp_path):
 
 def test_contrasts_fill_their_range_evenly(folder, tmp_path):
     made = make(folder, tmp_path / "made", {"train": 0, "validation": 0, "test": 8})
-    drawn = np.sort(np.log(pd.read_csv(made / "subjects.tsv", sep="\t").contrast))
-    low, high = np.log(APPEARANCE["contrast"])
+    drawn = np.sort(pd.read_csv(made / "subjects.tsv", sep="\t").contrast)
+    low, high = APPEARANCE["contrast"]
     gaps = np.diff([low, *drawn, high]) / (high - low)
     assert gaps.min() >= 0 and gaps.max() < 0.25
 

@@ -48,6 +48,17 @@ def test_windows_leave_no_seam(shape, overlap):
     assert torch.allclose(found.probability, torch.sigmoid(2 * image / (task + noise + 0.1)), atol=1e-5)
 
 
+def test_bfloat16_stays_close_to_float32():
+    torch.manual_seed(0)
+    network = DecoupledUNet(**SHAPE).eval()
+    image = torch.rand(16, 16, 16)
+    settings = {"epsilon": 0.1, "patch_size": 16, "overlap": 0.0, "batch_size": 1}
+    exact, fast = (predict(network, image, **settings, precision=kind) for kind in ("float32", "bfloat16"))
+    assert not torch.equal(exact.log_odds, fast.log_odds) and fast.log_odds.dtype == torch.float32
+    assert torch.allclose(exact.log_odds, fast.log_odds, atol=0.05 * exact.log_odds.abs().max())
+    assert torch.allclose(exact.variance["noise"], fast.variance["noise"], rtol=0.05)
+
+
 def test_scaling_the_logits_does_not_change_the_label():
     image = torch.rand(16, 16, 16) - 0.5
     found = predict(Echo(), image, epsilon=0.1, patch_size=16, overlap=0.0, batch_size=1)

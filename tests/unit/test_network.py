@@ -49,3 +49,19 @@ def test_student_starts_from_task_net_and_each_teachers_own_head():
     for teacher, name in zip(teachers, ("noise", "blur"), strict=True):
         own, given = student.log_variance[name].state_dict(), teacher.log_variance[name].state_dict()
         assert all(torch.equal(own[key], given[key]) for key in given)
+
+
+def test_only_heads_with_channels_of_their_own_see_a_patchs_level():
+    """Instance norm hides the level: a brighter patch gives the same feature map, so plain heads cannot tell it."""
+    image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    change = {}
+    for head_channels in (0, 4):
+        torch.manual_seed(0)
+        network = DecoupledUNet(("task", "noise"), **(SMALL | {"head_channels": head_channels})).eval()
+        for parameter in network.log_variance.parameters():  # heads start at zero weights
+            torch.nn.init.normal_(parameter, std=0.3)
+        with torch.no_grad():
+            (logits, dark), (same_logits, bright) = network(image), network(3 * image)
+        assert torch.allclose(logits, same_logits, atol=1e-3)
+        change[head_channels] = (bright - dark).abs().mean()
+    assert change[0] < 1e-3 and change[4] > 0.05

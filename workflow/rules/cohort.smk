@@ -4,7 +4,6 @@ from decoupled_qc.cohort import plan
 
 COHORT = config["cohort"]
 ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"])
-DONORS = plan.head_donors(COHORT["anatomies"], ["colin27"])
 
 
 rule fetch_head:
@@ -31,7 +30,6 @@ rule label_head:
     input:
         head="resources/heads/{anatomy}",
         atlas="resources/heads/icbm152",
-        donors=expand("resources/heads/{donor}", donor=DONORS),
     output:
         directory(f"{OUT}/cohort/anatomies/{{anatomy}}"),
     log:

@@ -13,7 +13,6 @@ with write_whole(snakemake.output[0]) as folder:
         snakemake.wildcards.anatomy,
         Path(snakemake.input.head),
         Path(snakemake.input.atlas),
-        [Path(donor) for donor in snakemake.input.donors],
         folder,
         seed=snakemake.params.seed,
         **snakemake.params.labels,

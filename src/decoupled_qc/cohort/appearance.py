@@ -8,6 +8,9 @@ from scipy import ndimage
 
 from decoupled_qc.bias import bias_field
 
+CAP_PERCENTILE = 99.5  # of what is brighter than air: no bias on a spot of fat may set the scale of all else
+AIR = 0.1  # of the white-matter mean
+
 
 def vary(
     image: NDArray[np.float32],
@@ -37,7 +40,7 @@ def vary(
         spacing_mm: Of the voxels.
         rng: Where all other draws come from.
         contrast_quantile: Where the contrast lies in its range, [0, 1).
-        contrast: Lowest and highest factor on the difference between white and grey matter, even in the logarithm.
+        contrast: Lowest and highest (white - grey) / white, of the tissues' means.
         shift_sd: Standard deviation of each tissue's own shift, as a fraction of the white-matter mean.
         outside_sd: Standard deviation of the logarithm of a smooth factor on tissue outside the brain.
         outside_smoothness_mm: Standard deviation of the Gaussian that smooths it.
@@ -45,27 +48,29 @@ def vary(
         texture_smoothness_mm: Standard deviation of the Gaussian that smooths it.
         bias_order: Order of the polynomial whose exponential is the bias field.
         bias_coefficient: Each coefficient is uniform within plus and minus this number.
-        noise: Lowest and highest standard deviation of either channel's noise, relative to the white-matter mean.
+        noise: Lowest and highest standard deviation of either channel's noise in voxels of 1 mm, relative to the
+            white-matter mean; it falls with the square root of the voxel's volume.
 
     Returns:
         (D, H, W), float32, min-max scaled to [0, 1], and two things that it depends on: ``contrast`` and ``noise``.
     """
     grey, white = ((image * part).sum() / part.sum() for part in fractions[1:])
-    low, high = np.log(contrast)
-    factor = float(np.exp(low + contrast_quantile * (high - low)))
+    low, high = contrast
+    wanted = low + contrast_quantile * (high - low)
     own = rng.normal(0, shift_sd * white, 3)
-    shifts = own + np.array([0.0, (1 - factor) * (white - grey), 0.0])
+    shifts = own + np.array([0.0, (1 - wanted) * white - grey, 0.0])
     moved = image + np.einsum("k,kxyz->xyz", shifts.astype(np.float32), fractions)
     brain = fractions.sum(0)
     outside = np.exp(outside_sd * _smooth_noise(image.shape, outside_smoothness_mm / spacing_mm, rng))
     texture = 1 + texture_sd * _smooth_noise(image.shape, texture_smoothness_mm / spacing_mm, rng)
     moved *= (brain + (1 - brain) * outside) * texture
     moved *= bias_field(image.shape, rng, bias_order, bias_coefficient).numpy()
-    level = float(rng.uniform(*noise))
+    moved = np.clip(moved, 0, np.percentile(moved[moved > AIR * white], CAP_PERCENTILE))
+    level = float(rng.uniform(*noise)) * spacing_mm**-1.5
     real, imaginary = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(level * white)
-    scan = np.hypot(np.maximum(moved, 0) + real, imaginary)
+    scan = np.hypot(moved + real, imaginary)
     scan -= scan.min()
-    return scan / scan.max(), {"contrast": factor, "noise": level}
+    return scan / scan.max(), {"contrast": wanted, "noise": level}
 
 
 def _smooth_noise(shape: tuple[int, ...], sigma_voxels: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -1,7 +1,6 @@
 """From a fetched head to a labelled anatomy, with what is known about how good its labels are."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,7 @@ EDGE_MM = 0.7  # softness of the seam between a painted brain and its head
 CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: where cortex labels are compared
 
 
-def label_head(
-    name: str, head: Path, atlas: Path, donors: Sequence[Path], folder: Path, *, registration_mm: float, seed: int
-) -> None:
+def label_head(name: str, head: Path, atlas: Path, folder: Path, *, registration_mm: float, seed: int) -> None:
     """Write a labelled anatomy and ``agreement.csv``, or the reason why there is none.
 
     Labels come from :mod:`decoupled_qc.cohort.tissues` for every head, S1 included: its surfaces are the check and not
@@ -37,10 +34,8 @@ def label_head(
 
     Args:
         name: Of the head.
-        head: Fetched files; a folder with tissue maps holds an average brain, which is given a head.
+        head: Fetched files; a folder with tissue maps holds an average brain, which is given a synthetic head.
         atlas: Fetched files of the average brain that gives priors.
-        donors: Fetched files of whole heads; an average brain takes skull and scalp of the first that is not absent,
-            or gets synthetic ones. None may be the head of a test subject.
         folder: Existing folder for the results.
         registration_mm: Spacing at which heads are registered.
         seed: The run's.
@@ -52,9 +47,9 @@ def label_head(
         return
     average = read_atlas(atlas)
     if (head / "label-GM_probseg.nii.gz").exists():
-        anatomy, checks = _dress_average(read_atlas(head), donors, registration_mm, rng_for(seed, name, "head")), []
+        anatomy, checks = _dress_average(read_atlas(head), rng_for(seed, name, "head")), []
     else:
-        anatomy, checks = _label_whole_head(head, average, registration_mm)
+        anatomy, checks = _label_whole_head(head, average, registration_mm, rng_for(seed, name, "neck"))
     write_anatomy(folder, anatomy)
     volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / 1000
     rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
@@ -79,7 +74,9 @@ def read_atlas(folder: Path) -> tissues.Atlas:
     return tissues.Atlas(cut(image, box), parts, cut_affine(affine, box))
 
 
-def _label_whole_head(folder: Path, atlas: tissues.Atlas, registration_mm: float) -> tuple[Anatomy, list[tuple]]:
+def _label_whole_head(
+    folder: Path, atlas: tissues.Atlas, registration_mm: float, rng: np.random.Generator
+) -> tuple[Anatomy, list[tuple]]:
     """Label a whole head; return it cut to the head, and its checks against what came with it."""
     head, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
     outline = bounding_box(tissues.foreground(head))
@@ -89,7 +86,7 @@ def _label_whole_head(folder: Path, atlas: tissues.Atlas, registration_mm: float
     priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
     head = tissues.correct_bias(head, priors, affine)
     fractions = tissues.classify(head, priors)
-    anatomy = _finish(head, fractions, affine)
+    anatomy = _finish(*_with_neck(head, fractions, affine, rng))
     return anatomy, _check_surfaces(folder, anatomy) + _check_brain(folder, anatomy)
 
 
@@ -104,32 +101,29 @@ def _finish(head: NDArray[np.float32], fractions: NDArray[np.float32], affine: N
     return Anatomy(image, fractions[(slice(None), *kept)], cut_affine(affine, kept))
 
 
-def _dress_average(
-    average: tissues.Atlas, donors: Sequence[Path], registration_mm: float, rng: np.random.Generator
-) -> Anatomy:
-    """Give an average brain sharp tissue and a head: the donor's where there is one, otherwise a synthetic one."""
+def _with_neck(
+    head: NDArray[np.float32], fractions: NDArray[np.float32], affine: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Continue a head whose field of view ends just below the brain: a network must learn that a neck is no brain."""
+    missing = NECK_MM - int(np.nonzero(fractions.any((0, 1, 2)))[0][0])
+    if missing <= 0:
+        return head, fractions, affine
+    log.info("The lowest %d mm of the neck are synthetic, since the field of view ends there.", missing)
+    lowest = ndimage.binary_fill_holes(tissues.foreground(head)[:, :, 0])
+    white = np.median(head[fractions[2] > 0.9])
+    box = tuple(slice(-missing if axis == 2 else 0, n) for axis, n in enumerate(head.shape))
+    grown = cut(head, box)
+    grown[:, :, :missing] = white * shell.neck(lowest, missing, rng)
+    return grown, np.stack([cut(part, box) for part in fractions]), cut_affine(affine, box)
+
+
+def _dress_average(average: tissues.Atlas, rng: np.random.Generator) -> Anatomy:
+    """Give an average brain sharp tissue and a synthetic head."""
     sharp = shell.deblur(average.image)
     fractions = tissues.classify(sharp, average.fractions)
     painted = shell.paint_brain(sharp, fractions, rng)
     brain = fractions.sum(0) > 0
-    donor = next((folder for folder in donors if absence(folder) is None), None)
-    if donor is None:
-        log.info("Skull and scalp are synthetic, since no head to take them from is there.")
-        outside = shell.wrap(brain, rng)
-    else:
-        log.info("Skull and scalp are taken from %s.", donor.name)
-        outside = _donor_head(average, donor, registration_mm)
-    return _finish(np.where(brain, painted, outside), shell.sharpen(fractions), average.affine)
-
-
-def _donor_head(average: tissues.Atlas, donor: Path, registration_mm: float) -> NDArray[np.float32]:
-    """Return a whole head moved onto an average brain, relative to its white matter, its own brain's rim made fluid."""
-    head, affine = read_ras(donor / "T1w.nii.gz", HEAD_SPACING_MM)
-    brain, _ = read_ras(donor / "desc-brain_T1w.nii.gz", HEAD_SPACING_MM)
-    move = tissues.register(average, head, affine, registration_mm)
-    moved = move(head, back=True)
-    moved = np.maximum(moved / np.median(moved[average.fractions[2] > 0.9]), 0)
-    return np.where(move(brain > 0, back=True) > 0.5, np.minimum(moved, shell.BRAIN["CSF"]), moved)
+    return _finish(np.where(brain, painted, shell.wrap(brain, rng)), shell.sharpen(fractions), average.affine)
 
 
 def _check_surfaces(folder: Path, anatomy: Anatomy) -> list[tuple]:

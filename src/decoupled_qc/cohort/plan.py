@@ -32,17 +32,6 @@ def anatomies_in_use(anatomies: Mapping[str, Mapping]) -> list[str]:
     return [name for name, block in anatomies.items() if any(numbers_of_subjects(block).values())]
 
 
-def head_donors(anatomies: Mapping[str, Mapping], candidates: list[str]) -> list[str]:
-    """Return the candidates in use whose skull and scalp may go around an average brain: no head of a test subject.
-
-    Args:
-        anatomies: As for :func:`anatomies_in_use`.
-        candidates: Names of whole heads.
-    """
-    blocks = {name: anatomies[name] for name in candidates if name in anatomies}
-    return [name for name, block in blocks.items() if any(numbers_of_subjects(block).values()) and not block["test"]]
-
-
 def numbers_of_subjects(anatomy: Mapping) -> dict[str, int]:
     """Return role → number of subjects of one anatomy's block."""
     return {role: anatomy[role] for role in ROLES}

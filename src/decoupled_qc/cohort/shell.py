@@ -16,7 +16,7 @@ LAYERS = [0.25, 0.25, 0.45, 0.10, 0.10, 0.55, 0.55, 0.10, 0.10, 1.15, 1.25, 0.70
 # Cumulative share of the tissue of face and neck, darkest first → brightness: air and bone, muscle, marrow, fat.
 MIX_SHARE = [0.0, 0.15, 0.25, 0.40, 0.65, 0.75, 0.90, 1.0]
 MIX = [0.05, 0.08, 0.20, 0.45, 0.60, 0.75, 1.15, 1.30]
-MIX_SMOOTHNESS_MM = 4.0
+MIX_SMOOTHNESS_MM = (3.0, 12.0)  # fat planes and vessels, muscles
 MIX_FROM_MM = (3.0, 6.0)  # distance from the brain over which the mixture replaces the layers
 # Depth below the surface of face and neck, mm → brightness of skin and the fat under it.
 SKIN_MM = [0.0, 1.0, 4.0]
@@ -102,11 +102,32 @@ def wrap(brain: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float
     inside_mm = ndimage.distance_transform_edt(head[:, :, brow])
     levels = np.arange(brain.shape[2], dtype=np.float32)
     head |= (levels < brow) & (inside_mm[:, :, None] > TAPER * (brow - levels))
-    depth_mm = ndimage.distance_transform_edt(head)
-    mixed = np.interp(ndtr(_noise(brain.shape, MIX_SMOOTHNESS_MM, rng)), MIX_SHARE, MIX)
-    mixed = np.where(depth_mm < SKIN_MM[-1], np.interp(depth_mm, SKIN_MM, SKIN), mixed)
+    mixed = _soft_tissue(ndimage.distance_transform_edt(head), rng)
     weight = _ramp(distance, *MIX_FROM_MM) * _ramp(brow - levels, 0.0, BROW_MM)
     return (head * (weight * mixed + (1 - weight) * layered)).astype(np.float32)
+
+
+def neck(outline: NDArray[np.bool_], height_mm: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return mixed soft tissue that continues a head downwards, tapering.
+
+    Args:
+        outline: (D, H), RAS, 1 mm: the head's lowest plane.
+        height_mm: Of the piece to make.
+        rng: For the tissue.
+
+    Returns:
+        (D, H, height_mm), float32, relative to white matter; 0 in the air.
+    """
+    below_mm = np.arange(height_mm, 0, -1, dtype=np.float32)
+    inside_mm = ndimage.distance_transform_edt(outline)[:, :, None] - TAPER * below_mm
+    return ((inside_mm > 0) * _soft_tissue(inside_mm, rng)).astype(np.float32)
+
+
+def _soft_tissue(depth_mm: NDArray, rng: np.random.Generator) -> NDArray:
+    """Return the brightness of face and neck at a depth below their surface: skin, fat, then a random mixture."""
+    field = sum(_noise(depth_mm.shape, smoothness_mm, rng) for smoothness_mm in MIX_SMOOTHNESS_MM)
+    mixed = np.interp(ndtr(field / np.sqrt(len(MIX_SMOOTHNESS_MM))), MIX_SHARE, MIX)
+    return np.where(depth_mm < SKIN_MM[-1], np.interp(depth_mm, SKIN_MM, SKIN), mixed)
 
 
 def _ramp(values: NDArray, start: float, end: float) -> NDArray:
