@@ -1,9 +1,10 @@
 """The start of every job: threads, determinism, and a log that holds the reason when it fails."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import torch
 
@@ -11,7 +12,7 @@ from decoupled_qc.errors import InputError
 
 
 def start(log_path: str, threads: int) -> None:
-    """Set the number of threads, deterministic kernels, and logging to a file and to the terminal's error stream.
+    """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end on SIGTERM.
 
     Args:
         log_path: The job's log.
@@ -25,6 +26,12 @@ def start(log_path: str, threads: int) -> None:
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
     sys.excepthook = _report
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Leave as from any error, so that half-written outputs are removed."""
+    raise SystemExit(128 + number)
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -170,10 +170,15 @@ class PatchStream:
     def _cut(
         self, versions: dict[str, Tensor], drawn: list[str], rng: np.random.Generator
     ) -> tuple[dict[str, Tensor], list[str]]:
-        """Cut the same random patch out of every version; a volume smaller than a patch is padded with zeros."""
+        """Cut the same random patch out of every version; a volume smaller than a patch is padded with zeros.
+
+        A patch may be drawn up to a quarter of its side outside the volume and is then moved to the border: otherwise what lies
+        there, the neck above all, would hardly be seen in training, but in every border window at inference.
+        """
         side = self.patch_size
         shape = versions["clean"].shape
-        starts = [int(rng.integers(max(n - side, 0) + 1)) for n in shape]
+        rim = side // 4
+        starts = [int(np.clip(rng.integers(-rim, max(n - side, 0) + rim + 1), 0, max(n - side, 0))) for n in shape]
         where = tuple(slice(start, start + side) for start in starts)
         padding = [amount for n in reversed(shape) for amount in (0, max(side - n, 0))]
         return {name: F.pad(volume[where], padding) for name, volume in versions.items()}, drawn

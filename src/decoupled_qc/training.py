@@ -29,7 +29,7 @@ class Recipe:
 
     Args:
         steps: Optimiser steps.
-        plain_steps: First steps with plain cross-entropy and no variance.
+        plain_steps: First steps with plain cross-entropy; the variance learns from it, but does not weigh it yet.
         learning_rate: Of Adam at the start.
         head_learning_rate_factor: Of the variance heads, relative to ``learning_rate``.
         clip_norm: Largest gradient norm.
@@ -163,7 +163,10 @@ def _loss(
     if recipe.route == "routed":
         parts, stray = _route(variance, targets, batch)
         pull = pull + recipe.absence_weight * stray
-    likelihood = ce.mean() if plain else attenuated_cross_entropy(ce, sum(parts.values()), epsilon, recipe.beta)
+    weighed = ce.detach() if plain else ce
+    likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
+    if plain:
+        likelihood = likelihood + ce.mean()
     total = sum(variance.values()).detach()
     loss = likelihood + recipe.consistency_weight * pull
     return loss, {
