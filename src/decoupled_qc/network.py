@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 TASK = "task"
 N_CLASSES = 2  # background, grey matter
-LOG_VARIANCE_LIMITS = (-8.0, 4.0)
+ROUGHNESS_SCALE = 10.0  # neighbours differ by about a tenth of what tissues are bright
+LOG_VARIANCE_LIMITS = (-6.0, 4.0)
 
 
 class DecoupledUNet(nn.Module):
@@ -69,7 +70,7 @@ class DecoupledUNet(nn.Module):
 
         Returns:
             logits: (B, 2, D, H, W), background and grey matter.
-            log_variance: (B, U, D, H, W), in the order of ``causes``, softly limited to [-8, 4].
+            log_variance: (B, U, D, H, W), in the order of ``causes``, limited to [-6, 4].
         """
         features, skips = image, []
         for block in self.encoder:
@@ -81,10 +82,13 @@ class DecoupledUNet(nn.Module):
             upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
             features = block(torch.cat([upsampled, skip], dim=1))
         raw = torch.cat([head(features, image) for head in self.log_variance.values()], dim=1)
-        return self.segmentation(features), soft_limit(raw, *LOG_VARIANCE_LIMITS)
+        return self.segmentation(features), limit(raw, *LOG_VARIANCE_LIMITS)
 
     def start_from(self, *donors: "DecoupledUNet") -> None:
         """Copy what the donors have in common with this network; of several, the first that has a part gives it.
+
+        A variance head that no donor has, a teacher's own, starts as the task's: its map is then low in the background
+        from the first step. From a constant, the many easy voxels push the whole map to its lower limit, where it stays.
 
         Args:
             donors: Trained networks of the same width: for a teacher the task net; for the student the task net and
@@ -94,16 +98,38 @@ class DecoupledUNet(nn.Module):
         for donor in reversed(donors):
             own.update({key: value for key, value in donor.state_dict().items() if key in own})
         self.load_state_dict(own)
+        for cause in set(self.causes).difference(*(donor.causes for donor in donors)):
+            self.log_variance[cause].load_state_dict(self.log_variance[TASK].state_dict())
 
 
-def soft_limit(value: Tensor, low: float, high: float) -> Tensor:
-    """Squeeze values smoothly into (low, high): a hard clamp has no gradient at its ends, so a map could not come back.
+class _Limit(torch.autograd.Function):
+    """Clamp a value; at a limit, let through the gradient that leads back in and stop the one that leads out."""
+
+    @staticmethod
+    def forward(context, value: Tensor, low: float, high: float) -> Tensor:
+        context.save_for_backward(value)
+        context.limits = low, high
+        return value.clamp(low, high)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (value,) = context.saved_tensors
+        low, high = context.limits
+        outward = ((value < low) & (gradient > 0)) | ((value > high) & (gradient < 0))
+        return gradient.masked_fill(outward, 0), None, None
+
+
+def limit(value: Tensor, low: float, high: float) -> Tensor:
+    """Return a value clamped to [low, high] from which it can come back.
+
+    A plain clamp has no gradient beyond its ends, and a soft one hardly any: a variance head that once went too far
+    down would stay there for good.
 
     Args:
         value: Any shape.
-        low, high: Limits; well inside them the value is returned nearly unchanged.
+        low, high: Limits.
     """
-    return high - F.softplus(high - low - F.softplus(value - low))
+    return _Limit.apply(value, low, high)
 
 
 def _initialise(network: nn.Module) -> None:
@@ -155,6 +181,18 @@ class _Head(nn.Module):
         return self.local(features) + self.level(image)
 
 
+def _roughness(image: Tensor) -> list[Tensor]:
+    """Return the absolute difference of each voxel and the next along each axis, scaled to about the image's range.
+
+    Noise raises it, blur lowers it along its axis, and a short training would not find it by itself.
+    """
+    steps = []
+    for axis in (2, 3, 4):
+        following = image.roll(-1, dims=axis)
+        steps.append(ROUGHNESS_SCALE * (following - image).abs())
+    return steps
+
+
 class _LevelBranch(nn.Module):
     """How degraded the image is, around each voxel and in the whole patch: (B, 1, D, H, W) to the same."""
 
@@ -162,7 +200,7 @@ class _LevelBranch(nn.Module):
         super().__init__()
         narrow, wide = 2 * n_hidden, 4 * n_hidden
         self.around = nn.Sequential(
-            *_plain_convolution(1, narrow),
+            *_plain_convolution(4, narrow),
             *_plain_convolution(narrow, wide, stride=2),
             *_plain_convolution(wide, wide, stride=2),
             *_plain_convolution(wide, wide),
@@ -174,7 +212,7 @@ class _LevelBranch(nn.Module):
         nn.init.zeros_(self.together[-1].weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        around = self.around(image)
+        around = self.around(torch.cat([image, *_roughness(image)], dim=1))
         patch = around.mean(dim=(2, 3, 4), keepdim=True).expand_as(around)
         level = self.together(torch.cat([around, patch], dim=1))
         return F.interpolate(level, size=image.shape[2:], mode="trilinear", align_corners=False)

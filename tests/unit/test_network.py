@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from decoupled_qc.network import LOG_VARIANCE_LIMITS, DecoupledUNet, soft_limit
+from decoupled_qc.network import DecoupledUNet, limit
 
 SMALL = {"channels": (4, 8, 16), "head_channels": 4, "start_log_variance": {"task": -2.0, "artefact": -4.0}}
 PAPER = {
@@ -23,17 +23,28 @@ def test_variance_heads_start_where_told_whatever_the_image():
     with torch.no_grad():
         _, log_variance = network(torch.rand(1, 1, 16, 16, 16))
     assert log_variance[:, 0] == pytest.approx(-2.0, abs=0.01)
-    assert log_variance[:, 1] == pytest.approx(soft_limit(torch.tensor(-4.0), *LOG_VARIANCE_LIMITS).item(), abs=1e-4)
+    assert log_variance[:, 1] == pytest.approx(-4.0, abs=1e-4)
 
 
-def test_soft_limit_is_monotone_bounded_and_keeps_a_gradient():
-    raw = torch.linspace(-30, 30, 301, requires_grad=True)
-    limited = soft_limit(raw, -8.0, 4.0)
-    assert (limited.diff() >= 0).all() and limited.min() > -8.001 and limited.max() < 4.001
-    limited.sum().backward()
-    assert raw.grad[raw.detach().abs() < 10].min() > 1e-3
-    middle = raw.detach().abs() < 1
-    assert torch.allclose(limited[middle], raw[middle], atol=0.06)
+def test_a_limited_value_can_come_back_but_not_go_further():
+    raw = torch.tensor([-30.0, -6.0, 0.0, 4.0, 30.0], requires_grad=True)
+    limited = limit(raw, -6.0, 4.0)
+    assert limited.tolist() == [-6, -6, 0, 4, 4]
+    limited.sum().backward()  # downhill is towards lower values: stopped below the lower limit only
+    assert raw.grad.tolist() == [0, 1, 1, 1, 1]
+    raw.grad = None
+    (-limit(raw, -6.0, 4.0)).sum().backward()
+    assert raw.grad.tolist() == [-1, -1, -1, -1, 0]
+
+
+def test_a_teachers_own_head_starts_as_the_tasks():
+    task, teacher = DecoupledUNet(("task",), **SMALL), DecoupledUNet(("task", "noise"), **SMALL)
+    for parameter in task.log_variance.parameters():
+        torch.nn.init.normal_(parameter)
+    teacher.start_from(task)
+    with torch.no_grad():
+        _, log_variance = teacher(torch.rand(1, 1, 16, 16, 16))
+    assert torch.equal(log_variance[:, 0], log_variance[:, 1]) and log_variance.std() > 0.1
 
 
 def test_student_starts_from_task_net_and_each_teachers_own_head():
