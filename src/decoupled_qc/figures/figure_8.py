@@ -36,7 +36,7 @@ def figure_8(
         stand_in: Whether the real set is a stand-in.
     """
     scans = gather_scans(conditions)
-    members = wide[wide["condition"].isin(["clean", "real"])].copy()
+    members = _with_clean_scans(wide)
     is_clean = members["artefact"].eq("none")
     members["group"] = is_clean.map({True: "clean", False: "artefact"})
     examples = _examples(members[~is_clean])
@@ -91,6 +91,14 @@ def figure_8(
         f"Right: artefact uncertainty of {' and of '.join(boxes)}."
     )
     return Drawing(figure, rows, caption)
+
+
+def _with_clean_scans(wide: pd.DataFrame) -> pd.DataFrame:
+    """Return the real set; with the clean condition's scans if it has no clean ones of its own, so that none counts twice."""
+    real = wide[wide["condition"].eq("real")]
+    if real["artefact"].eq("none").any():
+        return real.copy()
+    return wide[wide["condition"].isin(["clean", "real"])].copy()
 
 
 def _examples(scans: pd.DataFrame) -> pd.DataFrame:
