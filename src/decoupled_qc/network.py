@@ -22,8 +22,8 @@ class DecoupledUNet(nn.Module):
     Args:
         causes: Names of the variance outputs, the task first, e.g. ``("task", "noise")``.
         channels: Feature channels per level, finest first; the paper's network is (30, 60, 120, 240, 480).
-        head_channels: Channels of a 3x3x3 block before the last 1x1x1 convolution, one block per output; 0 for the
-            paper's plain 1x1x1 heads.
+        head_channels: Channels of a 3x3x3 block before the last 1x1x1 convolution of each variance output; 0 for the
+            paper's plain 1x1x1 heads, which the segmentation always has.
         start_log_variance: ``{"task": s, "artefact": s}``, where the bias of each kind of variance output starts.
 
     Source: Shaw et al. 2021, section 4; Isensee et al. 2019; NiftyNet ``no_new_net``.
@@ -48,7 +48,7 @@ class DecoupledUNet(nn.Module):
             _block(2 * here, here, above)
             for here, above in zip(reversed(levels), [*levels[-2::-1], levels[0]], strict=True)
         )
-        self.segmentation = _small_head(levels[0], head_channels, N_CLASSES)
+        self.segmentation = nn.Conv3d(levels[0], N_CLASSES, 1)
         _initialise(self)
         self.log_variance = nn.ModuleDict(
             {
@@ -154,7 +154,7 @@ def _convolution(n_in: int, n_out: int) -> tuple[nn.Module, ...]:
 
 
 class _Head(nn.Module):
-    """An output from the last feature map; with channels of its own it also sees the image as it is.
+    """A variance output from the last feature map; with channels of its own it also sees the image as it is.
 
     Instance norm takes the level of every feature out of a patch, so a patch that is noisy throughout looks like a
     clean one to whatever follows. The second branch has no norm: it rates the image around each voxel and over the
@@ -169,7 +169,7 @@ class _Head(nn.Module):
 
     def __init__(self, n_in: int, n_hidden: int, start: float):
         super().__init__()
-        self.local = _small_head(n_in, n_hidden, 1)
+        self.local = _small_head(n_in, n_hidden)
         self.level = _LevelBranch(n_hidden) if n_hidden else None
         _initialise(self.local)
         nn.init.zeros_(self.local[-1].weight)
@@ -218,11 +218,11 @@ class _LevelBranch(nn.Module):
         return F.interpolate(level, size=image.shape[2:], mode="trilinear", align_corners=False)
 
 
-def _small_head(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
-    """Return a head on the feature map: plain 1x1x1, or with a 3x3x3 block of its own before it."""
+def _small_head(n_in: int, n_hidden: int) -> nn.Sequential:
+    """Return one output of the feature map: plain 1x1x1, or with a 3x3x3 block of its own before it."""
     if not n_hidden:
-        return nn.Sequential(nn.Conv3d(n_in, n_out, 1))
-    return nn.Sequential(*_plain_convolution(n_in, n_hidden), nn.Conv3d(n_hidden, n_out, 1))
+        return nn.Sequential(nn.Conv3d(n_in, 1, 1))
+    return nn.Sequential(*_plain_convolution(n_in, n_hidden), nn.Conv3d(n_hidden, 1, 1))
 
 
 def _plain_convolution(n_in: int, n_out: int, stride: int = 1) -> tuple[nn.Module, ...]:

@@ -106,7 +106,7 @@ def test_at_first_the_variance_learns_but_does_not_weigh_the_cross_entropy(tmp_p
         network = DecoupledUNet(("task",), **(SMALL | {"start_log_variance": {"task": start, "artefact": 0.0}}))
         recipe = replace(RECIPE, steps=1, plain_steps=1, clip_norm=1e9)
         fit(network, {}, stream([]), recipe, tmp_path)
-        after[start] = network.segmentation[-1].weight
+        after[start] = network.segmentation.weight
         assert network.log_variance["task"].local[-1].bias.item() != start
     assert torch.equal(after[0.0], after[-3.0])
 
@@ -169,9 +169,9 @@ def test_the_full_size_network_trains(tmp_path):
         head_channels=0,
         start_log_variance={"task": -2.0, "artefact": -4.0},
     )
-    before = network.segmentation[-1].weight.clone()
+    before = network.segmentation.weight.clone()
     recipe = replace(RECIPE, steps=2, plain_steps=1, precision="auto")
     fit(network, {}, stream([], patch_size=96), recipe, tmp_path)
-    assert not torch.equal(network.segmentation[-1].weight, before)
+    assert not torch.equal(network.segmentation.weight, before)
     rows = (tmp_path / "metrics.csv").read_text().splitlines()
     assert len(rows) == 3 and "nan" not in "".join(rows)
