@@ -1,6 +1,5 @@
 """The losses of the decoupled uncertainty model (Shaw et al. 2021; equation numbers of Shaw et al. 2020)."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
