@@ -1,4 +1,4 @@
-"""Smooth intensity non-uniformity, for the look of a subject and for augmentation."""
+"""Smooth intensity non-uniformity: the exponential of a polynomial, for subjects, augmentation and an artefact."""
 
 import numpy as np
 import torch
@@ -14,9 +14,27 @@ def bias_field(shape: tuple[int, ...], rng: np.random.Generator, order: int, coe
         order: Highest total order of a term x^a y^b z^c, >= 1; there is no constant term.
         coefficient: Each is uniform in (-coefficient, coefficient).
     """
+    return exp_polynomial(shape, polynomial_weights(rng, order, coefficient))
+
+
+def polynomial_weights(rng: np.random.Generator, order: int, coefficient: float) -> np.ndarray:
+    """Draw the weights (order + 1, order + 1, order + 1) of the terms x^a y^b z^c; see :func:`bias_field`."""
     weights = np.zeros((order + 1,) * 3, dtype=np.float32)
     for powers in np.ndindex(weights.shape):
         if 0 < sum(powers) <= order:
             weights[powers] = rng.uniform(-coefficient, coefficient)
-    axes = [torch.linspace(-1, 1, n)[:, None] ** torch.arange(order + 1) for n in shape]
+    return weights
+
+
+def exp_polynomial(shape: tuple[int, ...], weights: np.ndarray) -> Tensor:
+    """Return exp(sum of weights[a, b, c] x^a y^b z^c) on the [-1, 1] cube.
+
+    Args:
+        shape: Of the volume (D, H, W).
+        weights: (order + 1, order + 1, order + 1), float32.
+
+    Returns:
+        (D, H, W), float32.
+    """
+    axes = [torch.linspace(-1, 1, n)[:, None] ** torch.arange(len(weights)) for n in shape]
     return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights), *axes).exp()

@@ -183,8 +183,8 @@ def test_images_that_cannot_be_used_are_refused(image, reason):
 
 
 def test_unknown_artefact_names_the_file_to_create():
-    with pytest.raises(InputError, match="src/decoupled_qc/artefacts/zipper.py"):
-        artefacts.load("zipper")
+    with pytest.raises(InputError, match="src/decoupled_qc/artefacts/eddy.py"):
+        artefacts.load("eddy")
 
 
 def test_settings_that_do_not_fit_are_named():

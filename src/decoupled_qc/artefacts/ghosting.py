@@ -1,0 +1,64 @@
+"""Periodic ghosting: pulsation or breathing makes every plane of k-space stronger or weaker in turn.
+
+X[k] *= 1 + a cos(2 pi k / q + phi) along the phase axis, k counted from the centre. The image keeps itself and gains two ghosts
+of weight a / 2, shifted by n / q voxels to either side, with phases exp(+-i phi).
+
+Source: modulation of the phase-encoding lines as in Axel et al. 1986 (respiratory ghosts); the proportions are our choice. Beyond
+the paper, which has no such artefact.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from decoupled_qc.kspace import at_severity
+
+CHAIN_POSITION = 0.2  # the object pulsates, after it has moved and before the receiver adds to it
+
+
+def sample(
+    severity: float,
+    shape: tuple[int, int, int],
+    spacing_mm: float,
+    rng: np.random.Generator,
+    *,
+    amplitude: Sequence[float],
+    period_planes: Sequence[float],
+) -> dict:
+    """Draw a modulation.
+
+    Args:
+        severity: (0, 1].
+        shape: Not used: the period is in planes.
+        spacing_mm: Not used.
+        rng: Where the draws come from.
+        amplitude: At severity 0 and 1, a, [0, 1].
+        period_planes: Shortest and longest period q, planes, >= 2; uniform.
+
+    Returns:
+        ``axis``; ``amplitude``; ``period_planes``; ``phase_rad``.
+    """
+    return {
+        "severity": severity,
+        "axis": int(rng.integers(3)),
+        "amplitude": at_severity(amplitude, severity),
+        "period_planes": float(rng.uniform(*period_planes)),
+        "phase_rad": float(rng.uniform(0, 2 * math.pi)),
+    }
+
+
+def apply(kspace: Tensor, record: dict) -> Tensor:
+    """Modulate the planes.
+
+    Args:
+        kspace: (D, H, W), complex64, centred, unnormalised.
+        record: From :func:`sample`.
+    """
+    axis = record["axis"]
+    n = kspace.shape[axis]
+    turns = (torch.arange(n, dtype=torch.float64) - n // 2) / record["period_planes"]
+    gain = 1 + record["amplitude"] * torch.cos(2 * math.pi * turns + record["phase_rad"])
+    return kspace * gain.to(kspace.device, torch.float32).reshape([n if place == axis else 1 for place in range(3)])
