@@ -15,7 +15,7 @@ STRONG = SETTINGS["motion"] | {"pad_voxels": 6}
 
 
 def sampled(severity, seed=0, **changes):
-    return motion.sample(severity, (40, 48, 44), SPACING_MM, rng_for(seed, "motion"), **(STRONG | changes))
+    return motion.sample(severity, (40, 48, 44), [SPACING_MM] * 3, rng_for(seed, "motion"), **(STRONG | changes))
 
 
 def one_move(*, time, angles_deg=(0, 0, 0), shift_mm=(0, 0, 0), slow_axis=0, pad_voxels=0):
@@ -24,7 +24,7 @@ def one_move(*, time, angles_deg=(0, 0, 0), shift_mm=(0, 0, 0), slow_axis=0, pad
         "times": [time],
         "angles_deg": [angles_deg],
         "shifts_mm": [shift_mm],
-        "spacing_mm": SPACING_MM,
+        "spacing_mm": [SPACING_MM] * 3,
         "pad_voxels": pad_voxels,
     }
 
@@ -142,13 +142,29 @@ def test_measured_shift_is_the_true_one(shift, smooth):
 
 def test_units_are_millimetres():
     """The same moves at half the voxel size are twice as many voxels."""
-    poses = [motion.trajectory(sampled(1.0) | {"spacing_mm": spacing}, 60)[1] for spacing in (1.0, 4.0)]
+    poses = [motion.trajectory(sampled(1.0) | {"spacing_mm": [spacing] * 3}, 60)[1] for spacing in (1.0, 4.0)]
     assert np.array_equal(poses[0], poses[1])
     image = head()
     pose = np.eye(4)
     pose[0, 3] = 4.0
-    assert torch.allclose(motion._move(image, pose, 4.0), image.roll(-1, 0), atol=1e-5)
-    assert torch.allclose(motion._move(image, pose, 2.0), image.roll(-2, 0), atol=1e-5)
+    assert torch.allclose(motion._move(image, pose, [4.0] * 3), image.roll(-1, 0), atol=1e-5)
+    assert torch.allclose(motion._move(image, pose, [2.0] * 3), image.roll(-2, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 2.0, 3.0), (2.0, 2.0, 0.8)])
+def test_rotation_is_rigid_in_millimetres_where_voxels_are_not_cubes(spacing_mm, smooth):
+    """A voxel's place is S i about the centre, so its source is S^-1 R S i: a shear in voxels, rigid in millimetres."""
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("xyz", [4, -7, 5], degrees=True).as_matrix()
+    pose[:3, 3] = [1.5, -2.0, 0.7]
+    scale = np.diag(spacing_mm)
+    to_voxels = np.linalg.inv(scale)
+    matrix = to_voxels @ pose[:3, :3] @ scale
+    centre = (np.array(smooth.shape) - 1) / 2
+    offset = centre - matrix @ centre + to_voxels @ pose[:3, 3]
+    expected = ndimage.affine_transform(smooth.numpy(), matrix, offset, order=1, mode="nearest")
+    moved = motion._move(smooth, pose, spacing_mm).numpy()
+    assert np.abs(moved - expected).max() < 1e-3
 
 
 def test_moves_follow_the_settings():

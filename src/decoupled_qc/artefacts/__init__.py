@@ -115,7 +115,7 @@ def sample_record(
     name: str,
     severity: float,
     shape: Sequence[int],
-    spacing_mm: float,
+    spacing_mm: float | Sequence[float],
     rng: np.random.Generator,
     settings: dict,
     *,
@@ -127,7 +127,7 @@ def sample_record(
         name: Of the artefact.
         severity: [0, 1]; 0 gives a record that changes nothing.
         shape: Of the volume (D, H, W).
-        spacing_mm: Voxel size, mm.
+        spacing_mm: Voxel size, mm; one number, or one per axis.
         rng: Where the draws come from.
         settings: The artefact's config block.
         local_probability: Of an artefact that covers only a part of the volume, [0, 1].
@@ -144,7 +144,7 @@ def sample_record(
     severity = float(severity)
     if severity == 0:
         return {"artefact": name, "severity": severity, "local": None}
-    record = load(name).sample(severity, tuple(shape), spacing_mm, rng, **settings)
+    record = load(name).sample(severity, tuple(shape), np.broadcast_to(spacing_mm, 3), rng, **settings)
     local = {
         "axis": int(rng.integers(3)),
         "centre": float(rng.uniform(*LOCAL_CENTRE)),

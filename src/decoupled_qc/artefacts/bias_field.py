@@ -23,7 +23,7 @@ SPAN_POINTS = 9  # per axis, where the span is measured
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     log_span: Sequence[float],

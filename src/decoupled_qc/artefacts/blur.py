@@ -20,7 +20,7 @@ CHAIN_POSITION = 3
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     ratio: Sequence[float],

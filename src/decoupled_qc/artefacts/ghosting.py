@@ -22,7 +22,7 @@ CHAIN_POSITION = 0.2  # the object pulsates, after it has moved and before the r
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     amplitude: Sequence[float],

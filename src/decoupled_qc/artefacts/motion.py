@@ -38,7 +38,7 @@ CORRELATION_WIDTH = 0.15  # of the band for phase correlation, cycles per voxel:
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     n_big_mean: float,
@@ -55,7 +55,7 @@ def sample(
     Args:
         severity: (0, 1].
         shape: Not used: moves are in mm and degrees.
-        spacing_mm: Voxel size, mm.
+        spacing_mm: Voxel size along each axis, mm.
         rng: Where the draws come from.
         n_big_mean, n_small_mean: Of the Poisson numbers of moves; at least one big move is made if both are 0.
         big_angle_sd_deg, small_angle_sd_deg: At severity 0 and 1: standard deviation of an Euler angle, degrees.
@@ -80,7 +80,7 @@ def sample(
         "times": np.sort(rng.uniform(*time_range, n_big + n_small)).tolist(),
         "angles_deg": angles_deg[order].tolist(),
         "shifts_mm": shifts_mm[order].tolist(),
-        "spacing_mm": float(spacing_mm),
+        "spacing_mm": [float(size) for size in spacing_mm],
         "pad_voxels": int(pad_voxels),
     }
 
@@ -172,13 +172,13 @@ def _step(index: Sequence[int], axis: int, step: int, n: int) -> tuple[int, ...]
     return tuple((place + step) % n if number == axis else place for number, place in enumerate(index))
 
 
-def _move(image: Tensor, pose: np.ndarray, spacing_mm: float) -> Tensor:
+def _move(image: Tensor, pose: np.ndarray, spacing_mm: Sequence[float]) -> Tensor:
     """Return the volume (D, H, W) resampled where ``pose`` (4 x 4, mm, about the volume's centre) takes each voxel."""
     if np.array_equal(pose, np.eye(4)):
         return image
-    sizes = np.array(image.shape, dtype=np.float64)
-    turn = pose[:3, :3] * sizes / sizes[:, None]  # from mm to the [-1, 1] cube that spans a volume of any shape
-    shift = pose[:3, 3] / spacing_mm * 2 / sizes
+    sizes_mm = np.array(image.shape) * np.array(spacing_mm)
+    turn = pose[:3, :3] * sizes_mm / sizes_mm[:, None]  # from mm to the [-1, 1] cube that spans a volume of any shape
+    shift = pose[:3, 3] * 2 / sizes_mm
     theta = np.column_stack([turn[::-1, ::-1], shift[::-1]])  # grid_sample counts axes from the last
     theta = torch.from_numpy(theta).to(image)
     grid = F.affine_grid(theta[None], [1, 1, *image.shape], align_corners=False)

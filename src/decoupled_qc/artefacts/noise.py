@@ -22,7 +22,7 @@ SIGNAL_MASKS = ("volume", "head")
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     snr_db: Sequence[float],

@@ -24,7 +24,7 @@ CENTRE_RADIUS = 1  # samples around zero frequency that get no spike
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     magnitude: Sequence[float],

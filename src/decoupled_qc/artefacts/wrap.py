@@ -22,7 +22,7 @@ CHAIN_POSITION = 4
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     regular_probability: float,

@@ -22,7 +22,7 @@ CHAIN_POSITION = 1.5  # received with the signal, so that blur and wrap act on i
 def sample(
     severity: float,
     shape: tuple[int, int, int],
-    spacing_mm: float,
+    spacing_mm: Sequence[float],
     rng: np.random.Generator,
     *,
     magnitude: Sequence[float],

@@ -1,0 +1,33 @@
+"""The command ``decoupled-qc``, for one scan and without the benchmark around it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from decoupled_qc import simulate
+from decoupled_qc.errors import InputError
+
+COMMANDS = (simulate,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, or 2 after one sentence on what cannot be used.
+
+    Args:
+        arguments: Of the command line; those of the process if None.
+    """
+    parser = argparse.ArgumentParser(prog="decoupled-qc", description="How far an MRI scan can be trusted for a task.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        text = command.__doc__.splitlines()[0]
+        own = commands.add_parser(name, help=text, description=text)
+        command.add_arguments(own)
+        own.set_defaults(run=command.run)
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except InputError as error:
+        print(f"decoupled-qc: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,118 @@
+"""One scan from anywhere: a NIfTI file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+from torch import Tensor
+
+from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
+
+SUFFIXES = (".nii", ".nii.gz")
+OTHER_UNITS = ("meter", "micron")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan as the networks and simulators take it, and what is needed to write one like it.
+
+    Attributes:
+        path: Where it came from.
+        image: (D, H, W), float32, min-max scaled to [0, 1].
+        spacing_mm: Voxel size along each axis, mm.
+        low, high: What 0 and 1 of ``image`` are in the file's own intensities.
+        file: The NIfTI image, for its affine and header.
+    """
+
+    path: Path
+    image: Tensor
+    spacing_mm: tuple[float, float, float]
+    low: float
+    high: float
+    file: nib.Nifti1Image
+
+
+def read_scan(path: str | os.PathLike) -> Scan:
+    """Read a scan from a NIfTI file; orientation, oblique or not, stays as it is.
+
+    A fourth axis of one volume is taken off.
+
+    Raises:
+        InputError: The file is missing, no NIfTI, not readable to its end, not one real-valued volume in millimetres, not
+            finite, or constant.
+    """
+    path = Path(path)
+    file = _load(path)
+    values = _values(path, file)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        raise InputError(f"{path} is constant ({low:g} everywhere), so it shows nothing: check the file.")
+    image = torch.from_numpy(((values - low) / (high - low)).astype(np.float32))
+    spacing_mm = tuple(float(size) for size in nib.affines.voxel_sizes(file.affine))
+    return Scan(path, image, spacing_mm, low, high, file)
+
+
+def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
+    """Write an image with a scan's affine, header, shape, intensity range and, where it holds whole numbers, data type.
+
+    Args:
+        scan: What it was made from.
+        image: (D, H, W), float32, [0, 1]; 0 and 1 become the scan's own lowest and highest intensity.
+        path: Of the ``.nii`` or ``.nii.gz`` file.
+
+    Raises:
+        InputError: The path is the scan's own, or has another suffix.
+    """
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
+        raise InputError(f"{path} is no NIfTI name: end it in .nii.gz or .nii.")
+    if path.exists() and path.samefile(scan.path):
+        raise InputError(f"{path} is the scan itself, which is never overwritten: give another name.")
+    values = scan.low + image.double().numpy() * (scan.high - scan.low)
+    header = scan.file.header.copy()
+    stored = header.get_data_dtype()
+    if np.issubdtype(stored, np.integer) and header.get_slope_inter() in ((1.0, 0.0), (None, None)):
+        values = np.rint(values).astype(stored)
+    else:
+        values = values.astype(np.float32)
+        header.set_data_dtype(np.float32)
+    with write_whole(path) as partial:
+        nib.save(type(scan.file)(values.reshape(scan.file.shape), scan.file.affine, header), partial)
+
+
+def _load(path: Path) -> nib.Nifti1Image:
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the name.")
+    try:
+        file = nib.load(path)
+    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        raise InputError(f"{path} cannot be read as an image ({error}): give a NIfTI file.") from error
+    if not isinstance(file, nib.Nifti1Image):
+        raise InputError(f"{path} is a {type(file).__name__}, not NIfTI: convert it to .nii.gz first.")
+    units = file.header.get_xyzt_units()[0]
+    if units in OTHER_UNITS:
+        raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
+    if not (nib.affines.voxel_sizes(file.affine) > 0).all():
+        raise InputError(f"{path} has an affine with a voxel size of 0: correct its header.")
+    return file
+
+
+def _values(path: Path, file: nib.Nifti1Image) -> np.ndarray:
+    """Return the voxels of a single volume, (D, H, W), float64 or float32."""
+    if np.issubdtype(file.get_data_dtype(), np.complexfloating) or file.get_data_dtype().names:
+        raise InputError(f"{path} holds {file.get_data_dtype()} values: give a real-valued magnitude image.")
+    shape = file.shape
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or 0 in shape:
+        raise InputError(f"{path} has shape {shape}: give one volume with three axes.")
+    try:
+        values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(shape[:3])
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path} cannot be read to its end ({error}): copy it again.") from error
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise InputError(f"{path} has {count} voxels that are NaN or infinite: replace them first.")
+    return values

@@ -1,0 +1,28 @@
+"""The simulators' default settings, for use without the benchmark: those of its configuration."""
+
+from pathlib import Path
+
+import yaml
+
+from decoupled_qc.errors import InputError
+
+DEFAULTS = Path(__file__).parent / "config.yaml"
+
+
+def artefact_settings(overlay: Path | None = None) -> dict[str, dict]:
+    """Return artefact → settings, as in the configuration, single keys replaced by an overlay's.
+
+    Args:
+        overlay: YAML file with a block ``artefacts``; what else it holds does not matter here.
+
+    Raises:
+        InputError: The overlay cannot be read or has no such block.
+    """
+    settings = yaml.safe_load(DEFAULTS.read_text())["artefacts"]
+    if overlay is None:
+        return settings
+    try:
+        blocks = yaml.safe_load(overlay.read_text())["artefacts"]
+        return settings | {name: settings.get(name, {}) | block for name, block in blocks.items()}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{overlay} has no readable block 'artefacts' ({error}): see config/README.md.") from error

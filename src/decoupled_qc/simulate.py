@@ -1,0 +1,82 @@
+"""Put artefacts into one NIfTI scan, and write beside it the record that makes the same scan again."""
+
+import argparse
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from decoupled_qc import artefacts
+from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
+from decoupled_qc.scans import SUFFIXES, Scan, read_scan, write_like
+from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("scan", type=Path, help="a NIfTI file, one volume")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="NIfTI file to write; its record goes to the same name in .json"
+    )
+    parser.add_argument("--artefact", action="append", metavar="NAME", help="again for another one in the same scan")
+    parser.add_argument("--severity", type=float, default=0.5, help="from 0, no change, to 1 (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another realisation (default: %(default)s)")
+    parser.add_argument("--local", action="store_true", help="in a part of the head only, with a soft edge")
+    parser.add_argument(
+        "--config", type=Path, help="YAML file whose block 'artefacts' replaces single default settings"
+    )
+    parser.add_argument("--record", type=Path, help="make the artefacts of this record instead of new ones")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, corrupt and write a scan.
+
+    Raises:
+        InputError: Something given cannot be used; nothing is then written.
+    """
+    if bool(arguments.artefact) == bool(arguments.record):
+        raise InputError("Give either --artefact, once or more often, or the --record of an earlier scan.")
+    scan = read_scan(arguments.scan)
+    records = _recorded(arguments.record) if arguments.record else _drawn(scan, arguments)
+    records = artefacts.complete(scan.image, records)
+    corrupted = artefacts.corrupt(scan.image, records)
+    write_like(scan, corrupted, arguments.out)
+    found = {
+        "scan": arguments.scan.name,
+        "decoupled_qc": version("decoupled-qc"),
+        "records": artefacts.describe(scan.image, corrupted, records),
+    }
+    with write_whole(_record_path(arguments.out)) as partial:
+        partial.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _drawn(scan: Scan, arguments: argparse.Namespace) -> list[dict]:
+    """Return a new record of each artefact; each depends on the seed and its own name alone."""
+    known = artefact_settings(arguments.config)
+    return [
+        artefacts.sample_record(
+            name,
+            arguments.severity,
+            tuple(scan.image.shape),
+            scan.spacing_mm,
+            rng_for(arguments.seed, "simulate", name),
+            known.get(name, {}),
+            local_probability=float(arguments.local),
+        )
+        for name in arguments.artefact
+    ]
+
+
+def _recorded(path: Path) -> list[dict]:
+    try:
+        return json.loads(path.read_text())["records"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a record of simulated artefacts ({error}): give the .json of an earlier scan."
+        ) from error
+
+
+def _record_path(out: Path) -> Path:
+    suffix = next(suffix for suffix in reversed(SUFFIXES) if out.name.endswith(suffix))
+    return out.with_name(out.name.removesuffix(suffix) + ".json")

@@ -1,0 +1,164 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from phantom import head
+
+from decoupled_qc.cli import main
+
+OBLIQUE = nib.affines.from_matvec(
+    nib.eulerangles.euler2mat(0.1, -0.2, 0.3) @ np.diag([-1.0, 1.5, 2.0]), [12.0, -34.0, 56.0]
+)
+
+
+def write(path, values, affine=OBLIQUE, **header):
+    file = nib.Nifti1Image(values, affine)
+    file.set_data_dtype(values.dtype)
+    for key, value in header.items():
+        file.header[key] = value
+    nib.save(file, path)
+    return path
+
+
+@pytest.fixture
+def scan(tmp_path):
+    values = (head((20, 25, 22)).numpy() * 900 - 30).astype(np.int16)
+    return write(tmp_path / "sub-1_T1w.nii.gz", values, descrip=b"as acquired", qform_code=1, sform_code=2)
+
+
+def simulate(scan, out, *more):
+    return main(["simulate", str(scan), "--out", str(out), *more])
+
+
+def test_the_scan_keeps_its_grid_header_type_and_range(scan, tmp_path):
+    out = tmp_path / "bad.nii.gz"
+    assert simulate(scan, out, "--artefact", "noise", "--severity", "0.6") == 0
+    before, after = nib.load(scan), nib.load(out)
+    assert np.array_equal(after.affine, before.affine)
+    assert after.get_data_dtype() == np.int16
+    for field in ("descrip", "qform_code", "sform_code", "pixdim", "dim"):
+        assert np.array_equal(after.header[field], before.header[field]), field
+    was, is_now = (np.asanyarray(file.dataobj) for file in (before, after))
+    assert (is_now.min(), is_now.max()) == (was.min(), was.max())
+    assert 0.5 < np.corrcoef(was.ravel(), is_now.ravel())[0, 1] < 0.999
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_other_types(tmp_path, dtype):
+    scan = write(tmp_path / "scan.nii", (head((16, 16, 16)).numpy() * 200).astype(dtype))
+    assert simulate(scan, tmp_path / "out.nii", "--artefact", "blur") == 0
+    out = nib.load(tmp_path / "out.nii")
+    assert out.get_data_dtype() == (np.uint8 if dtype == np.uint8 else np.float32)
+    assert out.get_fdata().max() == pytest.approx(nib.load(scan).get_fdata().max(), rel=1e-6)
+
+
+def test_severity_zero_gives_the_same_voxels(scan, tmp_path):
+    assert simulate(scan, tmp_path / "same.nii.gz", "--artefact", "motion", "--severity", "0") == 0
+    assert np.array_equal(nib.load(tmp_path / "same.nii.gz").dataobj, nib.load(scan).dataobj)
+
+
+def test_the_record_makes_the_same_scan_again(scan, tmp_path):
+    first, again = tmp_path / "first.nii.gz", tmp_path / "again.nii.gz"
+    names = ["--artefact", "motion", "--artefact", "spike", "--artefact", "zipper"]
+    assert simulate(scan, first, *names, "--severity", "0.7", "--seed", "3", "--local") == 0
+    record = json.loads((tmp_path / "first.json").read_text())
+    assert [entry["artefact"] for entry in record["records"]] == ["motion", "spike", "zipper"]
+    assert record["scan"] == scan.name and all(entry["local"] for entry in record["records"])
+    assert record["records"][0]["spacing_mm"] == pytest.approx([1.0, 1.5, 2.0])
+    assert record["records"][0]["residual_shift_voxels"] >= 0
+    assert simulate(scan, again, "--record", str(tmp_path / "first.json")) == 0
+    assert np.array_equal(nib.load(first).dataobj, nib.load(again).dataobj)
+    assert json.loads((tmp_path / "again.json").read_text()) == record
+
+
+def test_an_artefact_is_the_same_whatever_stands_beside_it(scan, tmp_path):
+    for name, more in {"alone": [], "both": ["--artefact", "blur"]}.items():
+        assert simulate(scan, tmp_path / f"{name}.nii.gz", *more, "--artefact", "spike") == 0
+    alone, both = (json.loads((tmp_path / f"{name}.json").read_text())["records"][-1] for name in ("alone", "both"))
+    assert alone == both
+
+
+def test_header_origin_and_flips_do_not_matter(tmp_path):
+    values = head((16, 20, 18)).numpy()
+    outs = []
+    for name, affine in {
+        "far": nib.affines.from_matvec(np.eye(3), [900, -500, 70]),
+        "at": np.diag([-1.0, 1, 1, 1]),
+    }.items():
+        write(tmp_path / f"{name}.nii.gz", values, affine)
+        simulate(
+            tmp_path / f"{name}.nii.gz", tmp_path / f"{name}_out.nii.gz", "--artefact", "motion", "--severity", "1"
+        )
+        outs.append(nib.load(tmp_path / f"{name}_out.nii.gz").get_fdata())
+    assert np.array_equal(*outs)
+
+
+def test_single_settings_can_be_replaced(scan, tmp_path):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("artefacts:\n  noise: {snr_db: [5.0, 5.0]}\n")
+    assert simulate(scan, tmp_path / "out.nii.gz", "--artefact", "noise", "--config", str(overlay)) == 0
+    assert json.loads((tmp_path / "out.json").read_text())["records"][0]["snr_db"] == 5.0
+
+
+def test_a_fourth_axis_of_one_volume_is_kept(tmp_path):
+    scan = write(tmp_path / "scan.nii.gz", head((16, 16, 16)).numpy()[..., None])
+    assert simulate(scan, tmp_path / "out.nii.gz", "--artefact", "wrap") == 0
+    assert nib.load(tmp_path / "out.nii.gz").shape == (16, 16, 16, 1)
+
+
+def test_one_voxel_axes(tmp_path):
+    scan = write(tmp_path / "thin.nii.gz", head((24, 24, 24)).numpy()[:, :, 12:13])
+    for name in ("spike", "noise", "blur", "wrap", "motion", "ghosting", "zipper", "bias_field"):
+        assert simulate(scan, tmp_path / "out.nii.gz", "--artefact", name, "--severity", "1") == 0, name
+        assert np.isfinite(nib.load(tmp_path / "out.nii.gz").get_fdata()).all(), name
+
+
+def bad_scans(folder):
+    volume = head((12, 12, 12)).numpy()
+    holed = volume.copy()
+    holed[0, 0, 0] = np.nan
+    whole = write(folder / "whole.nii.gz", volume).read_bytes()
+    (folder / "short.nii.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.nii.gz").write_text("no image")
+    units = nib.Nifti1Image(volume, np.eye(4))
+    units.header.set_xyzt_units("micron")
+    nib.save(units, folder / "units.nii.gz")
+    return {
+        folder / "absent.nii.gz": "does not exist",
+        folder / "text.nii.gz": "cannot be read",
+        folder / "short.nii.gz": "cannot be read",
+        folder / "units.nii.gz": "units of a micron",
+        write(folder / "flat.nii.gz", volume[:, :, 0]): "one volume with three axes",
+        write(folder / "series.nii.gz", np.stack([volume] * 2, -1)): "one volume with three axes",
+        write(folder / "constant.nii.gz", np.full((8, 8, 8), 3.0, np.float32)): "constant",
+        write(folder / "holed.nii.gz", holed): "1 voxels that are NaN or infinite",
+        write(folder / "complex.nii.gz", volume.astype(np.complex64)): "real-valued",
+    }
+
+
+def test_scans_that_cannot_be_used_are_named_and_nothing_is_written(tmp_path, capsys):
+    out = tmp_path / "results" / "out.nii.gz"
+    for path, reason in bad_scans(tmp_path).items():
+        assert simulate(path, out, "--artefact", "blur") == 2
+        message = capsys.readouterr().err
+        assert str(path) in message and reason in message and message.count("\n") == 1, message
+    assert not out.parent.exists()
+
+
+def test_requests_that_make_no_sense_are_named(scan, tmp_path, capsys):
+    out = tmp_path / "results" / "out.nii.gz"
+    for more, reason in [
+        ([], "--artefact"),
+        (["--artefact", "blur", "--record", "x.json"], "--record"),
+        (["--artefact", "blurr"], "no artefact 'blurr'"),
+        (["--artefact", "blur", "--severity", "1.2"], "outside [0, 1]"),
+        (["--record", str(tmp_path / "none.json")], "none.json is not a record"),
+        (["--artefact", "blur", "--config", str(tmp_path / "none.yaml")], "none.yaml has no readable block"),
+    ]:
+        assert simulate(scan, out, *more) == 2
+        assert reason in capsys.readouterr().err
+    before = scan.read_bytes()
+    assert simulate(scan, scan, "--artefact", "blur") == 2
+    assert simulate(scan, tmp_path / "out.mgz", "--artefact", "blur") == 2
+    assert scan.read_bytes() == before and not out.parent.exists()
