@@ -32,6 +32,7 @@ __all__ = [
     "check_settings",
     "complete",
     "corrupt",
+    "corrupt_in_range",
     "describe",
     "draw_artefacts",
     "load",
@@ -211,6 +212,24 @@ def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
             weight = _local_weight(before, record["local"])
             image, kspace = weight * to_image(after) + (1 - weight) * before, None
     return rescale(to_image(kspace) if image is None else image)
+
+
+def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
+    """Apply artefacts as :func:`corrupt` does, and bring the scan back to its own intensity range.
+
+    Args:
+        image: (D, H, W), float32, of any range.
+        records: From :func:`sample_record`.
+
+    Returns:
+        (D, H, W), float32, with the lowest and highest intensity of the clean scan.
+
+    Raises:
+        InputError: See :func:`corrupt`.
+    """
+    _check(image)
+    low, high = image.aminmax()
+    return low + (high - low) * corrupt(rescale(image), records)
 
 
 def _check(image: Tensor) -> None:

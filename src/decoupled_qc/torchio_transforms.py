@@ -1,0 +1,90 @@
+"""The simulators as TorchIO transforms, for those who augment with TorchIO."""
+
+from collections.abc import Mapping, Sequence
+
+import nibabel as nib
+import torch
+from torchio import ScalarImage, Subject
+from torchio.transforms import IntensityTransform
+from torchio.transforms.augmentation import RandomTransform
+
+from decoupled_qc import artefacts
+from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
+
+
+class RandomArtefact(RandomTransform, IntensityTransform):
+    """Corrupt every intensity image of a subject in k-space with one artefact; label maps stay as they are.
+
+    All images of a subject get the same realisation, all channels of an image the same record. Each keeps its intensity
+    range, its voxel sizes count, and the subject's history holds the records, so that it can be replayed.
+
+    Args:
+        artefact: Name of the artefact, see :func:`decoupled_qc.artefacts.available`.
+        severity: Lowest and highest severity, uniform, [0, 1].
+        settings: Of the artefact, single keys of its block in ``config.yaml``; the others keep their defaults.
+        local_probability: Of an artefact that covers only a part of the head, [0, 1].
+        **kwargs: Of every TorchIO transform.
+
+    Raises:
+        InputError: There is no such artefact or setting.
+    """
+
+    def __init__(
+        self,
+        artefact: str,
+        severity: tuple[float, float] = (0.0, 1.0),
+        settings: Mapping | None = None,
+        local_probability: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        artefacts.module_path(artefact)
+        self.artefact = artefact
+        self.severity = severity
+        self.settings = artefact_settings()[artefact] | dict(settings or {})
+        self.local_probability = local_probability
+        artefacts.check_settings(artefact, self.settings)
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """Draw a record from TorchIO's (torch's) global generator and apply it."""
+        severity, seed = self.sample_uniform(*self.severity), self._get_random_seed()
+        records = {
+            name: [
+                artefacts.sample_record(
+                    self.artefact,
+                    severity,
+                    image.spatial_shape,
+                    nib.affines.voxel_sizes(image.affine),
+                    rng_for(seed, self.artefact),
+                    self.settings,
+                    local_probability=self.local_probability,
+                )
+            ]
+            for name, image in self.get_images_dict(subject).items()
+        }
+        return Artefacts(records, **self._get_base_args())(subject)
+
+
+class Artefacts(IntensityTransform):
+    """Apply artefacts of given records: what :class:`RandomArtefact` leaves in a subject's history.
+
+    Args:
+        records: image name → records of :func:`decoupled_qc.artefacts.sample_record`, or records for every image.
+        **kwargs: Of every TorchIO transform.
+    """
+
+    def __init__(self, records: Mapping[str, Sequence[dict]] | Sequence[dict], **kwargs):
+        super().__init__(**kwargs)
+        self.records = records
+        self.args_names = ["records"]
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """Corrupt the images."""
+        for name, image in self.get_images_dict(subject).items():
+            image.set_data(self._corrupt(image, self.get_parameter(self.records, name)))
+        return subject
+
+    @staticmethod
+    def _corrupt(image: ScalarImage, records: Sequence[dict]) -> torch.Tensor:
+        return torch.stack([artefacts.corrupt_in_range(channel, records) for channel in image.data.float()])
