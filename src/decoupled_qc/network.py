@@ -8,7 +8,10 @@ from torch.nn import functional as F
 
 TASK = "task"
 N_CLASSES = 2  # background, grey matter
-ROUGHNESS_SCALE = 10.0  # neighbours differ by about a tenth of what tissues are bright
+TEXTURE_LAGS = (1, 2, 4)  # voxels
+TEXTURE_BLOCK = 4  # voxels
+TEXTURE_FLOOR = 1e-3  # of the image's range: what is below is silent
+TEXTURE_OFFSET = 3.5  # brings the logarithm of a typical roughness to about 0
 LOG_VARIANCE_LIMITS = (-6.0, 4.0)
 
 
@@ -157,8 +160,8 @@ class _Head(nn.Module):
     """A variance output from the last feature map; with channels of its own it also sees the image as it is.
 
     Instance norm takes the level of every feature out of a patch, so a patch that is noisy throughout looks like a
-    clean one to whatever follows. The second branch has no norm: it rates the image around each voxel and over the
-    whole patch at a quarter of the resolution, and its answer is added to that of the feature map.
+    clean one to whatever follows. The second branch has no norm: it rates the image's :func:`texture` around each voxel and
+    over the whole patch at a quarter of the resolution, and its answer is added to that of the feature map.
 
     Args:
         n_in: Channels of the feature map.
@@ -181,29 +184,14 @@ class _Head(nn.Module):
         return self.local(features) + self.level(image)
 
 
-def _roughness(image: Tensor) -> list[Tensor]:
-    """Return the absolute difference of each voxel and the next along each axis, scaled to about the image's range.
-
-    Noise raises it, blur lowers it along its axis, and a short training would not find it by itself.
-    """
-    steps = []
-    for axis in (2, 3, 4):
-        following = image.roll(-1, dims=axis)
-        steps.append(ROUGHNESS_SCALE * (following - image).abs())
-    return steps
-
-
 class _LevelBranch(nn.Module):
     """How degraded the image is, around each voxel and in the whole patch: (B, 1, D, H, W) to the same."""
 
     def __init__(self, n_hidden: int):
         super().__init__()
-        narrow, wide = 2 * n_hidden, 4 * n_hidden
+        wide = 4 * n_hidden
         self.around = nn.Sequential(
-            *_plain_convolution(4, narrow),
-            *_plain_convolution(narrow, wide, stride=2),
-            *_plain_convolution(wide, wide, stride=2),
-            *_plain_convolution(wide, wide),
+            *_plain_convolution(1 + 3 * len(TEXTURE_LAGS), wide), *_plain_convolution(wide, wide)
         )
         self.together = nn.Sequential(
             nn.Conv3d(2 * wide, wide, 1), nn.LeakyReLU(0.01, inplace=True), nn.Conv3d(wide, 1, 1)
@@ -212,10 +200,32 @@ class _LevelBranch(nn.Module):
         nn.init.zeros_(self.together[-1].weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        around = self.around(torch.cat([image, *_roughness(image)], dim=1))
+        around = self.around(texture(image))
         patch = around.mean(dim=(2, 3, 4), keepdim=True).expand_as(around)
         level = self.together(torch.cat([around, patch], dim=1))
         return F.interpolate(level, size=image.shape[2:], mode="trilinear", align_corners=False)
+
+
+def texture(image: Tensor) -> Tensor:
+    """Return how rough an image is at several distances along each axis, in blocks of 4^3 voxels.
+
+    log(mean |x(u + d) - x(u)| + c) for the lags d along each axis, and log(mean x + c). Tissue contrast or a receiver's gain
+    adds the same to all of them, so their differences tell artefacts apart whatever the subject: noise is as rough at
+    one voxel as at four, blur smooth at one and rough at four, a ghost brightness in the air. A short training would not
+    find this by itself.
+
+    Args:
+        image: (B, 1, D, H, W), float, range [0, 1]; sides divisible by 4.
+
+    Returns:
+        (B, 1 + 3 x lags, D / 4, H / 4, W / 4), float32.
+    """
+    image = image.float()
+    maps = [image]
+    for axis in (2, 3, 4):
+        maps += [(image.roll(-lag, dims=axis) - image).abs() for lag in TEXTURE_LAGS]
+    blocks = F.avg_pool3d(torch.cat(maps, dim=1), TEXTURE_BLOCK)
+    return (blocks + TEXTURE_FLOOR).log() + TEXTURE_OFFSET
 
 
 def _small_head(n_in: int, n_hidden: int) -> nn.Sequential:
@@ -225,6 +235,6 @@ def _small_head(n_in: int, n_hidden: int) -> nn.Sequential:
     return nn.Sequential(*_plain_convolution(n_in, n_hidden), nn.Conv3d(n_hidden, 1, 1))
 
 
-def _plain_convolution(n_in: int, n_out: int, stride: int = 1) -> tuple[nn.Module, ...]:
+def _plain_convolution(n_in: int, n_out: int) -> tuple[nn.Module, ...]:
     """Return a convolution without norm, which would take away what tells a bad patch from a good one."""
-    return nn.Conv3d(n_in, n_out, 3, stride=stride, padding=1), nn.LeakyReLU(0.01, inplace=True)
+    return nn.Conv3d(n_in, n_out, 3, padding=1), nn.LeakyReLU(0.01, inplace=True)
