@@ -109,7 +109,7 @@ def test_a_fourth_axis_of_one_volume_is_kept(tmp_path):
 
 def test_one_voxel_axes(tmp_path):
     scan = write(tmp_path / "thin.nii.gz", head((24, 24, 24)).numpy()[:, :, 12:13])
-    for name in ("spike", "noise", "blur", "wrap", "motion", "ghosting", "zipper", "bias_field"):
+    for name in ("spike", "noise", "blur", "wrap", "motion", "ghosting", "zipper", "bias"):
         assert simulate(scan, tmp_path / "out.nii.gz", "--artefact", name, "--severity", "1") == 0, name
         assert np.isfinite(nib.load(tmp_path / "out.nii.gz").get_fdata()).all(), name
 

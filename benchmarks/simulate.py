@@ -1,0 +1,165 @@
+"""Seconds per volume of every simulated artefact, beside a bare FFT pair and the nearest transform of TorchIO and MONAI.
+
+    python benchmarks/simulate.py --csv FILE
+
+Ours and what it is compared with are timed in turn, round by round, so that a busy machine slows both; medians. The ratio is
+ours over the reference: below 1 is faster. The peak memory of motion is measured in a process of its own.
+"""
+
+import argparse
+import csv
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torchio as tio
+from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandRicianNoise
+from scipy import ndimage
+from torch import Tensor
+
+from decoupled_qc import artefacts
+from decoupled_qc.artefacts import motion
+from decoupled_qc.kspace import to_kspace
+from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
+
+SHAPE = (192, 224, 192)
+THREADS = 2
+SEVERITY = 0.6
+N_MOVES = 3  # so four poses, here and in TorchIO
+KIB = 1024
+
+
+def head() -> Tensor:
+    """Return a smooth random blob in air, float32, [0, 1]: the content does not matter for time."""
+    rng = np.random.default_rng(0)
+    values = ndimage.zoom(rng.random((12, 14, 12)), 16, order=1, mode="nearest", grid_mode=True)
+    inside = sum(
+        np.linspace(-1, 1, n).reshape([-1 if a == b else 1 for b in range(3)]) ** 2 for a, n in enumerate(SHAPE)
+    )
+    return torch.from_numpy((values * (inside < 0.8)).astype(np.float32))
+
+
+def record_of(name: str) -> dict:
+    """Return a record with a fixed seed; of motion with a fixed number of moves."""
+    rng = rng_for(1, "benchmark", name)
+    record = artefacts.sample_record(name, SEVERITY, SHAPE, 1.0, rng, artefact_settings()[name], local_probability=0.0)
+    if name == "motion":
+        draw = np.random.default_rng(2)
+        record |= {
+            "times": [0.35, 0.5, 0.65],
+            "angles_deg": draw.normal(0, 3, (N_MOVES, 3)).tolist(),
+            "shifts_mm": draw.normal(0, 2, (N_MOVES, 3)).tolist(),
+        }
+    return record
+
+
+def fft_pair(image: Tensor) -> Tensor:
+    """Go to k-space and back, nothing else."""
+    return torch.fft.ifftn(torch.fft.fftn(image.to(torch.complex64))).abs()
+
+
+def fft_pair_and_resamplings(image: Tensor) -> Tensor:
+    """Do what motion cannot do without: one FFT pair and one resampling per pose."""
+    for _ in range(N_MOVES + 1):
+        pose = np.eye(4)
+        pose[0, 3] = 0.3
+        motion._move(image, pose, (1.0, 1.0, 1.0))
+    return fft_pair(image)
+
+
+def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
+    """Return artefact → name of a reference → function of an image (D, H, W)."""
+    pair = {"bare FFT pair": fft_pair}
+
+    def with_channel(transform: Callable) -> Callable[[Tensor], object]:
+        return lambda image: transform(image[None])
+
+    torchio = {
+        "spike": {"TorchIO RandomSpike": tio.RandomSpike(num_spikes=(1, 1), intensity=(2, 2))},
+        "noise": {"TorchIO RandomNoise": tio.RandomNoise()},
+        "blur": {"TorchIO RandomAnisotropy": tio.RandomAnisotropy(downsampling=(3, 3))},
+        "ghosting": {"TorchIO RandomGhosting": tio.RandomGhosting(num_ghosts=(4, 4))},
+        "motion": {"TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES)},
+        "bias": {"TorchIO RandomBiasField": tio.RandomBiasField()},
+    }
+    place = tuple(n // 2 + 20 for n in SHAPE)
+    monai = {
+        "spike": {"MONAI KSpaceSpikeNoise": KSpaceSpikeNoise(loc=place, k_intensity=15.0)},
+        "noise": {"MONAI RandRicianNoise": RandRicianNoise(prob=1.0, std=0.1)},
+        "blur": {"MONAI GibbsNoise": GibbsNoise(alpha=0.6)},
+    }
+    found = {name: dict(pair) for name in artefacts.available()}
+    found["motion"] = {"FFT pair and four resamplings": fft_pair_and_resamplings}
+    for peers in (torchio, monai):
+        for name, transforms in peers.items():
+            found[name] |= {title: with_channel(transform) for title, transform in transforms.items()}
+    return found
+
+
+def seconds(functions: dict[str, Callable[[Tensor], object]], image: Tensor, rounds: int) -> dict[str, list[float]]:
+    """Time the functions in turn; the first round does not count."""
+    times = {name: [] for name in functions}
+    for number in range(rounds + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function(image)
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def motion_memory() -> float:
+    """Return the peak memory of motion in units of the complex volume, measured in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_motion_memory)
+
+
+def _motion_memory() -> float:
+    torch.set_num_threads(THREADS)
+    kspace = to_kspace(head())
+    motion.apply(
+        to_kspace(torch.rand(16, 16, 16)), record_of("motion") | {"pad_voxels": 2}
+    )  # libraries load their parts
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    motion.apply(kspace, record_of("motion"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (peak - before) * KIB / (kspace.numel() * kspace.element_size())
+
+
+def main() -> None:
+    """Measure, print, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--csv", help="table to write: name, seconds, reference, reference_seconds, ratio")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=artefacts.available(), help="artefacts")
+    arguments = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    image, rows = head(), []
+    for name in arguments.only:
+        record = record_of(name)
+        ours = {"ours": lambda volume, record=record: artefacts.corrupt(volume, [record])}
+        times = seconds(ours | references()[name], image, arguments.rounds)
+        own = statistics.median(times.pop("ours"))
+        for reference, found in times.items():
+            other = statistics.median(found)
+            rows.append((name, own, reference, other, own / other))
+            print(f"{name:12s} {own:7.3f} s   {reference:32s} {other:7.3f} s   ratio {own / other:5.2f}", flush=True)
+    if "motion" in arguments.only:
+        print(f"peak memory of motion: {motion_memory():.1f} x the complex volume")
+    if arguments.csv:
+        with open(arguments.csv, "w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["name", "seconds", "reference", "reference_seconds", "ratio"])
+            table.writerows(
+                (name, f"{own:.4f}", ref, f"{other:.4f}", f"{ratio:.3f}") for name, own, ref, other, ratio in rows
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
