@@ -1,5 +1,6 @@
 """Every figure is drawn from a run that never happened, and says what that run's files say."""
 
+import json
 from pathlib import Path
 
 import matplotlib.text
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import ARTEFACTS, FOREIGN, SPACING_MM, make_fake_run
+from phantom import SETTINGS
 from PIL import Image
 
 from decoupled_qc import tables
@@ -22,6 +24,7 @@ from decoupled_qc.figures.figure_7 import figure_7
 from decoupled_qc.figures.figure_8 import figure_8
 from decoupled_qc.figures.figure_9 import figure_9
 from decoupled_qc.figures.figure_10 import figure_10
+from decoupled_qc.figures.figure_simulator import SEVERITIES, figure_simulator
 from decoupled_qc.figures.images import gather_scans, read_slices
 from decoupled_qc.figures.leaderboard import leaderboard
 
@@ -63,6 +66,9 @@ class Run:
             "9": lambda: figure_9(self.wide, *real, self.artefacts, stand_in=stand_in),
             "10": lambda: figure_10(self.wide, self.correlation, self.artefacts, stand_in=stand_in),
             "leaderboard": lambda: leaderboard(self.correlation, stand_in=stand_in),
+            "simulator": lambda: figure_simulator(
+                self.folder / "conditions/clean", SETTINGS, spacing_mm=SPACING_MM, seed=0
+            ),
         }
         return drawers[name]()
 
@@ -77,6 +83,7 @@ ALL = [
     ("9", {}),
     ("10", {}),
     ("leaderboard", {}),
+    ("simulator", {}),
 ]
 
 
@@ -353,3 +360,13 @@ def test_no_figure_imports_another(number):
     source = Path(style.__file__).with_name(f"figure_{number}.py").read_text()
     others = {str(other) for other in range(3, 11)} - {str(number)}
     assert not any(f"figures.figure_{other} " in source for other in others)
+
+
+def test_simulator_figure_shows_one_realisation_of_every_artefact_at_rising_severity(run):
+    rows = run.draw("simulator").rows
+    assert list(rows["artefact"].unique()) == list(SETTINGS)
+    for _, column in rows.groupby("artefact"):
+        assert list(column["severity"]) == list(SEVERITIES)
+    spikes = [json.loads(record) for record in rows.loc[rows["artefact"] == "spike", "record"]]
+    assert len({tuple(record["location"]) for record in spikes[1:]}) == 1
+    assert [record["magnitude"] for record in spikes[1:]] == sorted(record["magnitude"] for record in spikes[1:])

@@ -250,3 +250,26 @@ rule table_2:
         "Writing table 2 beside the paper's."
     script:
         "../scripts/table_2.py"
+
+
+rule figure_simulator:
+    input:
+        clean=f"{OUT}/conditions/clean",
+    output:
+        **figure_files("simulator"),
+    log:
+        f"{OUT}/logs/figures/figure_simulator.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_simulator.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("figure_simulator"),
+        artefact_code=[artefact_fingerprint(name) for name in config["artefacts"]],
+        settings=config["artefacts"],
+        spacing_mm=config["cohort"]["spacing_mm"],
+        seed=config["seed"],
+    message:
+        "Drawing every artefact at rising severity."
+    script:
+        "../scripts/figure_simulator.py"

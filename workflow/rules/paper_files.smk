@@ -1,7 +1,7 @@
 """Which files a figure or table of the paper reads and writes."""
 
 PREDICTIONS = f"{OUT}/predictions/student/rep-0"
-FIGURES = [3, 4, *([5] if SWEEPS else []), 6, 7, 8, 9, 10, "leaderboard"]
+FIGURES = [3, 4, *([5] if SWEEPS else []), 6, 7, 8, 9, 10, "leaderboard", "simulator"]
 
 
 def figure_files(name):

@@ -81,7 +81,7 @@ def read_slices(
             f"Scan '{missing[0]}' is in the scores but in no scans.tsv: simulate and predict its condition again."
         )
     table = scans.drop_duplicates("scan").set_index("scan")
-    frames = {name: _find_frame(scans, table.loc[name]) for name in names}
+    frames = {name: find_frame(scans, table.loc[name]) for name in names}
     crops = [(frame.rows, frame.columns) for frame in frames.values()]
     rows, columns = (
         slice(min(crop[axis].start for crop in crops), max(crop[axis].stop for crop in crops)) for axis in (0, 1)
@@ -125,7 +125,7 @@ class Frame:
         return volume[self.rows, self.columns, self.index].T[::-1]
 
 
-def _find_frame(scans: pd.DataFrame, scan: pd.Series) -> Frame:
+def find_frame(scans: pd.DataFrame, scan: pd.Series) -> Frame:
     """Return the slice with the most grey matter in the upper half of its extent, and the box of the head in it."""
     clean = scans[(scans["condition"] == "clean") & (scans["subject"] == scan["subject"])]
     image, reference = _volume(clean.iloc[0]["image"] if len(clean) else scan["image"]), _volume(scan["dseg"])
