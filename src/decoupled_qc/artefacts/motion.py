@@ -2,7 +2,8 @@
 
 1. Moves: a few big and some small ones, each a rotation (three Euler angles) and a shift; the pose after each is cumulative
    in log space, log C_i = log A_i + log C_(i-1), C_0 = I, A_i the inverse of [R | t] (it maps where a voxel is seen to
-   where it came from).
+   where it came from). Beyond the paper the head may also drift, log C += (t - 1/2) log A, and breathe,
+   log C += sin(2 pi t / T + phi) log A, over the acquisition t from 0 to 1; both are held for a step of N_STEPS.
 2. Times: distinct, within a part of the acquisition; planes along a slow axis are read one after the other, so a
    segment is a run of planes. (The author's segments may begin within a plane; a move then costs one plane more.)
 3. Demeaning: with weights w_s = sum over the segment's samples of exp(-|k|^2), k in samples from the centre, normalised,
@@ -32,6 +33,7 @@ from decoupled_qc.kspace import at_severity, to_complex_image, to_image, to_kspa
 
 CHAIN_POSITION = 0
 MAX_BIG, MAX_SMALL = 5, 10  # moves in one scan, from the first author's code
+N_STEPS = 32  # of the acquisition, in each of which drift and breathing stand still
 CORRELATION_WIDTH = 0.15  # of the band for phase correlation, cycles per voxel: where a head has its energy
 
 
@@ -47,6 +49,10 @@ def sample(
     small_angle_sd_deg: Sequence[float],
     big_shift_sd_mm: Sequence[float],
     small_shift_sd_mm: Sequence[float],
+    drift_angle_sd_deg: Sequence[float],
+    drift_shift_sd_mm: Sequence[float],
+    breathing_shift_mm: Sequence[float],
+    breathing_period: Sequence[float],
     time_range: Sequence[float],
     pad_voxels: int,
 ) -> dict:
@@ -57,29 +63,48 @@ def sample(
         shape: Not used: moves are in mm and degrees.
         spacing_mm: Voxel size along each axis, mm.
         rng: Where the draws come from.
-        n_big_mean, n_small_mean: Of the Poisson numbers of moves; at least one big move is made if both are 0.
+        n_big_mean, n_small_mean: Of the Poisson numbers of moves; if none is drawn there is one big move, unless both
+            means are 0.
         big_angle_sd_deg, small_angle_sd_deg: At severity 0 and 1: standard deviation of an Euler angle, degrees.
         big_shift_sd_mm, small_shift_sd_mm: At severity 0 and 1: standard deviation of a shift along an axis, mm.
+        drift_angle_sd_deg, drift_shift_sd_mm: At severity 0 and 1: standard deviation of an Euler angle, degrees, and of a
+            shift along an axis, mm, from the begin of the acquisition to its end.
+        breathing_shift_mm: At severity 0 and 1: amplitude of a periodic shift in a random direction, mm.
+        breathing_period: Shortest and longest period, fractions of the acquisition; uniform.
         time_range: In which moves happen, fractions of the acquisition; 0.5 is the centre of k-space.
         pad_voxels: Edge padding on each side, voxels.
 
     Returns:
-        ``slow_axis``; ``times``, rising; ``angles_deg`` and ``shifts_mm`` of each move; ``spacing_mm``; ``pad_voxels``.
+        ``slow_axis``; ``times``, rising; ``angles_deg`` and ``shifts_mm`` of each move; ``drift_angle_deg``,
+        ``drift_shift_mm``; ``breathing_shift_mm``, ``breathing_period``, ``breathing_phase_rad``; ``spacing_mm``;
+        ``pad_voxels``.
     """
     slow_axis = int(rng.integers(3))
     n_big, n_small = min(rng.poisson(n_big_mean), MAX_BIG), min(rng.poisson(n_small_mean), MAX_SMALL)
-    n_big = n_big if n_big + n_small else 1
+    if n_big + n_small == 0 and n_big_mean + n_small_mean > 0:
+        n_big = 1
     angle_sd = [at_severity(big_angle_sd_deg, severity)] * n_big + [at_severity(small_angle_sd_deg, severity)] * n_small
     shift_sd = [at_severity(big_shift_sd_mm, severity)] * n_big + [at_severity(small_shift_sd_mm, severity)] * n_small
     order = rng.permutation(n_big + n_small)
     angles_deg = rng.standard_normal((n_big + n_small, 3)) * np.array(angle_sd)[:, None]
     shifts_mm = rng.standard_normal((n_big + n_small, 3)) * np.array(shift_sd)[:, None]
+    times = np.sort(rng.uniform(*time_range, n_big + n_small))
+    apart = rng.spawn(1)[0]  # so that moves are the same with drift and breathing as without
+    drift_angle_deg = apart.standard_normal(3) * at_severity(drift_angle_sd_deg, severity)
+    drift_shift_mm = apart.standard_normal(3) * at_severity(drift_shift_sd_mm, severity)
+    direction = apart.standard_normal(3)
+    breath = direction / np.linalg.norm(direction) * at_severity(breathing_shift_mm, severity)
     return {
         "severity": severity,
         "slow_axis": slow_axis,
-        "times": np.sort(rng.uniform(*time_range, n_big + n_small)).tolist(),
+        "times": times.tolist(),
         "angles_deg": angles_deg[order].tolist(),
         "shifts_mm": shifts_mm[order].tolist(),
+        "drift_angle_deg": drift_angle_deg.tolist(),
+        "drift_shift_mm": drift_shift_mm.tolist(),
+        "breathing_shift_mm": breath.tolist(),
+        "breathing_period": float(apart.uniform(*breathing_period)),
+        "breathing_phase_rad": float(apart.uniform(0, 2 * math.pi)),
         "spacing_mm": [float(size) for size in spacing_mm],
         "pad_voxels": int(pad_voxels),
     }
@@ -116,15 +141,31 @@ def trajectory(record: dict, n_planes: int) -> tuple[list[range], list[np.ndarra
         Segments, of which some may be empty; (4, 4) matrices in mm about the volume's centre, each mapping a place in the
         scan to the place in the still head.
     """
-    cuts = [0, *(round(time * n_planes) for time in record["times"]), n_planes]
+    times = record["times"]
+    drift = _log_pose(record["drift_angle_deg"], record["drift_shift_mm"])
+    breath = _log_pose([0, 0, 0], record["breathing_shift_mm"])
+    if drift.any() or breath.any():
+        times = sorted({*times, *(step / N_STEPS for step in range(1, N_STEPS))})
+    jumps = dict(zip(record["times"], map(_log_pose, record["angles_deg"], record["shifts_mm"]), strict=True))
+    starts = [0.0, *times]
+    cuts = [*(round(start * n_planes) for start in starts), n_planes]
     segments = [range(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
-    log_poses = [np.zeros((4, 4))]
-    for angles_deg, shift_mm in zip(record["angles_deg"], record["shifts_mm"], strict=True):
-        move = np.eye(4)
-        move[:3, :3] = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix()
-        move[:3, 3] = shift_mm
-        log_poses.append(log_poses[-1] - logm(move).real)
+    jumped, log_poses = np.zeros((4, 4)), []
+    for start, end in zip(starts, [*times, 1.0], strict=True):
+        jumped = jumped + jumps.get(start, 0)
+        middle = (start + end) / 2
+        turns = middle / record["breathing_period"]
+        wave = math.sin(2 * math.pi * turns + record["breathing_phase_rad"])
+        log_poses.append(jumped + (middle - 0.5) * drift + wave * breath)
     return segments, [expm(log_pose) for log_pose in demean(np.stack(log_poses), segments, n_planes)]
+
+
+def _log_pose(angles_deg: Sequence[float], shift_mm: Sequence[float]) -> np.ndarray:
+    """Return log A of a rotation and a shift, A the inverse of [R | t]."""
+    move = np.eye(4)
+    move[:3, :3] = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix()
+    move[:3, 3] = shift_mm
+    return -logm(move).real
 
 
 def demean(log_poses: np.ndarray, segments: Sequence[range], n_planes: int) -> np.ndarray:
