@@ -12,6 +12,13 @@ from decoupled_qc.kspace import to_image, to_kspace
 from decoupled_qc.seeds import rng_for
 
 STRONG = SETTINGS["motion"] | {"pad_voxels": 6}
+STEADY = {  # but for its moves
+    "drift_angle_deg": [0, 0, 0],
+    "drift_shift_mm": [0, 0, 0],
+    "breathing_shift_mm": [0, 0, 0],
+    "breathing_period": 0.1,
+    "breathing_phase_rad": 0.0,
+}
 
 
 def sampled(severity, seed=0, **changes):
@@ -24,6 +31,7 @@ def one_move(*, time, angles_deg=(0, 0, 0), shift_mm=(0, 0, 0), slow_axis=0, pad
         "times": [time],
         "angles_deg": [angles_deg],
         "shifts_mm": [shift_mm],
+        **STEADY,
         "spacing_mm": [SPACING_MM] * 3,
         "pad_voxels": pad_voxels,
     }
@@ -181,3 +189,49 @@ def test_moves_follow_the_settings():
     assert {len(record["times"]) for record in big} == {motion.MAX_BIG}
     angles = np.concatenate([record["angles_deg"] for record in big])
     assert angles.std() == pytest.approx(STRONG["big_angle_sd_deg"][1] / 2, rel=0.1)
+
+
+def test_drift_and_breathing_add_to_the_moves_and_keep_their_form(as_measured):
+    """Shifts alone commute, so the pose is their plain sum: a jump, a ramp and a sine, each held over a step."""
+    record = one_move(time=0.5, shift_mm=[8.0, 0, 0]) | {
+        "drift_shift_mm": [0, 4.0, 0],
+        "breathing_shift_mm": [0, 0, 2.0],
+        "breathing_period": 0.25,
+        "breathing_phase_rad": 0.3,
+    }
+    held = [(segment, pose) for segment, pose in zip(*motion.trajectory(record, 64), strict=True) if segment]
+    segments, poses = zip(*held, strict=True)
+    assert [len(segment) for segment in segments] == [2] * motion.N_STEPS
+    middle = (np.arange(motion.N_STEPS) + 0.5) / motion.N_STEPS
+    expected = -np.stack([8.0 * (middle > 0.5), 4.0 * (middle - 0.5), 2.0 * np.sin(2 * np.pi * middle / 0.25 + 0.3)], 1)
+    assert np.allclose([pose[:3, 3] for pose in poses], expected, atol=1e-9)
+    assert np.allclose([pose[:3, :3] for pose in poses], np.eye(3))
+
+
+def test_breathing_turns_the_phase_of_each_plane_by_the_shift_held_there(as_measured, smooth):
+    """The Fourier shift theorem plane by plane: a periodic phase error, which is what makes respiratory ghosts."""
+    record = one_move(time=0.5) | {"breathing_shift_mm": [3.0, 0, 0], "breathing_period": 0.125}
+    n = smooth.shape[0]
+    shift_voxels = torch.zeros(n)
+    for segment, pose in zip(*motion.trajectory(record, n), strict=True):
+        shift_voxels[list(segment)] = -pose[0, 3] / SPACING_MM
+    assert shift_voxels.min() < -0.5 and shift_voxels.max() > 0.5
+    turns = (torch.arange(n) - n // 2) * shift_voxels / n
+    phase = torch.polar(torch.ones(n), (-2 * math.pi * turns).float())[:, None, None]
+    still = to_kspace(smooth)
+    read = torch.cat(
+        [
+            motion._planes(motion._move(smooth, pose, record["spacing_mm"]), segment)
+            for segment, pose in zip(*motion.trajectory(record, n), strict=True)
+            if segment
+        ]
+    )
+    error, turned = (read - still * phase).norm() / still.norm(), (read - still).norm() / still.norm()
+    assert error < 0.1 * turned
+
+
+def test_only_drift():
+    record = sampled(1.0, n_big_mean=0, n_small_mean=0, drift_shift_sd_mm=[0, 5])
+    assert record["times"] == [] and np.abs(record["drift_shift_mm"]).max() > 0
+    image = head()
+    assert (to_image(motion.apply(to_kspace(image), record)) - image).abs().max() > 0.05

@@ -20,6 +20,7 @@ first author's public code, numbers in the configuration. Trilinear interpolatio
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -141,23 +142,26 @@ def trajectory(record: dict, n_planes: int) -> tuple[list[range], list[np.ndarra
         Segments, of which some may be empty; (4, 4) matrices in mm about the volume's centre, each mapping a place in the
         scan to the place in the still head.
     """
-    times = record["times"]
     drift = _log_pose(record["drift_angle_deg"], record["drift_shift_mm"])
     breath = _log_pose([0, 0, 0], record["breathing_shift_mm"])
-    if drift.any() or breath.any():
-        times = sorted({*times, *(step / N_STEPS for step in range(1, N_STEPS))})
-    jumps = dict(zip(record["times"], map(_log_pose, record["angles_deg"], record["shifts_mm"]), strict=True))
-    starts = [0.0, *times]
-    cuts = [*(round(start * n_planes) for start in starts), n_planes]
+    steps = [step / N_STEPS for step in range(1, N_STEPS)] if drift.any() or breath.any() else []
+    times = sorted([*record["times"], *steps])
+    cuts = [0, *(round(time * n_planes) for time in times), n_planes]
     segments = [range(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
-    jumped, log_poses = np.zeros((4, 4)), []
-    for start, end in zip(starts, [*times, 1.0], strict=True):
-        jumped = jumped + jumps.get(start, 0)
-        middle = (start + end) / 2
-        turns = middle / record["breathing_period"]
-        wave = math.sin(2 * math.pi * turns + record["breathing_phase_rad"])
-        log_poses.append(jumped + (middle - 0.5) * drift + wave * breath)
+    moved = [np.zeros((4, 4))]
+    for angles_deg, shift_mm in zip(record["angles_deg"], record["shifts_mm"], strict=True):
+        moved.append(moved[-1] + _log_pose(angles_deg, shift_mm))
+    log_poses = []
+    for number, (start, end) in enumerate(zip([0.0, *times], [*times, 1.0], strict=True)):
+        n_moves = bisect_right(record["times"], start) if number else 0
+        log_poses.append(moved[n_moves] + _swaying(record, drift, breath, (start + end) / 2))
     return segments, [expm(log_pose) for log_pose in demean(np.stack(log_poses), segments, n_planes)]
+
+
+def _swaying(record: dict, drift: np.ndarray, breath: np.ndarray, time: float) -> np.ndarray:
+    """Return the log pose that drift and breathing add at a time of the acquisition, [0, 1]."""
+    phase = 2 * math.pi * time / record["breathing_period"] + record["breathing_phase_rad"]
+    return (time - 0.5) * drift + math.sin(phase) * breath
 
 
 def _log_pose(angles_deg: Sequence[float], shift_mm: Sequence[float]) -> np.ndarray:
