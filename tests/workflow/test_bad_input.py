@@ -31,8 +31,8 @@ def test_misspelt_setting_of_an_artefact(project):
 
 
 def test_artefact_without_a_module(project):
-    project.edit("config/smoke.yaml", "use_artefacts: [noise, blur]", "use_artefacts: [noise, zipper]")
-    refused(project, "zipper", "src/decoupled_qc/artefacts/zipper.py")
+    project.edit("config/smoke.yaml", "use_artefacts: [noise, blur]", "use_artefacts: [noise, eddy]")
+    refused(project, "eddy", "src/decoupled_qc/artefacts/eddy.py")
 
 
 def test_artefact_without_settings(project):
