@@ -9,13 +9,14 @@ ours over the reference: below 1 is faster. The peak memory of motion is measure
 import argparse
 import csv
 import multiprocessing
-import resource
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
+import psutil
 import torch
 import torchio as tio
 from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandRicianNoise
@@ -32,7 +33,6 @@ SHAPE = (192, 224, 192)
 THREADS = 2
 SEVERITY = 0.6
 N_MOVES = 3  # so four poses, here and in TorchIO
-KIB = 1024
 
 
 def head() -> Tensor:
@@ -126,10 +126,19 @@ def _motion_memory() -> float:
     motion.apply(
         to_kspace(torch.rand(16, 16, 16)), record_of("motion") | {"pad_voxels": 2}
     )  # libraries load their parts
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    process, done, peak = psutil.Process(), threading.Event(), [0]
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    before = process.memory_info().rss
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     motion.apply(kspace, record_of("motion"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (peak - before) * KIB / (kspace.numel() * kspace.element_size())
+    done.set()
+    watcher.join()
+    return (peak[0] - before) / (kspace.numel() * kspace.element_size())
 
 
 def main() -> None:
