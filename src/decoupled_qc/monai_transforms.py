@@ -10,7 +10,7 @@ from monai.transforms import MapTransform, RandomizableTransform
 
 from decoupled_qc import artefacts
 from decoupled_qc.seeds import rng_for
-from decoupled_qc.settings import artefact_settings
+from decoupled_qc.settings import settings_of
 
 
 class RandArtefactd(RandomizableTransform, MapTransform):
@@ -43,12 +43,10 @@ class RandArtefactd(RandomizableTransform, MapTransform):
     ):
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
-        artefacts.module_path(artefact)
         self.artefact = artefact
         self.severity = severity
-        self.settings = artefact_settings()[artefact] | dict(settings or {})
+        self.settings = settings_of(artefact, settings)
         self.local_probability = local_probability
-        artefacts.check_settings(artefact, self.settings)
 
     def randomize(self, data: object = None) -> None:
         """Draw the severity and the seed of the realisation from MONAI's random state."""

@@ -1,9 +1,11 @@
 """The simulators' default settings, for use without the benchmark: those of its configuration."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
+from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
 
 DEFAULTS = Path(__file__).parent / "config.yaml"
@@ -26,3 +28,19 @@ def artefact_settings(overlay: Path | None = None) -> dict[str, dict]:
         return settings | {name: settings.get(name, {}) | block for name, block in blocks.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{overlay} has no readable block 'artefacts' ({error}): see config/README.md.") from error
+
+
+def settings_of(artefact: str, changes: Mapping | None = None) -> dict:
+    """Return an artefact's default settings with some of them changed.
+
+    Args:
+        artefact: Its name.
+        changes: Single keys of its block.
+
+    Raises:
+        InputError: There is no such artefact or setting.
+    """
+    artefacts.module_path(artefact)
+    settings = artefact_settings().get(artefact, {}) | dict(changes or {})
+    artefacts.check_settings(artefact, settings)
+    return settings

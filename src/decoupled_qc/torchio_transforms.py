@@ -10,7 +10,7 @@ from torchio.transforms.augmentation import RandomTransform
 
 from decoupled_qc import artefacts
 from decoupled_qc.seeds import rng_for
-from decoupled_qc.settings import artefact_settings
+from decoupled_qc.settings import settings_of
 
 
 class RandomArtefact(RandomTransform, IntensityTransform):
@@ -39,12 +39,10 @@ class RandomArtefact(RandomTransform, IntensityTransform):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        artefacts.module_path(artefact)
         self.artefact = artefact
         self.severity = severity
-        self.settings = artefact_settings()[artefact] | dict(settings or {})
+        self.settings = settings_of(artefact, settings)
         self.local_probability = local_probability
-        artefacts.check_settings(artefact, self.settings)
 
     def apply_transform(self, subject: Subject) -> Subject:
         """Draw a record from TorchIO's (torch's) global generator and apply it."""
