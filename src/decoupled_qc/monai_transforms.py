@@ -76,4 +76,6 @@ class RandArtefactd(RandomizableTransform, MapTransform):
             local_probability=self.local_probability,
         )
         corrupted = torch.stack([artefacts.corrupt_in_range(channel, [record]) for channel in plain.float()])
-        return MetaTensor(corrupted, meta=image.meta) if isinstance(image, MetaTensor) else corrupted
+        if not isinstance(image, MetaTensor):
+            return corrupted
+        return MetaTensor(corrupted, meta=image.meta, applied_operations=image.applied_operations)

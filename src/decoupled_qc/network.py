@@ -215,7 +215,7 @@ def texture(image: Tensor) -> Tensor:
     find this by itself.
 
     Args:
-        image: (B, 1, D, H, W), float, range [0, 1]; sides divisible by 4.
+        image: (B, 1, D, H, W), float, range [0, 1], sides >= 4; what is left of a side that 4 does not divide is not used.
 
     Returns:
         (B, 1 + 3 x lags, D / 4, H / 4, W / 4), float32.

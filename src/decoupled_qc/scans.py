@@ -113,6 +113,7 @@ def _values(path: Path, file: nib.Nifti1Image) -> np.ndarray:
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"{path} cannot be read to its end ({error}): copy it again.") from error
     if not np.isfinite(values).all():
-        count = int((~np.isfinite(values)).sum())
-        raise InputError(f"{path} has {count} voxels that are NaN or infinite: replace them first.")
+        raise InputError(
+            f"{path} has voxels that are NaN or infinite ({(~np.isfinite(values)).sum()}): replace them first."
+        )
     return values

@@ -132,7 +132,7 @@ def bad_scans(folder):
         write(folder / "flat.nii.gz", volume[:, :, 0]): "one volume with three axes",
         write(folder / "series.nii.gz", np.stack([volume] * 2, -1)): "one volume with three axes",
         write(folder / "constant.nii.gz", np.full((8, 8, 8), 3.0, np.float32)): "constant",
-        write(folder / "holed.nii.gz", holed): "1 voxels that are NaN or infinite",
+        write(folder / "holed.nii.gz", holed): "NaN or infinite (1)",
         write(folder / "complex.nii.gz", volume.astype(np.complex64)): "real-valued",
     }
 
