@@ -25,7 +25,6 @@ from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.artefacts import motion
-from decoupled_qc.kspace import to_kspace
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings
 
@@ -66,10 +65,9 @@ def fft_pair(image: Tensor) -> Tensor:
 
 def fft_pair_and_resamplings(image: Tensor) -> Tensor:
     """Do what motion cannot do without: one FFT pair and one resampling per pose."""
-    for _ in range(N_MOVES + 1):
-        pose = np.eye(4)
-        pose[0, 3] = 0.3
-        motion._move(image, pose, (1.0, 1.0, 1.0))
+    in_pose = motion._mover(image, (1.0, 1.0, 1.0))
+    for _, pose in zip(*motion.trajectory(record_of("motion"), image.shape[0]), strict=True):
+        in_pose(pose)
     return fft_pair(image)
 
 
@@ -122,10 +120,8 @@ def motion_memory() -> float:
 
 def _motion_memory() -> float:
     torch.set_num_threads(THREADS)
-    kspace = to_kspace(head())
-    motion.apply(
-        to_kspace(torch.rand(16, 16, 16)), record_of("motion") | {"pad_voxels": 2}
-    )  # libraries load their parts
+    image = head()
+    motion.apply(torch.rand(16, 16, 16), record_of("motion"))  # libraries load their parts
     process, done, peak = psutil.Process(), threading.Event(), [0]
 
     def watch() -> None:
@@ -135,10 +131,10 @@ def _motion_memory() -> float:
     before = process.memory_info().rss
     watcher = threading.Thread(target=watch)
     watcher.start()
-    motion.apply(kspace, record_of("motion"))
+    motion.apply(image, record_of("motion"))
     done.set()
     watcher.join()
-    return (peak[0] - before) / (kspace.numel() * kspace.element_size())
+    return (peak[0] - before) / (image.numel() * torch.complex64.itemsize)
 
 
 def main() -> None:

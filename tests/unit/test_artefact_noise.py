@@ -1,7 +1,10 @@
 import math
 
+import numpy as np
 import pytest
+import torch
 from phantom import SPACING_MM, head
+from scipy import stats
 
 from decoupled_qc.artefacts import noise
 from decoupled_qc.errors import InputError
@@ -15,7 +18,7 @@ def noisy(severity, signal_mask="volume"):
     image = head()
     kspace = to_kspace(image)
     record = noise.sample(severity, image.shape, SPACING_MM, rng_for(0, "n"), snr_db=SNR_DB, signal_mask=signal_mask)
-    record |= noise.measure(image, kspace, record)
+    record |= noise.measure(image, record)
     return image, noise.apply(kspace, record), record
 
 
@@ -46,7 +49,7 @@ def test_noise_is_rician():
 
 def test_noise_is_white_and_the_same_in_both_parts():
     image, kspace, record = noisy(1.0)
-    field = kspace - to_kspace(image)
+    field = torch.fft.fftshift(kspace - to_kspace(image))
     expected = image.numel() * record["signal_power"] * 10 / 2
     assert field.real.square().mean() == pytest.approx(expected, rel=0.03)
     assert field.imag.square().mean() == pytest.approx(expected, rel=0.03)
@@ -57,3 +60,19 @@ def test_noise_is_white_and_the_same_in_both_parts():
 def test_unknown_mask_is_refused():
     with pytest.raises(InputError, match="signal_mask is 'brain'"):
         noisy(0.5, signal_mask="brain")
+
+
+def test_field_is_normal_and_the_same_on_any_number_of_threads():
+    record = {"noise_seed": 7, "signal_power": 2 / 64**3, "snr_db": 0.0}  # so that both parts have unit variance
+    fields = []
+    for threads in (1, 2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        fields.append(noise.apply(torch.zeros(64, 64, 64, dtype=torch.complex64), record))
+        torch.set_num_threads(before)
+    assert torch.equal(*fields)
+    values = torch.view_as_real(fields[0]).double()
+    both = values.flatten().numpy()
+    assert stats.kstest(both, "norm").pvalue > 0.01
+    assert stats.kurtosis(both) == pytest.approx(0, abs=0.03)
+    assert abs(np.corrcoef(values[..., 0].flatten(), values[..., 1].flatten())[0, 1]) < 0.01

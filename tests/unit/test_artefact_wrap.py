@@ -1,13 +1,15 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import wrap
-from decoupled_qc.kspace import to_image, to_kspace
+from decoupled_qc.kspace import central_planes, to_image, to_kspace
 from decoupled_qc.seeds import rng_for
 
-SETTINGS = {"regular_probability": 0.5, "every": [5, 2], "fraction": [0.1, 0.5], "centre_fraction": 0.04}
+SETTINGS = {"regular_probability": 0.5, "every": [2, 5], "centre_fraction": [0.4, 0.04], "fraction": [0.1, 0.5]}
 SHAPE = (40, 48, 44)
 
 
@@ -21,7 +23,7 @@ def test_regular_ghosts_have_weight_one_over_q_at_n_over_q(q):
     n = 60
     image = torch.zeros(n, 6, 7)
     image[4:12] = torch.rand(8, 6, 7, generator=torch.Generator().manual_seed(0)) + 0.5
-    settings = SETTINGS | {"regular_probability": 1.0, "every": [q, q], "centre_fraction": 0.0}
+    settings = SETTINGS | {"regular_probability": 1.0, "every": [q, q], "centre_fraction": [0.0, 0.0]}
     record = wrap.sample(1.0, (n, n, n), SPACING_MM, rng_for(0, q), **settings)
     ghosted = to_image(wrap.apply(to_kspace(image), record | {"axis": 0}))
     expected = sum(
@@ -30,14 +32,21 @@ def test_regular_ghosts_have_weight_one_over_q_at_n_over_q(q):
     assert torch.allclose(ghosted, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("severity, q", [(0.01, 5), (0.5, 4), (0.6, 3), (1.0, 2)])
-def test_regular_mode_drops_every_qth_plane_but_the_centre(severity, q):
-    record = drawn(severity, regular_probability=1.0)
+@pytest.mark.parametrize("severity, centre", [(0.0001, 0.4), (0.5, 0.4**0.5 * 0.04**0.5), (1.0, 0.04)])
+@pytest.mark.parametrize("q", [2, 3, 4, 5])
+def test_regular_mode_drops_every_qth_plane_outside_a_block_at_the_centre(severity, centre, q):
+    record = drawn(severity, regular_probability=1.0, every=[q, q])
     n = SHAPE[record["axis"]]
-    assert record["every"] == q
-    gaps = np.diff(record["planes"])
-    assert set(gaps[gaps != q]) <= {2 * q, 3 * q}  # only around the centre a plane more is kept
-    assert n / q - 3 <= len(record["planes"]) <= n / q + 1
+    assert record["every"] == q and record["centre_fraction"] == pytest.approx(centre, rel=1e-3)
+    kept = central_planes(n, math.ceil(centre * n))
+    first = record["planes"][0] % q
+    assert record["planes"] == [plane for plane in range(first, n, q) if plane not in kept]
+
+
+def test_q_is_drawn_evenly_and_whatever_the_severity():
+    drawn_q = [[drawn(s, seed, regular_probability=1.0)["every"] for seed in range(800)] for s in (0.1, 0.9)]
+    assert drawn_q[0] == drawn_q[1]
+    assert np.bincount(drawn_q[0])[2:] / 800 == pytest.approx([0.25] * 4, abs=0.05)
 
 
 @pytest.mark.parametrize("severity, share", [(0.01, 0.104), (0.5, 0.3), (1.0, 0.5)])
@@ -56,16 +65,17 @@ def test_the_centre_is_kept(regular_probability):
 
 
 def test_missing_planes_are_zero_and_the_others_untouched():
-    kspace = to_kspace(head(SHAPE))
+    kspace = torch.fft.fftshift(to_kspace(head(SHAPE)))
     record = drawn(0.8)
-    wrapped = wrap.apply(kspace, record).movedim(record["axis"], 0)
+    wrapped = torch.fft.fftshift(wrap.apply(torch.fft.ifftshift(kspace), record)).movedim(record["axis"], 0)
     kept = [plane for plane in range(len(wrapped)) if plane not in record["planes"]]
     assert wrapped[record["planes"]].abs().max() == 0
     assert torch.equal(wrapped[kept], kspace.movedim(record["axis"], 0)[kept])
 
 
-def test_stronger_random_wrap_drops_more_of_the_same_planes():
-    weak, strong = (set(drawn(severity, regular_probability=0.0)["planes"]) for severity in (0.3, 0.9))
+@pytest.mark.parametrize("regular_probability", [0.0, 1.0])
+def test_stronger_wrap_drops_more_of_the_same_planes(regular_probability):
+    weak, strong = (set(drawn(severity, regular_probability=regular_probability)["planes"]) for severity in (0.3, 0.9))
     assert weak < strong
 
 

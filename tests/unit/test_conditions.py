@@ -14,7 +14,7 @@ from decoupled_qc.kspace import rescale
 SHAPE = (16, 20, 18)
 AFFINE = np.diag([-SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
 NAMES = ["spike", "noise", "blur", "wrap", "motion"]
-settings_of = {name: SETTINGS[name] | ({"pad_voxels": 4} if name == "motion" else {}) for name in NAMES}
+settings_of = {name: SETTINGS[name] for name in NAMES}
 
 
 @pytest.fixture(scope="module")

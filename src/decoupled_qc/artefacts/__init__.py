@@ -3,9 +3,11 @@
 An artefact module holds
 
 - ``CHAIN_POSITION``: its place in the acquisition, lowest first;
+- ``DOMAIN``: ``kspace`` or, where the head itself changes, ``image``;
 - ``sample(severity, shape, spacing_mm, rng, *, <settings>) -> dict``: physical parameters, all that chance decides;
-- ``apply(kspace, record) -> kspace``: deterministic, on centred unnormalised k-space;
-- where needed ``measure(image, kspace, record) -> dict``: entries of the record that depend on the clean scan;
+- ``apply(signal, record) -> signal``: deterministic; in k-space on a complex spectrum in the order of the FFT, which it may
+  overwrite; in image space on a real or complex volume, which it leaves as it is;
+- where needed ``measure(image, record) -> dict``: entries of the record that depend on the clean scan;
 - where useful ``inspect(clean, corrupted) -> dict``: entries that describe the finished scan, and change nothing.
 
 Modules are loaded by name, so that an edit of one changes the fingerprint of that artefact and of no other.
@@ -25,21 +27,20 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import rescale, to_image, to_kspace
+from decoupled_qc.kspace import magnitude, rescale, to_complex_image, to_kspace
 
 __all__ = [
     "available",
     "check_settings",
     "complete",
     "corrupt",
+    "corrupt_batch",
     "corrupt_in_range",
     "describe",
     "draw_artefacts",
     "load",
     "module_path",
     "sample_record",
-    "to_image",
-    "to_kspace",
 ]
 
 FOLDER = Path(__file__).parent
@@ -162,7 +163,13 @@ def complete(image: Tensor, records: Sequence[dict]) -> list[dict]:
         image: (D, H, W), float32, the clean scan.
         records: From :func:`sample_record`.
     """
-    return _measured(image, to_kspace(image), records)
+
+    def entries(record: dict) -> dict:
+        module = load(record["artefact"])
+        needed = record["severity"] > 0 and hasattr(module, "measure")
+        return module.measure(image, record) if needed else {}
+
+    return [{**entries(record), **record} for record in records]
 
 
 def describe(clean: Tensor, corrupted: Tensor, records: Sequence[dict]) -> list[dict]:
@@ -181,37 +188,61 @@ def describe(clean: Tensor, corrupted: Tensor, records: Sequence[dict]) -> list[
 
 
 def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
-    """Apply artefacts to a scan in the order of acquisition, through one FFT pair where none is local.
+    """Apply artefacts to a scan in the order of acquisition, those in k-space through one FFT pair where none is local.
 
-    x' = |ifftn(ifftshift(A_n(… A_1(X))))|, min-max scaled to [0, 1]. A local artefact is blended with the scan before
+    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. A local artefact is blended with the scan before
     it: x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
 
     Args:
-        image: (D, H, W), float32, the clean scan.
+        image: (D, H, W), floating point, the clean scan; the work is done in float32, on the image's device.
         records: From :func:`sample_record`, in any order; none, or severity 0, leaves the scan as it is.
 
     Returns:
-        (D, H, W), float32, range [0, 1]; the same bits for the same image and records.
+        (D, H, W), dtype of the image, range [0, 1]; the same bits for the same image and records.
 
     Raises:
-        InputError: The image is not 3-D, constant, or not finite.
+        InputError: The image is not 3-D, not of floating point, constant, or not finite.
     """
     _check(image)
-    records = [record for record in records if record["severity"] > 0]
-    if not records:
-        return rescale(image)
-    kspace = to_kspace(image)
-    for record in sorted(_measured(image, kspace, records), key=_chain_position):
-        if kspace is None:
-            kspace = to_kspace(image)
-        after = load(record["artefact"]).apply(kspace, record)
-        if record["local"] is None:
-            image, kspace = None, after
-        else:
-            before = to_image(kspace) if image is None else image
+    signal, domain = image.float(), "image"
+    records = complete(signal, [record for record in records if record["severity"] > 0])
+    for record in sorted(records, key=_chain_position):
+        module = load(record["artefact"])
+        before = _seen(signal, domain) if record["local"] else None
+        if domain != module.DOMAIN:
+            signal = to_kspace(signal) if domain == "image" else to_complex_image(signal)
+            domain = module.DOMAIN
+        signal = module.apply(signal, record)
+        if before is not None:
             weight = _local_weight(before, record["local"])
-            image, kspace = weight * to_image(after) + (1 - weight) * before, None
-    return rescale(to_image(kspace) if image is None else image)
+            signal, domain = weight * _seen(signal, domain) + (1 - weight) * before, "image"
+    return rescale(_seen(signal, domain) if records else signal).to(image.dtype)
+
+
+def corrupt_batch(images: Tensor, records: Sequence[Sequence[dict]]) -> Tensor:
+    """Apply artefacts to a batch as :func:`corrupt` does to each scan: its neighbours make no difference to its bits.
+
+    Args:
+        images: (B, C, D, H, W), floating point; the channels of a scan share its artefacts.
+        records: From :func:`sample_record`, one list per scan.
+
+    Returns:
+        (B, C, D, H, W), dtype of the images, range [0, 1] per channel.
+
+    Raises:
+        InputError: Not five axes, not one list of records per scan, or see :func:`corrupt`.
+    """
+    if images.ndim != 5 or len(images) != len(records):
+        raise InputError(
+            f"A batch of shape {tuple(images.shape)} with {len(records)} lists of records: give scans (B, C, D, H, W) and "
+            "one list for each."
+        )
+    return torch.stack(
+        [
+            torch.stack([corrupt(channel, chosen) for channel in scan])
+            for scan, chosen in zip(images, records, strict=True)
+        ]
+    )
 
 
 def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
@@ -235,19 +266,18 @@ def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
 def _check(image: Tensor) -> None:
     if image.ndim != 3:
         raise InputError(f"An image of shape {tuple(image.shape)} is not a volume: give one with three axes.")
-    if not image.isfinite().all():
+    if not image.is_floating_point():
+        raise InputError(f"An image of {image.dtype} cannot hold what the artefacts make of it: give it as float32.")
+    low, high = image.aminmax()  # both are NaN where a voxel is
+    if not (low.isfinite() and high.isfinite()):
         raise InputError("The image has voxels that are NaN or infinite: replace them before simulating artefacts.")
-    if image.min() == image.max():
+    if low == high:
         raise InputError("The image is constant, so it shows nothing that an artefact could change: check the file.")
 
 
-def _measured(image: Tensor, kspace: Tensor, records: Sequence[dict]) -> list[dict]:
-    def entries(record: dict) -> dict:
-        module = load(record["artefact"])
-        needed = record["severity"] > 0 and hasattr(module, "measure")
-        return module.measure(image, kspace, record) if needed else {}
-
-    return [{**entries(record), **record} for record in records]
+def _seen(signal: Tensor, domain: str) -> Tensor:
+    """Return the magnitude image of a signal in image space or k-space."""
+    return magnitude(signal if domain == "image" else to_complex_image(signal))
 
 
 def _chain_position(record: dict) -> int:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.bias import exp_polynomial, polynomial_weights
-from decoupled_qc.kspace import at_severity, to_complex_image, to_kspace
+from decoupled_qc.kspace import at_severity
 
 CHAIN_POSITION = 0.4  # of the head as it lies, before anything is added to its signal
+DOMAIN = "image"
 SPAN_POINTS = 9  # per axis, where the span is measured
 
 
@@ -50,12 +51,12 @@ def sample(
     return {"severity": severity, "log_span": span, "weights": weights.tolist()}
 
 
-def apply(kspace: Tensor, record: dict) -> Tensor:
+def apply(image: Tensor, record: dict) -> Tensor:
     """Multiply the image by the field.
 
     Args:
-        kspace: (D, H, W), complex64, centred, unnormalised.
+        image: (D, H, W), float32 or complex64.
         record: From :func:`sample`.
     """
-    field = exp_polynomial(kspace.shape, np.array(record["weights"], dtype=np.float32))
-    return to_kspace(to_complex_image(kspace) * field.to(kspace.device, torch.float32))
+    field = exp_polynomial(image.shape, np.array(record["weights"], dtype=np.float32))
+    return image * field.to(image.device, torch.float32)

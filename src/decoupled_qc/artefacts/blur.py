@@ -9,12 +9,12 @@ Source: Shaw et al. 2021, section 3 (downsampling ratio U(2, 12), one or more ax
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity, central_planes
+from decoupled_qc.kspace import at_severity, central_planes, place_of
 
 CHAIN_POSITION = 3
+DOMAIN = "kspace"
 
 
 def sample(
@@ -51,14 +51,12 @@ def apply(kspace: Tensor, record: dict) -> Tensor:
     """Keep the central planes.
 
     Args:
-        kspace: (D, H, W), complex64, centred, unnormalised.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
         record: From :func:`sample`.
     """
-    kept = [slice(None)] * 3
     for axis in record["axes"]:
         n = kspace.shape[axis]
-        planes = central_planes(n, round(n / record["ratio"]))
-        kept[axis] = slice(planes.start, planes.stop)
-    blurred = torch.zeros_like(kspace)
-    blurred[tuple(kept)] = kspace[tuple(kept)]
-    return blurred
+        kept = central_planes(n, round(n / record["ratio"]))
+        outer = [plane for plane in range(n) if plane not in kept]
+        kspace.index_fill_(axis, place_of(outer, n).to(kspace.device), 0)
+    return kspace

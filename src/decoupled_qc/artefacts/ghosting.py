@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity
+from decoupled_qc.kspace import along, at_severity, frequencies
 
-CHAIN_POSITION = 0.2  # the object pulsates, after it has moved and before the receiver adds to it
+CHAIN_POSITION = 0.6  # what the coil hears of the object pulsates, before anything is added to it
+DOMAIN = "kspace"
 
 
 def sample(
@@ -54,11 +55,10 @@ def apply(kspace: Tensor, record: dict) -> Tensor:
     """Modulate the planes.
 
     Args:
-        kspace: (D, H, W), complex64, centred, unnormalised.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
         record: From :func:`sample`.
     """
     axis = record["axis"]
-    n = kspace.shape[axis]
-    turns = (torch.arange(n, dtype=torch.float64) - n // 2) / record["period_planes"]
+    turns = frequencies(kspace.shape[axis]) / record["period_planes"]
     gain = 1 + record["amplitude"] * torch.cos(2 * math.pi * turns + record["phase_rad"])
-    return kspace * gain.to(kspace.device, torch.float32).reshape([n if place == axis else 1 for place in range(3)])
+    return kspace.mul_(along(axis, gain).to(kspace.device, torch.float32))

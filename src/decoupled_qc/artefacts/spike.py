@@ -15,9 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity
+from decoupled_qc.kspace import at_severity, magnitude, to_kspace
 
 CHAIN_POSITION = 1
+DOMAIN = "kspace"
 CENTRE_RADIUS = 1  # samples around zero frequency that get no spike
 
 
@@ -53,19 +54,20 @@ def sample(
     }
 
 
-def measure(image: Tensor, kspace: Tensor, record: dict) -> dict:
+def measure(image: Tensor, record: dict) -> dict:
     """Return ``kspace_max``, max|X| of the clean scan, which the magnitude is a multiple of."""
-    return {"kspace_max": float(kspace.abs().max())}
+    if image.min() >= 0:
+        return {"kspace_max": float(image.sum())}  # |X[k]| <= sum |x| = X[0]
+    return {"kspace_max": float(magnitude(to_kspace(image)).max())}
 
 
 def apply(kspace: Tensor, record: dict) -> Tensor:
     """Add the spike.
 
     Args:
-        kspace: (D, H, W), complex64, centred, unnormalised.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
         record: From :func:`sample`, with ``kspace_max``.
     """
-    spiked = kspace.clone()
-    index = tuple(record["location"])
-    spiked[index] += cmath.rect(record["magnitude"] * record["kspace_max"], record["phase_rad"])
-    return spiked
+    index = tuple((place - n // 2) % n for place, n in zip(record["location"], kspace.shape, strict=True))
+    kspace[index] += cmath.rect(record["magnitude"] * record["kspace_max"], record["phase_rad"])
+    return kspace

@@ -1,8 +1,9 @@
 """Missing k-space planes: copies of the head that wrap around (regular) or are smeared along an axis (random).
 
-Regular: every q-th plane along a random axis is zero. That leaves 1 - 1/q of the image and adds ghosts of weight 1/q, shifted by
-multiples of n/q. Random: a fraction of the planes is zero. Planes at the centre of k-space are kept, else the
-mean intensity may go.
+Regular: every q-th plane along a random axis is zero but for a block at the centre, which is the smaller the more severe. Were
+there no block, that would leave 1 - 1/q of the image and add ghosts of weight 1/q, shifted by multiples of n/q; with it, low
+frequencies do not ghost. Random: a fraction of the planes is zero; a few at the centre are kept, else the mean intensity may go.
+In both modes a stronger artefact lacks the planes of a weaker one and more.
 
 Source: Shaw et al. 2021, section 3 (random or regular masking of lines, random axis); the proportions are our choice.
 """
@@ -11,12 +12,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity, central_planes
+from decoupled_qc.kspace import at_severity, central_planes, place_of
 
 CHAIN_POSITION = 4
+DOMAIN = "kspace"
 
 
 def sample(
@@ -26,9 +27,9 @@ def sample(
     rng: np.random.Generator,
     *,
     regular_probability: float,
-    every: Sequence[float],
+    every: Sequence[int],
+    centre_fraction: Sequence[float],
     fraction: Sequence[float],
-    centre_fraction: float,
 ) -> dict:
     """Draw the planes that are missing.
 
@@ -38,27 +39,28 @@ def sample(
         spacing_mm: Not used.
         rng: Where the draws come from.
         regular_probability: Of the regular mode, [0, 1].
-        every: At severity 0 and 1: every which plane is missing, rounded; regular mode.
+        every: Smallest and largest q, uniform; regular mode.
+        centre_fraction: At severity 0 and 1, [0, 1]: of the planes that is kept at the centre, rounded up; geometric in
+            between, as the energy of k-space falls steeply. Random mode always keeps the latter.
         fraction: At severity 0 and 1: of all planes that is missing, [0, 1]; random mode.
-        centre_fraction: Of the planes that is kept at the centre, [0, 1]; rounded up.
 
     Returns:
-        ``axis``; ``mode``; ``every`` or ``fraction``; ``planes``, indices in centred k-space that are missing.
+        ``axis``; ``mode``; ``every`` and ``centre_fraction``, or ``fraction``; ``planes``, centred indices that are missing.
     """
     axis = int(rng.integers(3))
     n = shape[axis]
     regular = rng.random() < regular_probability
-    first, order = rng.random(), rng.permutation(n)
-    kept = central_planes(n, math.ceil(n * centre_fraction)) if centre_fraction > 0 else range(0)
+    step, first, order = int(rng.integers(every[0], every[1] + 1)), rng.random(), rng.permutation(n)
+    slight, severe = centre_fraction
     if regular:
-        step = round(at_severity(every, severity))
-        mode = {"mode": "regular", "every": step}
-        missing = np.arange(int(first * step), n, step)
-        missing = missing[~np.isin(missing, kept)]
+        centre = slight * (severe / slight) ** severity if slight > 0 else 0.0
+        mode = {"mode": "regular", "every": step, "centre_fraction": centre}
+        candidates = np.arange(int(first * step), n, step)
+        missing = candidates[~np.isin(candidates, _block(n, centre))]
     else:
         share = at_severity(fraction, severity)
         mode = {"mode": "random", "fraction": share}
-        missing = np.sort(order[~np.isin(order, kept)][: round(share * n)])
+        missing = np.sort(order[~np.isin(order, _block(n, severe))][: round(share * n)])
     return {"severity": severity, "axis": axis, **mode, "planes": missing.tolist()}
 
 
@@ -66,8 +68,13 @@ def apply(kspace: Tensor, record: dict) -> Tensor:
     """Zero the missing planes.
 
     Args:
-        kspace: (D, H, W), complex64, centred, unnormalised.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
         record: From :func:`sample`.
     """
-    planes = torch.tensor(record["planes"], dtype=torch.long, device=kspace.device)
-    return kspace.index_fill(record["axis"], planes, 0)
+    axis = record["axis"]
+    return kspace.index_fill_(axis, place_of(record["planes"], kspace.shape[axis]).to(kspace.device), 0)
+
+
+def _block(n: int, fraction: float) -> range:
+    """Return the centred planes of ``n`` that are kept."""
+    return central_planes(n, math.ceil(n * fraction)) if fraction > 0 else range(0)

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity
+from decoupled_qc.kspace import at_severity, frequencies
 
 CHAIN_POSITION = 1.5  # received with the signal, so that blur and wrap act on it too
+DOMAIN = "kspace"
 
 
 def sample(
@@ -53,9 +54,9 @@ def sample(
     }
 
 
-def measure(image: Tensor, kspace: Tensor, record: dict) -> dict:
+def measure(image: Tensor, record: dict) -> dict:
     """Return ``signal_rms``, the root mean square of the clean scan, which the magnitude is a multiple of."""
-    return {"signal_rms": float(image.square().mean().sqrt())}
+    return {"signal_rms": float(torch.linalg.vector_norm(image)) / image.numel() ** 0.5}
 
 
 def apply(kspace: Tensor, record: dict) -> Tensor:
@@ -64,7 +65,7 @@ def apply(kspace: Tensor, record: dict) -> Tensor:
     The phases are drawn on the CPU whatever the device, so that a record gives the same scan on each.
 
     Args:
-        kspace: (D, H, W), complex64, centred, unnormalised.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
         record: From :func:`sample`, with ``signal_rms``.
     """
     read_first = kspace.movedim(record["axis"], 0)
@@ -73,8 +74,8 @@ def apply(kspace: Tensor, record: dict) -> Tensor:
     phases = torch.rand((len(record["planes"]), *line_shape), generator=generator) * (2 * math.pi)
     amplitude = record["magnitude"] * record["signal_rms"] * math.prod(line_shape) ** 0.5
     lines = torch.polar(torch.full_like(phases, amplitude), phases)
-    frequency = torch.arange(n, dtype=torch.float64) - n // 2
-    turns = frequency[:, None] * torch.tensor(record["planes"], dtype=torch.float64) / n
+    turns = frequencies(n)[:, None] * torch.tensor(record["planes"], dtype=torch.float64) / n
     waves = torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64)
-    signal = torch.einsum("kp,pab->kab", waves.to(kspace.device), lines.to(kspace.device))
-    return (read_first + signal).movedim(0, record["axis"])
+    for wave, line in zip(waves.T.to(kspace.device), lines.to(kspace.device), strict=True):
+        read_first.addcmul_(wave[:, None, None], line[None])
+    return kspace
