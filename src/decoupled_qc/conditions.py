@@ -50,12 +50,35 @@ def simulated(
 
     Source: Shaw et al. 2021, section 7: one random scan per artefact and test subject.
     """
-    rng = rng_for(seed, subject, name, 0)
-    severity = 1 - rng.random()
-    record = artefacts.sample_record(
-        name, severity, tuple(image.shape), spacing_mm, rng, settings, local_probability=local_probability
-    )
-    return [_corrupted(image, name, severity, record)]
+    drawn = _drawn(image, subject, name, spacing_mm, settings, local_probability, seed)
+    return [_corrupted(image, name, [drawn])]
+
+
+def mixed(
+    image: Tensor,
+    subject: str,
+    mixtures: Sequence[Sequence[str]],
+    *,
+    spacing_mm: float,
+    settings: dict[str, dict],
+    local_probability: float,
+    seed: int,
+) -> list[Made]:
+    """Return the scan with each mixture of artefacts, every one in the realisation that :func:`simulated` has alone.
+
+    So the variance of a mixture can be compared with the sum of those of its parts.
+
+    Args:
+        mixtures: Names of the artefacts of each scan; their ``artefact`` is the names joined by ``+``, their
+            ``severity`` that of the strongest.
+        settings: Config blocks by artefact.
+        image, subject, spacing_mm, local_probability, seed: As for :func:`simulated`.
+    """
+    scans = []
+    for names in mixtures:
+        drawn = [_drawn(image, subject, name, spacing_mm, settings[name], local_probability, seed) for name in names]
+        scans.append(_corrupted(image, "+".join(names), drawn))
+    return scans
 
 
 def sweep(
@@ -74,7 +97,7 @@ def sweep(
         rng = rng_for(seed, subject, name, "sweep")  # the same at every severity: only the strength changes
         shape = tuple(image.shape)
         record = artefacts.sample_record(name, severity, shape, spacing_mm, rng, settings, local_probability=0.0)
-        scans.append(_corrupted(image, name, severity, record))
+        scans.append(_corrupted(image, name, [record]))
     return scans
 
 
@@ -119,10 +142,22 @@ def write_condition(
     pd.DataFrame(rows).to_csv(folder / "scans.tsv", sep="\t", index=False)
 
 
-def _corrupted(image: Tensor, name: str, severity: float, record: dict) -> Made:
-    """Apply one record, with what it measures on the clean and on the finished scan."""
-    records = artefacts.complete(image, [record])
+def _drawn(
+    image: Tensor, subject: str, name: str, spacing_mm: float, settings: dict, local_probability: float, seed: int
+) -> dict:
+    """Return the record of an artefact at a random severity, U(0, 1]: one for each subject, seed and artefact."""
+    rng = rng_for(seed, subject, name, 0)
+    severity = 1 - rng.random()
+    return artefacts.sample_record(
+        name, severity, tuple(image.shape), spacing_mm, rng, settings, local_probability=local_probability
+    )
+
+
+def _corrupted(image: Tensor, name: str, drawn: Sequence[dict]) -> Made:
+    """Apply records, with what they measure on the clean and on the finished scan."""
+    records = artefacts.complete(image, drawn)
     corrupted = artefacts.corrupt(image, records)
+    severity = max(record["severity"] for record in records)
     return Made(corrupted, name, severity, artefacts.describe(image, corrupted, records))
 
 

@@ -40,7 +40,7 @@ def test_tables_hold_the_agreed_columns_and_scores(results):
 def test_scores_cover_every_scan_of_every_condition(results):
     scores = pd.read_csv(results / "scores.csv", keep_default_na=False)
     assert list(scores.columns) == SCORE_COLUMNS
-    conditions = {"clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "real"}
+    conditions = {"clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "mix", "real"}
     assert set(scores.condition) == conditions
     for condition in conditions:
         scans = pd.read_csv(results / "conditions" / condition / "scans.tsv", sep="\t")

@@ -104,6 +104,33 @@ def test_a_scan_depends_neither_on_other_subjects_nor_on_other_artefacts(manifes
     assert everyone["records"].nunique() == 3
 
 
+def test_a_mixture_holds_each_artefact_as_it_is_alone(manifest):
+    mixtures = [["noise", "motion"], ["spike", "noise", "wrap"]]
+    make = partial(
+        conditions.mixed,
+        mixtures=mixtures,
+        spacing_mm=SPACING_MM,
+        settings=settings_of,
+        local_probability=0.5,
+        seed=5,
+    )
+    folder, table = write(manifest, "mix", make)
+    assert list(table["artefact"]) == ["noise+motion", "spike+noise+wrap"] * 3
+    alone = {name: write(manifest, f"sim-{name}", simulate(name))[1].set_index("subject") for name in NAMES}
+    for _, row in table.iterrows():
+        records = json.loads(row["records"])
+        assert [record["artefact"] for record in records] == row["artefact"].split("+")
+        for record in records:
+            single = json.loads(alone[record["artefact"]].loc[row["subject"], "records"])[0]
+            changed = {"residual_shift_voxels"}  # seen on the finished scan, which here holds more
+            assert {key: single[key] for key in single.keys() - changed} == {
+                key: record[key] for key in record.keys() - changed
+            }
+        assert row["severity"] == max(record["severity"] for record in records)
+        saved = read(folder, row).get_fdata(dtype=np.float32)
+        assert np.array_equal(saved, conditions.remake(row, clean_image(manifest, row["subject"])).numpy())
+
+
 @pytest.mark.parametrize("name", ["noise", "blur", "wrap"])
 def test_a_sweep_is_one_realisation_at_rising_strength(manifest, name):
     severities = [0.0, 0.3, 1.0]

@@ -68,6 +68,31 @@ rule sweep:
         "../scripts/sweep.py"
 
 
+rule mix:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/mix"),
+    log:
+        f"{OUT}/logs/conditions/mix.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/mix.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("mix"),
+        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        mixtures=MIXTURES,
+        settings={name: config["artefacts"][name] for name in ARTEFACTS},
+        local_probability=config["corruption"]["local_probability"],
+        spacing_mm=config["cohort"]["spacing_mm"],
+        seed=config["seed"],
+    message:
+        "Simulating mixtures of artefacts."
+    script:
+        "../scripts/mix.py"
+
+
 rule stand_in:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",

@@ -13,7 +13,8 @@ OUT = f"results/{config['run']}"
 ARTEFACTS = config["use_artefacts"]
 SIMULATED = ["clean", *(f"sim-{name}" for name in ARTEFACTS)]
 SWEEPS = [f"sweep-{name}" for name in config["test"]["sweeps"] if name in ARTEFACTS]
-CONDITIONS = [*SIMULATED, *SWEEPS, "real"]
+MIXTURES = [names for names in config["test"]["mixtures"] if set(names) <= set(ARTEFACTS)]
+CONDITIONS = [*SIMULATED, *SWEEPS, *(["mix"] if MIXTURES else []), "real"]
 STAGES = config["training"]["stages"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 

@@ -1,0 +1,28 @@
+"""Write every test subject with each mixture of artefacts, in the realisations that they have alone."""
+
+from pathlib import Path
+
+from decoupled_qc import conditions
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+
+
+def make(image, subject, number):
+    return conditions.mixed(
+        image,
+        subject,
+        params.mixtures,
+        spacing_mm=params.spacing_mm,
+        settings=params.settings,
+        local_probability=params.local_probability,
+        seed=params.seed,
+    )
+
+
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
+    conditions.write_condition(*paths, "mix", make)
