@@ -5,7 +5,7 @@ CORES ?= 2
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: setup demo smoke test lint
+.PHONY: setup demo smoke test lint bench
 
 setup: .venv/.complete
 
@@ -31,3 +31,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+bench: setup
+	$(BIN)/python benchmarks/simulate.py --csv benchmarks/simulate.csv
+	$(BIN)/python benchmarks/results.py benchmarks

@@ -183,6 +183,27 @@ def test_images_that_cannot_be_used_are_refused(image, reason):
         artefacts.corrupt(image, [record_of("blur", 0.5, shape=(8, 8, 8))])
 
 
+@every_artefact
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_computed_in_single_and_given_back(name, dtype):
+    image = head().to(dtype)
+    record = record_of(name, 0.6, shape=image.shape)
+    corrupted = artefacts.corrupt(image, [record])
+    assert corrupted.dtype == dtype
+    assert torch.equal(corrupted, artefacts.corrupt(image.float(), [record]).to(dtype))
+
+
+def test_whole_numbers_are_refused():
+    with pytest.raises(InputError, match="torch.int16 cannot hold"):
+        artefacts.corrupt((1000 * head()).short(), [record_of("blur", 0.5, shape=head().shape)])
+
+
+@pytest.mark.parametrize(("shape", "n_records"), [((2, 8, 8, 8), 2), ((2, 1, 8, 8, 8), 1)])
+def test_a_batch_of_another_shape_or_without_its_records_is_refused(shape, n_records):
+    with pytest.raises(InputError, match="one list for each"):
+        artefacts.corrupt_batch(torch.rand(shape), [[]] * n_records)
+
+
 def test_unknown_artefact_names_the_file_to_create():
     with pytest.raises(InputError, match="src/decoupled_qc/artefacts/eddy.py"):
         artefacts.load("eddy")
