@@ -13,7 +13,7 @@ OUT = f"results/{config['run']}"
 ARTEFACTS = config["use_artefacts"]
 SIMULATED = ["clean", *(f"sim-{name}" for name in ARTEFACTS)]
 SWEEPS = [f"sweep-{name}" for name in config["test"]["sweeps"] if name in ARTEFACTS]
-CONDITIONS = [*SIMULATED, *SWEEPS, "real"]
+CONDITIONS = [*SIMULATED, *SWEEPS, "real", "validation"]
 STAGES = config["training"]["stages"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 

@@ -26,13 +26,15 @@ class WeightedSpearman:
     rank of a tie group = (weight before it) + (weight inside it + 1) / 2. Cost O(draws x scans).
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray):
+    def __init__(self, x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None):
         """Sort both sides once.
 
         Args:
             x: (n,) float, finite.
             y: (n,) float, finite.
+            given: (n,) kind of each scan; then rho is partial, of ranks less the mean rank of their kind.
         """
+        self._kind = None if given is None else np.unique(given, return_inverse=True)[1]
         self._orders = [_tie_groups(np.asarray(side, dtype=float)) for side in (x, y)]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
@@ -46,11 +48,18 @@ class WeightedSpearman:
         """
         total = weights.sum(axis=1, keepdims=True)
         x, y = (_mid_ranks(weights, *order) - (total + 1) / 2 for order in self._orders)
+        if self._kind is not None:
+            x, y = (self._less_mean_of_kind(side, weights) for side in (x, y))
         covariance = np.einsum("bn,bn,bn->b", weights, x, y)
         spread = np.einsum("bn,bn,bn->b", weights, x, x) * np.einsum("bn,bn,bn->b", weights, y, y)
         rho = np.full(len(weights), np.nan)
         np.divide(covariance, np.sqrt(spread), out=rho, where=spread > 1e-9)
         return np.clip(rho, -1.0, 1.0)
+
+    def _less_mean_of_kind(self, ranks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        member = (self._kind[:, None] == np.arange(self._kind.max() + 1)).astype(float)
+        means = (weights * ranks) @ member / np.maximum(weights @ member, 1)
+        return ranks - means[:, self._kind]
 
 
 def _tie_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Reading scores.csv, one value a row, and turning it into one row a scan."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
+OURS = "artefact_uncertainty:mean"
+HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max")  # of every other score a higher value is worse
 STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
 CLEAN = "none"  # the artefact of a scan without one
 
@@ -140,6 +143,38 @@ def read_wide(scores: Path, manifest: Path) -> pd.DataFrame:
         names = ", ".join(f"{row.model} replicate {row.replicate}" for row in networks.itertuples())
         raise InputError(f"{scores} holds several networks ({names}): keep the rows of one.")
     return wide
+
+
+def each_model(scores: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """Yield the names (``model``, ``replicate``) and the wide table of each network.
+
+    Args:
+        scores, subjects: As for :func:`one_row_a_scan`.
+    """
+    wide = one_row_a_scan(scores, subjects)
+    measured = scores["metric"] + ":" + scores["aggregation"]
+    for (model, replicate), one in wide.groupby(["model", "replicate"], sort=True):
+        # A column that only another network has goes; one whose values are all missing stays, to be stated so.
+        own = set(measured[(scores["model"] == model) & (scores["replicate"] == replicate)])
+        columns = [name for name in one if ":" not in name or name in own]
+        yield {"model": model, "replicate": replicate}, one[columns].reset_index(drop=True)
+
+
+def score_columns(wide: pd.DataFrame) -> list[str]:
+    """Return the columns that are scores, the paper's own first."""
+    columns = [name for name in wide if ":" in name and name.split(":")[0] not in NOT_SCORES]
+    return sorted(columns, key=lambda name: (name != OURS, name))
+
+
+def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
+    """Return a score turned so that higher is worse, by what the score means and never by the data.
+
+    Args:
+        scans: One row a scan.
+        score: Column, ``<metric>:<aggregation>``.
+    """
+    values = scans[score].to_numpy()
+    return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
 
 
 def simulated(wide: pd.DataFrame) -> pd.Series:
