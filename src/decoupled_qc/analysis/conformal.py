@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+VALIDATION, OTHERS = "validation subjects", "other test subjects"  # what an interval may be calibrated on
+
 
 def conformal_quantile(residuals: np.ndarray, subjects: np.ndarray, level: float) -> float:
     """Return the half-width, in units of the residuals, that holds for a scan of a new subject with probability >= level.

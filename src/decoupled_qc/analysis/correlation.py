@@ -67,6 +67,23 @@ def correlate(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def one_set(
+    scans: pd.DataFrame, target: str, scores: list[str], *, n_boot: int, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Return the correlation of one target with each of some scores over one set of scans.
+
+    Args:
+        scans: A row a scan: ``subject``, ``anatomy``, the target and the scores as ``<name>:<aggregation>``.
+        target, scores: Columns.
+        n_boot, n_permutations, seed: As for :func:`correlate`.
+
+    Returns:
+        The columns ``COLUMNS`` from ``target`` on.
+    """
+    rows = [_correlation(scans, target, score, "own", n_boot, n_permutations, seed) for score in scores]
+    return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("target") :]))
+
+
 def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
     """Return |rho| of the artefact uncertainty minus |rho| of every other score, on the same scans.
 

@@ -5,13 +5,12 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.conformal import conformal_quantile
+from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile
 
 COLUMNS = (
     "model", "replicate", "scan", "subject", "anatomy", "artefact", "severity", "score", "dice", "predicted_dice",
     "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects", "note",
 )  # fmt: skip
-VALIDATION, OTHERS = "validation subjects", "other test subjects"
 PASS, REVIEW, FAIL = "pass", "review", "fail"
 
 
@@ -40,10 +39,11 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
         complete = one.dropna(subset=["dice:gm", tables.OURS])
         test = complete[tables.simulated(complete)]
         validation = complete[complete["condition"] == "validation"]
-        for subject, own in test.groupby("subject"):
-            others = test[test["subject"] != subject]
-            calibration = others if validation.empty else validation
-            found = _decided(own, calibration, target_dice, error_rate)
+        parts = [(test, validation)]
+        if validation.empty:
+            parts = [(own, test[test["subject"] != subject]) for subject, own in test.groupby("subject")]
+        for scans, calibration in parts:
+            found = _decided(scans, calibration, target_dice, error_rate)
             found["calibrated_on"] = OTHERS if validation.empty else VALIDATION
             rows += [{**names, **row} for row in found.to_dict("records")]
     return pd.DataFrame(rows, columns=list(COLUMNS))

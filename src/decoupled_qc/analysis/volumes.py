@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.conformal import conformal_quantile, interval_score
+from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, interval_score
 from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
 from decoupled_qc.seeds import rng_for
 
@@ -23,7 +23,7 @@ NEEDED = [
     "volume_variance_ml:above_certain",
     "volume_sd_ml:gm",
 ]
-VALIDATION, OTHERS, NOTHING = "validation subjects", "other test subjects", "nothing"
+NOTHING = "nothing"
 SEVERITY_BINS = (("severity up to 1/2", 0.0, 0.5), ("severity above 1/2", 0.5, 1.0))
 
 
