@@ -11,7 +11,7 @@ from fake_run import ARTEFACTS, FOREIGN, SPACING_MM, make_fake_run
 from phantom import SETTINGS
 from PIL import Image
 
-from decoupled_qc import tables
+from decoupled_qc import tables, typeset
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.scores import is_stand_in, read_scores, read_subjects, read_wide
 from decoupled_qc.errors import InputError
@@ -331,7 +331,7 @@ def test_a_blind_network_can_be_drawn_and_says_so(blind, name, settings):
 
 def test_a_blind_networks_tables_state_what_is_missing(blind):
     for set_name in ("simulated", "real"):
-        text = tables.as_text(tables.correlation_table(blind.correlation, set_name), stand_in=True)
+        text = typeset.as_text(*tables.parts(tables.correlation_table(blind.correlation, set_name), stand_in=True))
         assert "NA" in text and "nan" not in text
 
 
