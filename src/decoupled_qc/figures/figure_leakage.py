@@ -68,7 +68,13 @@ def _heat_map(
         strong = np.isfinite(value) and abs(norm(value) - norm(0)) > 0.6 * max(norm(0), 1 - norm(0))
         colour = "white" if strong else "black"
         axes.text(
-            column, row, style.number(value, digits), ha="center", va="center", color=colour, fontsize=style.SMALL_PT
+            column,
+            row,
+            style.number(round(value, digits) + 0.0, digits),
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=style.SMALL_PT,
         )
     axes.set_xticks(range(len(heads)), heads)
     axes.set_yticks(range(len(artefacts)), artefacts)

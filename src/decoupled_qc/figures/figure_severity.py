@@ -39,7 +39,7 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
             found = found[found["aggregation"] == measure.split(":")[1]].iloc[0]
             tau = f"\N{GREEK SMALL LETTER TAU} = {style.number(found['tau'])}"
             axes.set_title(f"{name}\n{tau}" if measure == MEASURES[0][0] else tau, fontsize=style.SMALL_PT)
-            axes.set(xlim=(0, 1.05), xticks=[0, 0.5, 1])
+            axes.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
             if column == 0:
                 axes.set_ylabel(label)
     figure.supxlabel(f"severity; {style.counts(scans)}", fontsize=style.FONT_PT)
