@@ -2,7 +2,7 @@
 
 A synthetic table of 10,000 scans (six a subject) and 20 scores by default, with 5,000 bootstrap draws and 9,999
 permutations, as a full run has them; one process, one thread. Everything is linear in draws x scans x scores but for the
-sorting of each score, n log n, once; memory does not grow with draws, which are taken in chunks of 32 MB.
+sorting of each score, n log n, once; memory does not grow with draws, which are taken in chunks of 2 MB.
 """
 
 import argparse

@@ -23,7 +23,10 @@ class WeightedRanking:
 
     def _grouped(self, cells: np.ndarray) -> np.ndarray:
         """Return (draws, groups) sums over each group of equal scores, most trusted first."""
-        return np.add.reduceat(cells[:, self._order], self._starts, axis=1)
+        ordered = cells.T[self._order]  # whole rows, as subject_draws lays them out
+        if len(self._starts) < len(self._order):
+            ordered = np.add.reduceat(ordered, self._starts, axis=0)
+        return ordered.T
 
     def _weights_and_losses(self, weights: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the weight and loss before each group and inside it."""
