@@ -144,3 +144,20 @@ def test_too_few_subjects_mean_review_with_a_reason():
     assert (table["verdict"] == "review").all() and table["note"].str.contains("2 are needed").all()
     table = decisions(dice_run(n_validation=4), subjects_of(dice_run(n_validation=4)), target_dice=0.7, error_rate=0.1)
     assert (table["verdict"] == "review").all() and table["note"].str.contains("unbounded").all()
+
+
+def test_a_certain_scan_and_equal_volumes_break_nothing():
+    scores = volume_run(n_test=4, n_validation=4)
+    scores.loc[scores["aggregation"] == "above_certain", "value"] = 0.0
+    scores.loc[scores["metric"] == "volume_ml", "value"] = 600.0
+    table, all_scans = volume_table(scores)
+    assert (table["coverage"] == 1).all()  # the volume is right in every scan
+    assert all_scans.loc[("scaled", "validation subjects", 0.9), "width_ml"] == 0
+
+
+def test_equal_dice_and_equal_scores_predict_that_dice():
+    scores = dice_run(n_test=3, n_validation=9)
+    scores["value"] = np.where(scores["metric"] == "dice", 0.8, 0.5)
+    table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.2)
+    assert table["predicted_dice"].to_numpy() == pytest.approx(0.8)
+    assert (table["verdict"] == "pass").all()

@@ -24,6 +24,7 @@ NEEDED = [
     "volume_sd_ml:gm",
 ]
 NOTHING = "nothing"
+SMALLEST_ML = 1e-6  # so that a scan of certain voxels only has a scale to divide by
 SEVERITY_BINS = (("severity up to 1/2", 0.0, 0.5), ("severity above 1/2", 0.5, 1.0))
 
 
@@ -73,7 +74,7 @@ def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.
         sum_var=above,
         sqrt_sum_var=np.sqrt(above * voxel_ml),
         sum_sd=(spread - complete["subject"].map(clean["volume_sd_ml:gm"])).clip(lower=0),
-        uncertain=complete["volume_variance_ml:above_certain"],
+        uncertain=complete["volume_variance_ml:above_certain"].clip(lower=SMALLEST_ML),
     )
     test = complete[tables.simulated(complete)].dropna(subset=["sum_var", "sum_sd"])
     return test, complete[complete["condition"] == "validation"]
