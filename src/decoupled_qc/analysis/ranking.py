@@ -20,17 +20,27 @@ class WeightedRanking:
         self._order = np.argsort(distrust, kind="stable")
         ordered = distrust[self._order]
         self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        self._last: list[tuple[tuple, np.ndarray]] = []
 
-    def _grouped(self, cells: np.ndarray) -> np.ndarray:
-        """Return (draws, groups) sums over each group of equal scores, most trusted first."""
-        ordered = cells.T[self._order]  # whole rows, as subject_draws lays them out
+    def _grouped(self, weights: np.ndarray, amount: np.ndarray | None = None) -> np.ndarray:
+        """Return (draws, groups) sums of weights, or of weights x amount, over equal scores, most trusted first.
+
+        The last few sums are kept, since several measures of the same draws need the same ones.
+        """
+        for (known_weights, known_amount), sums in self._last:
+            if known_weights is weights and known_amount is amount:
+                return sums
+        ordered = weights.T[self._order]  # whole rows, as subject_draws lays them out
+        if amount is not None:
+            ordered *= amount[self._order, None]
         if len(self._starts) < len(self._order):
             ordered = np.add.reduceat(ordered, self._starts, axis=0)
+        self._last = [*self._last[-2:], ((weights, amount), ordered.T)]
         return ordered.T
 
     def _weights_and_losses(self, weights: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the weight and loss before each group and inside it."""
-        inside, lost = self._grouped(weights), self._grouped(weights * loss)
+        inside, lost = self._grouped(weights), self._grouped(weights, loss)
         return np.cumsum(inside, axis=1) - inside, inside, np.cumsum(lost, axis=1) - lost, lost
 
     def aurc(self, weights: np.ndarray, loss: np.ndarray) -> np.ndarray:
@@ -90,7 +100,8 @@ class WeightedRanking:
             weights: As for :meth:`aurc`.
             failed: (n,), boolean.
         """
-        bad, good = self._grouped(weights * failed), self._grouped(weights * ~failed)
+        bad = self._grouped(weights, failed)
+        good = self._grouped(weights) - bad
         wins = (bad * (np.cumsum(good, axis=1) - good / 2)).sum(axis=1)
         return _ratio(wins, bad.sum(axis=1) * good.sum(axis=1))
 
@@ -126,7 +137,7 @@ class WeightedRanking:
 
     def _alarms(self, weights: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return failed scans found and all scans flagged at each threshold, from the strictest on."""
-        found, flagged = (self._grouped(cells)[:, ::-1] for cells in (weights * failed, weights))
+        found, flagged = (sums[:, ::-1] for sums in (self._grouped(weights, failed), self._grouped(weights)))
         return np.cumsum(found, axis=1), np.cumsum(flagged, axis=1)
 
 

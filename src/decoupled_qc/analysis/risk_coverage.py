@@ -68,25 +68,24 @@ def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boo
     best = {"aurc": oracle.aurc(once, loss)[0], "augrc": oracle.augrc(once, loss)[0], "e_aurc": 0.0}
     chance = {"aurc": loss.mean(), "augrc": loss.mean() * (len(loss) + 1) / (2 * len(loss))}
     chance["e_aurc"] = chance["aurc"] - best["aurc"]
-    statistics: dict[tuple[str, float], Callable[[np.ndarray], np.ndarray]] = {
-        ("aurc", np.nan): lambda weights: ranking.aurc(weights, loss),
-        ("e_aurc", np.nan): lambda weights: ranking.aurc(weights, loss) - oracle.aurc(weights, loss),
-        ("augrc", np.nan): lambda weights: ranking.augrc(weights, loss),
-    }
-    for cut in dice_cuts:
-        failed = complete["dice:gm"].to_numpy() < cut
-        for measure in DETECTION:
-            statistics[measure, cut] = lambda weights, failed=failed, measure=measure: getattr(ranking, measure)(
-                weights, failed
-            )
+    failures = {cut: complete["dice:gm"].to_numpy() < cut for cut in dice_cuts}
+
+    def statistics(weights: np.ndarray) -> dict[tuple[str, float], np.ndarray]:
+        aurc = ranking.aurc(weights, loss)
+        found = {("aurc", np.nan): aurc, ("e_aurc", np.nan): aurc - oracle.aurc(weights, loss)}
+        found["augrc", np.nan] = ranking.augrc(weights, loss)
+        for cut, failed in failures.items():
+            found |= {(measure, cut): getattr(ranking, measure)(weights, failed) for measure in DETECTION}
+        return found
+
     intervals = _intervals(statistics, complete["subject"].to_numpy(), n_boot, rng_for(seed, "risk", score))
     rows = []
-    for (measure, cut), statistic in statistics.items():
-        failed = complete["dice:gm"].to_numpy() < cut
-        found = {"measure": measure, "dice_cut": cut, "value": float(statistic(once)[0])}
+    for (measure, cut), value in statistics(once).items():
+        found = {"measure": measure, "dice_cut": cut, "value": float(value[0])}
         found |= {"oracle": best.get(measure, np.nan), "random": chance.get(measure, np.nan)}
         own = list(notes)
         if measure in DETECTION:
+            failed = failures[cut]
             found |= {"n_failed": int(failed.sum()), "oracle": float(measure != "fpr_at_95_tpr")}
             found["random"] = {"auroc": 0.5, "auprc": failed.mean(), "fpr_at_95_tpr": 0.95}[measure]
             if failed.all() or not failed.any():
@@ -98,12 +97,12 @@ def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boo
     return rows
 
 
-def _intervals(statistics: dict, subject: np.ndarray, n_boot: int, rng: np.random.Generator) -> dict:
+def _intervals(
+    statistics: Callable[[np.ndarray], dict], subject: np.ndarray, n_boot: int, rng: np.random.Generator
+) -> dict:
     """Return the percentile interval of every statistic, all on the same draws of whole subjects."""
+    keys = statistics(np.ones((1, len(subject)))).keys()
     if len(np.unique(subject)) < 2:
-        return dict.fromkeys(statistics, (np.nan, np.nan))
-    draws = {key: [] for key in statistics}
-    for weights in subject_draws(subject, n_boot, rng):
-        for key, statistic in statistics.items():
-            draws[key].append(statistic(weights))
-    return {key: percentile_interval(np.concatenate(values)) for key, values in draws.items()}
+        return dict.fromkeys(keys, (np.nan, np.nan))
+    draws = [statistics(weights) for weights in subject_draws(subject, n_boot, rng)]
+    return {key: percentile_interval(np.concatenate([draw[key] for draw in draws])) for key in keys}
