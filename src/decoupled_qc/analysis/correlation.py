@@ -9,6 +9,7 @@ from scipy import stats
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
 from decoupled_qc.analysis.resampling import (
+    Ranks,
     WeightedSpearman,
     percentile_interval,
     permutation_p,
@@ -57,9 +58,8 @@ def correlate(
     rows = []
     for names, one in tables.each_model(scores, subjects):
         for set_name, scans, target in _sets(one):
-            for score in tables.score_columns(one):
-                row = _correlation(scans, target, score, set_name, n_boot, n_permutations, seed)
-                rows.append({**names, "set": set_name, **row})
+            found = _correlations(scans, target, tables.score_columns(one), set_name, n_boot, n_permutations, seed)
+            rows += [{**names, "set": set_name, **row} for row in found]
         if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
             for score in tables.score_columns(one):
                 rows.append({**names, "set": WITHIN, **_within_artefact(one, score, n_boot, seed)})
@@ -80,7 +80,7 @@ def one_set(
     Returns:
         The columns ``COLUMNS`` from ``target`` on.
     """
-    rows = [_correlation(scans, target, score, "own", n_boot, n_permutations, seed) for score in scores]
+    rows = _correlations(scans, target, scores, "own", n_boot, n_permutations, seed)
     return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("target") :]))
 
 
@@ -125,27 +125,43 @@ def _sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
             yield "real", real, target
 
 
-def _correlation(
-    scans: pd.DataFrame, target: str, score: str, set_name: str, n_boot: int, n_permutations: int, seed: int
-) -> dict:
-    """Return one row of :func:`correlate`."""
-    complete = scans.dropna(subset=[target, score])
-    row = _identity(target, score, complete, n_boot)
-    notes = _notes(scans, complete, [target, score])
-    x, y = complete[score].to_numpy(), complete[target].to_numpy()
-    if not _degenerate(notes):
-        subject = complete["subject"].to_numpy()
-        statistic = WeightedSpearman(x, y)
-        row["rho"] = float(statistic(np.ones((1, len(x))))[0])
-        row["tau_b"] = float(stats.kendalltau(x, y).statistic)
-        row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
-        rng = rng_for(seed, "permutation", set_name, target, score)
-        row["p"] = permutation_p(x, y, subject, n_permutations, rng)
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap", set_name, target, score)
-            draws = np.concatenate([statistic(weights) for weights in subject_draws(subject, n_boot, rng)])
-            row["ci_low"], row["ci_high"] = percentile_interval(draws)
-    return {**row, "note": "; ".join(notes)}
+def _correlations(
+    scans: pd.DataFrame, target: str, scores: list[str], set_name: str, n_boot: int, n_permutations: int, seed: int
+) -> list[dict]:
+    """Return a row of :func:`correlate` per score; scores known on the same scans share draws and permutations."""
+    rows, alike = {}, {}
+    for score in scores:
+        present = scans[[target, score]].notna().all(axis=1)
+        complete = scans[present]
+        notes = _notes(scans, complete, [target, score])
+        rows[score] = {**_identity(target, score, complete, n_boot), "note": "; ".join(notes)}
+        if not _degenerate(notes):
+            alike.setdefault(present.to_numpy().tobytes(), []).append(score)
+    for group in alike.values():
+        complete = scans.dropna(subset=[target, *group])
+        subject, y = complete["subject"].to_numpy(), complete[target].to_numpy()
+        ranks = Ranks(y)
+        statistics = {score: WeightedSpearman(complete[score].to_numpy(), ranks) for score in group}
+        rng = rng_for(seed, "permutation", set_name, target)
+        p = permutation_p(complete[group].to_numpy(), y, subject, n_permutations, rng)
+        rho = _rhos(statistics, np.ones((1, len(y))))[:, 0]
+        draws = None
+        if complete["subject"].nunique() > 1:
+            rng = rng_for(seed, "bootstrap", set_name, target)
+            draws = [_rhos(statistics, weights) for weights in subject_draws(subject, n_boot, rng)]
+            draws = np.concatenate(draws, axis=1)
+        for index, score in enumerate(group):
+            x, row = complete[score].to_numpy(), rows[score]
+            row.update(rho=float(rho[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
+            row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
+            if draws is not None:
+                row["ci_low"], row["ci_high"] = percentile_interval(draws[index])
+    return [rows[score] for score in scores]
+
+
+def _rhos(statistics: dict[str, WeightedSpearman], weights: np.ndarray) -> np.ndarray:
+    """Return (scores, draws)."""
+    return np.stack([statistic(weights) for statistic in statistics.values()])
 
 
 def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> dict:
