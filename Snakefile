@@ -16,6 +16,7 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/paper_files.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/beyond.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -26,5 +27,7 @@ rule all:
         f"{OUT}/scores.csv",
         f"{OUT}/tables/table_1.csv",
         f"{OUT}/tables/table_2.csv",
+        f"{OUT}/tables/table_paper.csv",
         f"{OUT}/report.html",
+        expand(f"{OUT}/analysis/{{name}}.csv", name=ANALYSES),
         expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),

@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import simulate
+from decoupled_qc import correlate, simulate
 from decoupled_qc.errors import InputError
 
-COMMANDS = (simulate,)
+COMMANDS = (simulate, correlate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

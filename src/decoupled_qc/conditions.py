@@ -107,20 +107,27 @@ def remake(row: pd.Series, image: Tensor) -> Tensor:
 
 
 def write_condition(
-    manifest: Path, folder: Path, final: Path, condition: str, make, n_subjects: int | None = None
+    manifest: Path,
+    folder: Path,
+    final: Path,
+    condition: str,
+    make,
+    n_subjects: int | None = None,
+    role: str = "test",
 ) -> None:
     """Write a condition's scans and its ``scans.tsv``.
 
     Args:
-        manifest: Of the cohort; its test subjects are used.
+        manifest: Of the cohort.
         folder: Existing folder to write into, perhaps under a temporary name.
         final: Where that folder will lie; label paths are relative to it.
         condition: Name of the condition.
         make: (clean image, subject, number) → list of :class:`Made`.
         n_subjects: Only the first ones; all if None.
+        role: Of the subjects used, ``test`` or ``validation``.
     """
     rows = []
-    for number, subject, image, affine in _test_subjects(manifest, n_subjects):
+    for number, subject, image, affine in _subjects(manifest, role, n_subjects):
         made = make(image, subject.subject, number)
         for index, scan in enumerate(made):
             suffix = f"-{index:02d}" if len(made) > 1 else ""
@@ -161,9 +168,9 @@ def _corrupted(image: Tensor, name: str, drawn: Sequence[dict]) -> Made:
     return Made(corrupted, name, severity, artefacts.describe(image, corrupted, records))
 
 
-def _test_subjects(manifest: Path, n_subjects: int | None) -> Iterator[tuple[int, tuple, Tensor, np.ndarray]]:
+def _subjects(manifest: Path, role: str, n_subjects: int | None) -> Iterator[tuple[int, tuple, Tensor, np.ndarray]]:
     table = read_manifest(manifest)
-    rows = table[table["role"] == "test"].head(n_subjects or len(table))
+    rows = table[table["role"] == role].head(n_subjects or len(table))
     for number, row in enumerate(rows.itertuples()):
         file = nib.load(manifest.parent / row.image)
         yield number, row, torch.from_numpy(file.get_fdata(dtype=np.float32)), file.affine

@@ -3,6 +3,10 @@
 import math
 
 import numpy as np
+from scipy import ndimage
+
+AIR_MARGIN_VOXELS = 3
+DIETRICH = math.sqrt((4 - math.pi) / 2)
 
 
 def tissue_snr(image: np.ndarray, grey: np.ndarray) -> float:
@@ -32,6 +36,170 @@ def tissue_cnr(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
         return math.nan
     difference = abs(outside.mean(dtype=np.float64) - inside.mean(dtype=np.float64))
     return _ratio(difference, math.sqrt(outside.var(dtype=np.float64) + inside.var(dtype=np.float64)))
+
+
+def cjv(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
+    """Return the coefficient of joint variation, (sd(WM) + sd(GM)) / |mean(WM) - mean(GM)|; higher is worse.
+
+    NaN without either tissue or contrast.
+
+    Args:
+        image, grey, white: As for :func:`tissue_cnr`.
+
+    Source: Ganzetti et al. 2016, Front. Neuroinform. 10:10; as in MRIQC.
+    """
+    inside, outside = image[grey], image[white]
+    if not inside.size or not outside.size:
+        return math.nan
+    difference = abs(outside.mean(dtype=np.float64) - inside.mean(dtype=np.float64))
+    return _ratio(outside.std(dtype=np.float64) + inside.std(dtype=np.float64), difference)
+
+
+def wm2max(image: np.ndarray, white: np.ndarray) -> float:
+    """Return median(WM) / 99.95th percentile of the scan; 0.6 to 0.8 is usual, lower if something outshines the brain.
+
+    NaN without white matter.
+
+    Args:
+        image: (D, H, W), the scan.
+        white: (D, H, W), boolean white-matter mask.
+
+    Source: MRIQC (Esteban et al. 2017).
+    """
+    return _ratio(float(np.median(image[white])), float(np.percentile(image, 99.95))) if white.any() else math.nan
+
+
+def efc(image: np.ndarray) -> float:
+    """Return the entropy focus criterion: entropy of voxel intensities over its largest value; higher is worse.
+
+    B = sqrt(sum x^2), E = -sum (x / B) log(x / B), over sqrt(n) log sqrt(n): 0 if one voxel holds all, 1 if all are
+    alike. NaN for an image of zeros.
+
+    Args:
+        image: (D, H, W), >= 0.
+
+    Source: Atkinson et al. 1997, IEEE TMI 16:903; normalised as in MRIQC.
+    """
+    values = image.astype(np.float64).ravel()
+    total = math.sqrt(values @ values)
+    if total == 0:
+        return math.nan
+    share = values / total
+    return float(-(share * np.log(share + 1e-16)).sum() / (math.sqrt(values.size) * math.log(math.sqrt(values.size))))
+
+
+def gradient_entropy(image: np.ndarray) -> float:
+    """Return the entropy of the gradient's magnitude, -sum h log h / log n with h = |grad x| / sum |grad x|.
+
+    Higher is worse: blur and ghosts spread edges over more voxels. NaN for a constant image.
+
+    Args:
+        image: (D, H, W).
+
+    Source: McGee et al. 2000, JMRI 11:174.
+    """
+    slope = np.sqrt(sum(part**2 for part in np.gradient(image.astype(np.float64)))).ravel()
+    if slope.sum() == 0:
+        return math.nan
+    share = slope[slope > 0] / slope.sum()
+    return float(-(share * np.log(share)).sum() / math.log(slope.size))
+
+
+def head_and_air(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return masks of the head (largest bright region, its holes filled) and of the air well outside it.
+
+    Args:
+        image: (D, H, W), >= 0, head and air in view.
+
+    Returns:
+        Two (D, H, W) boolean masks; the air may be empty.
+    """
+    smooth = ndimage.gaussian_filter(image.astype(np.float32), 1.0)
+    bright = ndimage.binary_closing(smooth > _otsu(smooth), iterations=2)
+    labels, n = ndimage.label(bright)
+    if n == 0:
+        return np.zeros(image.shape, bool), np.zeros(image.shape, bool)
+    head = ndimage.binary_fill_holes(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]))
+    return head, ~ndimage.binary_dilation(head, iterations=AIR_MARGIN_VOXELS)
+
+
+def fber(image: np.ndarray, head: np.ndarray, air: np.ndarray) -> float:
+    """Return the foreground-background energy ratio, median(x^2 in the head) / median(x^2 in air); higher is better.
+
+    NaN without air or signal in it, as in a defaced, masked or brain-extracted scan.
+
+    Args:
+        image: (D, H, W).
+        head, air: (D, H, W), boolean, as :func:`head_and_air` returns them.
+
+    Source: MRIQC (Esteban et al. 2017), after Shehzad et al. 2015.
+    """
+    if not head.any() or not air.any():
+        return math.nan
+    return _ratio(float(np.median(image[head] ** 2)), float(np.median(image[air] ** 2)))
+
+
+def snr_dietrich(image: np.ndarray, tissue: np.ndarray, air: np.ndarray) -> float:
+    """Return SNRd = sqrt((4 - pi) / 2) x median(tissue) / sd(air); higher is better.
+
+    The factor turns the spread of Rayleigh noise in air into that of the noise before the magnitude was taken. The sd is
+    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing or constant.
+
+    Args:
+        image: (D, H, W).
+        tissue: (D, H, W), boolean, here the grey matter.
+        air: As :func:`head_and_air` returns it.
+
+    Source: Dietrich et al. 2007, JMRI 26:375; as in MRIQC.
+    """
+    if not tissue.any() or not air.any():
+        return math.nan
+    noise = image[air].astype(np.float64)
+    spread = 1.4826 * float(np.median(np.abs(noise - np.median(noise))))
+    return _ratio(DIETRICH * float(np.median(image[tissue])), spread)
+
+
+def fwhm_mm(image: np.ndarray, mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> float:
+    """Return the full width at half maximum of the scan's smoothness, mean of three axes, mm; higher is blurrier.
+
+    Along an axis, s^2 the variance of the voxels and d^2 that of differences between neighbours:
+    FWHM = size x sqrt(-2 ln 2 / ln(1 - d^2 / (2 s^2))). NaN where that does not exist (fewer than two voxels, or no
+    smoothness at all).
+
+    Args:
+        image: (D, H, W).
+        mask: (D, H, W), boolean; pairs of neighbours inside it count.
+        spacing_mm: Voxel size along each axis, mm.
+
+    Source: Forman et al. 1995, MRM 33:636, the estimator of AFNI's 3dFWHMx that MRIQC calls.
+    """
+    if mask.sum() < 2 or image[mask].var(dtype=np.float64) == 0:
+        return math.nan
+    spread = float(image[mask].var(dtype=np.float64))
+    widths = []
+    for axis, size_mm in enumerate(spacing_mm):
+        pairs = np.logical_and(*(np.take(mask, part, axis) for part in _neighbours(mask.shape[axis])))
+        steps = np.diff(image.astype(np.float64), axis=axis)[pairs]
+        inside = 1 - steps.var() / (2 * spread) if steps.size else math.nan
+        if not 0 < inside < 1:
+            return math.nan
+        widths.append(size_mm * math.sqrt(-2 * math.log(2) / math.log(inside)))
+    return float(np.mean(widths))
+
+
+def _neighbours(length: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(length - 1), np.arange(1, length)
+
+
+def _otsu(image: np.ndarray) -> float:
+    """Return the threshold with the largest variance between the two classes (Otsu 1979), of 256 bins."""
+    counts, edges = np.histogram(image, 256)
+    middle = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = counts.sum() - below
+    sums = np.cumsum(counts * middle)
+    means = sums / np.maximum(below, 1), (sums[-1] - sums) / np.maximum(above, 1)
+    return float(middle[np.argmax(below * above * (means[0] - means[1]) ** 2.0)])
 
 
 def _ratio(numerator: float, denominator: float) -> float:

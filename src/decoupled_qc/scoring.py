@@ -1,5 +1,6 @@
 """From prediction maps to tidy scores: one value a row."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,19 @@ from decoupled_qc.predictions import read_prediction
 
 GREY_MATTER, WHITE_MATTER = 2, 3  # values in a *_dseg.nii.gz
 UL_PER_ML = 1000
+# What a measure lacks where it is not a number.
+NOT_COMPUTABLE = {
+    "snr": "no voxel in the grey-matter mask, or all alike",
+    "cnr": "no voxel in one of the tissue masks, or all alike",
+    "cjv": "no voxel in one of the tissue masks, or no contrast between them",
+    "wm2max": "no voxel in the white-matter mask",
+    "fber": "no air around the head, or no signal in it (defaced, masked or brain-extracted)",
+    "snrd": "no grey matter, or no noise in the air (defaced, masked or brain-extracted)",
+    "fwhm_mm": "no head, or neighbouring voxels are unrelated",
+    "efc": "the scan is all zeros",
+    "gradient_entropy": "the scan is constant",
+    "artefact_uncertainty": "no voxel was called grey matter",
+}
 
 
 def score_condition(
@@ -36,24 +50,26 @@ def score_condition(
             None where there is no stand-in rating.
 
     Returns:
-        A row per scan, metric and aggregation, with the columns of ``scores.csv``.
+        A row per scan, metric and aggregation, with the columns of ``scores.csv``; ``note`` says why a value is NaN.
     """
     scans = pd.read_csv(scans_table, sep="\t")
     rows = []
     for scan in scans.itertuples():
         image = nib.load(scans_table.parent / scan.image).get_fdata(dtype=np.float32)
         dseg_file = nib.load(scans_table.parent / scan.dseg)
-        voxel_ml = float(np.prod(dseg_file.header.get_zooms()[:3])) / UL_PER_ML
+        spacing_mm = tuple(float(size) for size in dseg_file.header.get_zooms()[:3])
         found = read_prediction(predictions, scan.scan)
-        measures = dict(_measures(image, np.asanyarray(dseg_file.dataobj), *found, voxel_ml, dilation_voxels))
+        measures = dict(_measures(image, np.asanyarray(dseg_file.dataobj), *found, spacing_mm, dilation_voxels))
         if stand_in_rating_cuts is not None:
             rating = 1 + np.searchsorted(stand_in_rating_cuts, measures["dice", "gm"], side="right")
             measures["rating", "stand_in"] = float(rating)
-        rows += [
-            (scan.subject, scan.scan, model, replicate, scan.condition, scan.artefact, scan.severity, *key, value)
-            for key, value in measures.items()
-        ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        identity = (scan.subject, scan.scan, model, replicate, scan.condition, scan.artefact, scan.severity)
+        rows += [(*identity, *key, value, _reason(key[0], value)) for key, value in measures.items()]
+    return pd.DataFrame(rows, columns=[*COLUMNS, "note"])
+
+
+def _reason(metric: str, value: float) -> str:
+    return "" if math.isfinite(value) else NOT_COMPUTABLE.get(metric, "not a finite number")
 
 
 def _measures(
@@ -62,10 +78,11 @@ def _measures(
     probability: np.ndarray,
     label: np.ndarray,
     variance: dict[str, np.ndarray],
-    voxel_ml: float,
+    spacing_mm: tuple[float, float, float],
     dilation_voxels: int,
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Yield ((metric, aggregation), value) of one scan."""
+    voxel_ml = math.prod(spacing_mm) / UL_PER_ML
     reference = dseg == GREY_MATTER
     predicted = label.astype(bool)
     yield ("dice", "gm"), metrics.dice(predicted, reference)
@@ -74,12 +91,20 @@ def _measures(
 
     uncertainty = metrics.entropy(probability)
     yield ("entropy", "mean"), float(uncertainty.mean())
-    yield ("volume_variance_ml", "gm"), float(metrics.entropy_variance(uncertainty).sum()) * voxel_ml
+    voxel_variance = metrics.entropy_variance(uncertainty)
+    yield ("volume_variance_ml", "gm"), float(voxel_variance.sum()) * voxel_ml
+    excess = voxel_variance - metrics.entropy_variance(np.zeros(()))
+    yield ("volume_variance_ml", "above_certain"), float(excess.sum()) * voxel_ml
+    yield ("volume_sd_ml", "gm"), float(np.sqrt(voxel_variance).sum()) * voxel_ml
 
     artefact_variance = sum(value for cause, value in variance.items() if cause != TASK)
     yield ("artefact_uncertainty", "mean"), metrics.mean_uncertainty(artefact_variance)
     near = metrics.mean_uncertainty_near(artefact_variance, predicted, dilation_voxels)
     yield ("artefact_uncertainty", "gm_mean"), near
+    yield ("artefact_uncertainty", "gm_only"), metrics.mean_uncertainty_near(artefact_variance, predicted, 0)
+    yield ("artefact_uncertainty", "off_boundary"), metrics.mean_uncertainty_off_boundary(artefact_variance, predicted)
+    yield ("artefact_uncertainty", "top_5_percent"), metrics.top_uncertainty(artefact_variance)
+    yield ("artefact_uncertainty", "patch_max"), metrics.patch_max_uncertainty(artefact_variance, spacing_mm)
     for cause, value in variance.items():
         yield (f"variance_{cause}", "mean"), metrics.mean_uncertainty(value)
 
@@ -89,3 +114,12 @@ def _measures(
     yield ("cnr", "reference"), iqm.tissue_cnr(image, reference, white)
     yield ("snr", "predicted"), iqm.tissue_snr(image, predicted)
     yield ("cnr", "predicted"), iqm.tissue_cnr(image, predicted, white & ~predicted)
+    yield ("cjv", "reference"), iqm.cjv(image, reference, white)
+    yield ("cjv", "predicted"), iqm.cjv(image, predicted, white & ~predicted)
+    yield ("wm2max", "reference"), iqm.wm2max(image, white)
+    yield ("efc", "scan"), iqm.efc(image)
+    yield ("gradient_entropy", "scan"), iqm.gradient_entropy(image)
+    head, air = iqm.head_and_air(image)
+    yield ("fber", "scan"), iqm.fber(image, head, air)
+    yield ("snrd", "reference"), iqm.snr_dietrich(image, reference, air)
+    yield ("fwhm_mm", "scan"), iqm.fwhm_mm(image, head, spacing_mm)

@@ -1,12 +1,11 @@
-"""Tables 1 and 2 of the paper from this run's correlations, as data and as text beside the published values."""
+"""Tables 1 and 2 of the paper from this run's correlations, beside the published values."""
 
 import math
-from pathlib import Path
 
 import pandas as pd
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.files import write_whole
+from decoupled_qc.typeset import aligned
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
 
@@ -153,69 +152,15 @@ def notes(set_name: str, stand_in: bool) -> list[str]:
     return lines
 
 
-def as_text(table: pd.DataFrame, stand_in: bool) -> str:
-    """Return a table as aligned plain text with title and footnotes."""
-    set_name = table["set"].iloc[0]
-    return "\n".join([title(set_name, stand_in), "", *_aligned(compared(table)), "", *notes(set_name, stand_in), ""])
-
-
-def as_markdown(table: pd.DataFrame, stand_in: bool) -> str:
-    """Return a table as Markdown with title and footnotes."""
-    set_name = table["set"].iloc[0]
-    cells = compared(table)
-    lines = [
-        f"**{title(set_name, stand_in)}**",
-        "",
-        f"| {' | '.join(cells.columns)} |",
-        f"|{'|'.join(['---'] + ['--:'] * (cells.shape[1] - 1))}|",
-    ]
-    lines += [f"| {' | '.join(row)} |" for row in cells.itertuples(index=False)]
-    for note in notes(set_name, stand_in):
-        lines += ["", note]
-    return "\n".join([*lines, ""])
-
-
-def as_latex(table: pd.DataFrame, stand_in: bool) -> str:
-    """Return a table as LaTeX (booktabs) with caption and footnotes."""
-    set_name = table["set"].iloc[0]
-    cells = compared(table)
-
-    def escaped(text: str) -> str:
-        text = text.replace("%", r"\%").replace("<", "$<$").replace("\N{MINUS SIGN}", "$-$")
-        return text.replace("rho", r"$\rho$")
-
-    body = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in cells.itertuples(index=False)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{escaped(title(set_name, stand_in).split('. ', 1)[1])}. "
-            rf"{escaped(' '.join(notes(set_name, stand_in)))}}}",
-            rf"\begin{{tabular}}{{l{'r' * (cells.shape[1] - 1)}}}",
-            r"\toprule",
-            " & ".join(escaped(name) for name in cells.columns) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def save(table: pd.DataFrame, stand_in: bool, csv: Path, markdown: Path, latex: Path, text: Path) -> None:
-    """Write a table as data, Markdown, LaTeX and plain text.
+def parts(table: pd.DataFrame, stand_in: bool) -> tuple[str, pd.DataFrame, list[str]]:
+    """Return a table's title, its cells as text, and its footnotes.
 
     Args:
         table: As :func:`correlation_table` returns it.
         stand_in: Whether the real set's scans and ratings are stand-ins.
-        csv, markdown, latex, text: Files to write.
     """
-    with write_whole(csv) as file:
-        table.to_csv(file, index=False)
-    for path, write in ((markdown, as_markdown), (latex, as_latex), (text, as_text)):
-        with write_whole(path) as file:
-            file.write_text(write(table, stand_in))
+    set_name = table["set"].iloc[0]
+    return title(set_name, stand_in), compared(table), notes(set_name, stand_in)
 
 
 def side_by_side(table: pd.DataFrame) -> str:
@@ -244,23 +189,7 @@ def side_by_side(table: pd.DataFrame) -> str:
         f"  this run: {row.n_scans} scans, {row.n_subjects} subjects from {row.n_anatomies} {plural}; "
         f"paper: {PAPER_N[set_name]} scans, 28 subjects",
         "",
-        *("  " + line for line in _aligned(short)),
+        *("  " + line for line in aligned(short)),
         "",
     ]
     return "\n".join(lines)
-
-
-def _aligned(cells: pd.DataFrame) -> list[str]:
-    """Return lines of a plain table: first column left, others right."""
-    grid = [list(cells.columns), *cells.to_numpy().tolist()]
-    widths = [max(len(row[column]) for row in grid) for column in range(cells.shape[1])]
-    lines = [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in grid
-    ]
-    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

@@ -21,6 +21,7 @@ SCORE_COLUMNS = [
     "metric",
     "aggregation",
     "value",
+    "note",
 ]
 
 
@@ -40,7 +41,7 @@ def test_tables_hold_the_agreed_columns_and_scores(results):
 def test_scores_cover_every_scan_of_every_condition(results):
     scores = pd.read_csv(results / "scores.csv", keep_default_na=False)
     assert list(scores.columns) == SCORE_COLUMNS
-    conditions = {"clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "mix", "real"}
+    conditions = {"clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "mix", "real", "validation"}
     assert set(scores.condition) == conditions
     for condition in conditions:
         scans = pd.read_csv(results / "conditions" / condition / "scans.tsv", sep="\t")
@@ -78,6 +79,26 @@ def test_every_figure_has_its_rows_and_its_vector_form(results):
     assert {f"figure_{number}" for number in range(3, 11)} <= {path.stem for path in drawn}
     for path in drawn:
         assert path.with_suffix(".pdf").stat().st_size and len(pd.read_csv(path.with_suffix(".csv")))
+
+
+def test_every_analysis_states_a_value_or_the_reason_why_not(results):
+    found = {path.stem: pd.read_csv(path) for path in (results / "analysis").glob("*.csv")}
+    main = {
+        "correlation": "rho",
+        "decoupling": "value",
+        "risk_coverage": "value",
+        "volumes": "coverage",
+        "severity": "tau",
+    }
+    assert {*main, "difference", "leaderboard", "decisions"} <= found.keys()
+    for name, column in main.items():
+        assert len(found[name]) and (found[name][column].notna() | found[name]["note"].notna()).all(), name
+    quantities = {"leakage", "task_drift", "attribution", "attribution_accuracy", "decoupling_index"}
+    assert set(found["decoupling"]["quantity"]) == quantities
+    validation = pd.read_csv(results / "conditions/validation/scans.tsv", sep="\t")
+    assert sorted(validation["artefact"]) == ["blur", "noise", "none"]
+    subjects = pd.read_csv(results / "cohort/manifest.tsv", sep="\t").set_index("subject")
+    assert set(subjects.loc[validation["subject"], "role"]) == {"validation"}
 
 
 def test_a_second_run_does_nothing_and_says_so(smoke_project):

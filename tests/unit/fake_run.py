@@ -155,6 +155,8 @@ def _scores(scan, subject, condition, kind, severity, damage, ease, artefacts, r
         ("volume_ml", "gm"): reference * (1 + 0.1 * damage + rng.normal(0, 0.01)),
         ("reference_volume_ml", "gm"): reference,
         ("volume_variance_ml", "gm"): 210 + 90 * damage + rng.normal(0, 4),
+        ("volume_variance_ml", "above_certain"): 30 + 90 * damage + rng.uniform(0, 4),
+        ("volume_sd_ml", "gm"): 800 + 300 * damage + rng.normal(0, 4),
         ("artefact_uncertainty", "mean"): uncertainty,
         ("artefact_uncertainty", "gm_mean"): 4 * uncertainty * np.exp(rng.normal(0, 0.1)),
         ("entropy", "mean"): uncertainty * np.exp(rng.normal(0, 0.2)),

@@ -11,9 +11,14 @@ from fake_run import ARTEFACTS, FOREIGN, SPACING_MM, make_fake_run
 from phantom import SETTINGS
 from PIL import Image
 
-from decoupled_qc import tables
+from decoupled_qc import tables, typeset
 from decoupled_qc.analysis.correlation import correlate
+from decoupled_qc.analysis.decoupling import decoupling
+from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import is_stand_in, read_scores, read_subjects, read_wide
+from decoupled_qc.analysis.severity import severity_trend
+from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.figures.figure_3 import figure_3
@@ -24,11 +29,16 @@ from decoupled_qc.figures.figure_7 import figure_7
 from decoupled_qc.figures.figure_8 import figure_8
 from decoupled_qc.figures.figure_9 import figure_9
 from decoupled_qc.figures.figure_10 import figure_10
+from decoupled_qc.figures.figure_calibration import figure_calibration
+from decoupled_qc.figures.figure_leakage import figure_leakage
+from decoupled_qc.figures.figure_risk import figure_risk
+from decoupled_qc.figures.figure_severity import figure_severity
 from decoupled_qc.figures.figure_simulator import SEVERITIES, figure_simulator
 from decoupled_qc.figures.images import gather_scans, read_slices
 from decoupled_qc.figures.leaderboard import leaderboard
 
 N_SUBJECTS = 4
+DECISION = {"target_dice": 0.85, "error_rate": 0.4}
 STAND_IN = "stand-in: artefacts by foreign simulators, not real scans"
 
 
@@ -40,7 +50,13 @@ class Run:
         scores, manifest = folder / "scores.csv", folder / "cohort/manifest.tsv"
         self.wide = read_wide(scores, manifest)
         draws = {"n_boot": 100, "n_permutations": 99, "seed": 1}
-        self.correlation = correlate(read_scores(scores), read_subjects(manifest), **draws)
+        read = read_scores(scores), read_subjects(manifest)
+        self.correlation = correlate(*read, **draws)
+        del draws["n_permutations"]
+        self.decoupling, self.trend = decoupling(*read, **draws), severity_trend(*read, **draws)
+        self.risk = risk_coverage(*read, dice_cuts=[0.5, 0.75, 0.85], **draws)
+        self.volumes = volumes(*read, voxel_ml=SPACING_MM**3 / 1000, **draws)
+        self.decisions = decisions(*read, **DECISION)
         self.simulated = ["clean", *(f"sim-{name}" for name in artefacts)]
 
     def scans(self, *conditions):
@@ -66,6 +82,10 @@ class Run:
             "9": lambda: figure_9(self.wide, *real, self.artefacts, stand_in=stand_in),
             "10": lambda: figure_10(self.wide, self.correlation, self.artefacts, stand_in=stand_in),
             "leaderboard": lambda: leaderboard(self.correlation, stand_in=stand_in),
+            "leakage": lambda: figure_leakage(self.decoupling, self.artefacts),
+            "risk": lambda: figure_risk(self.wide, self.risk),
+            "severity": lambda: figure_severity(self.wide, self.trend, self.artefacts),
+            "calibration": lambda: figure_calibration(self.volumes, self.decisions, **DECISION),
             "simulator": lambda: figure_simulator(
                 self.folder / "conditions/clean", SETTINGS, spacing_mm=SPACING_MM, seed=0
             ),
@@ -83,6 +103,10 @@ ALL = [
     ("9", {}),
     ("10", {}),
     ("leaderboard", {}),
+    ("leakage", {}),
+    ("risk", {}),
+    ("severity", {}),
+    ("calibration", {}),
     ("simulator", {}),
 ]
 
@@ -331,7 +355,7 @@ def test_a_blind_network_can_be_drawn_and_says_so(blind, name, settings):
 
 def test_a_blind_networks_tables_state_what_is_missing(blind):
     for set_name in ("simulated", "real"):
-        text = tables.as_text(tables.correlation_table(blind.correlation, set_name), stand_in=True)
+        text = typeset.as_text(*tables.parts(tables.correlation_table(blind.correlation, set_name), stand_in=True))
         assert "NA" in text and "nan" not in text
 
 
@@ -370,3 +394,35 @@ def test_simulator_figure_shows_one_realisation_of_every_artefact_at_rising_seve
     spikes = [json.loads(record) for record in rows.loc[rows["artefact"] == "spike", "record"]]
     assert len({tuple(record["location"]) for record in spikes[1:]}) == 1
     assert [record["magnitude"] for record in spikes[1:]] == sorted(record["magnitude"] for record in spikes[1:])
+
+
+def test_leakage_figure_states_the_tables_numbers(run):
+    drawing = run.draw("leakage")
+    index = run.decoupling.query("set == 'simulated' and quantity == 'decoupling_index'")["value"].iloc[0]
+    assert f"Decoupling index {index:.2f}" in drawing.caption
+    values = drawing.rows.set_index(["quantity", "artefact", "head"])["value"]
+    assert f"{values['leakage', 'noise', 'noise']:.1f}" in texts(drawing)
+    assert drawing.rows["ci_low"].notna().all()
+
+
+def test_risk_figure_lies_between_oracle_and_the_mean(run):
+    drawing = run.draw("risk")
+    curves = drawing.rows[drawing.rows["panel"] == "risk"]
+    simulated = run.wide[run.wide["condition"].str.match("clean|sim-")]
+    oracle = curves[curves["curve"] == "oracle"]["y"].to_numpy()
+    for name in ("artefact uncertainty", "entropy", "SNR", "CNR"):
+        own = curves[curves["curve"] == name]["y"].to_numpy()
+        assert (own >= oracle - 1e-12).all()
+        assert own[-1] == pytest.approx((1 - simulated["dice:gm"]).mean())
+    aurc = run.risk.query("score == 'artefact_uncertainty' and aggregation == 'mean' and measure == 'aurc'")[
+        "value"
+    ].iloc[0]
+    assert curves[curves["curve"] == "artefact uncertainty"]["y"].mean() == pytest.approx(aurc)
+    assert f"AURC {aurc:.3f}" in drawing.caption
+
+
+def test_calibration_figure_counts_the_verdicts(run):
+    drawing = run.draw("calibration")
+    for verdict, count in run.decisions["verdict"].value_counts().items():
+        assert f"{verdict} ({count})" in texts(drawing) and f"{count} {verdict}" in drawing.caption
+    assert "fitted on other test subjects (3)" in drawing.caption

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decoupled_qc import tables
+from decoupled_qc import tables, typeset
 from decoupled_qc.errors import InputError
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
@@ -65,7 +65,7 @@ def test_several_networks_are_refused():
 
 
 def test_text_stands_beside_the_papers_values():
-    text = tables.as_text(tables.correlation_table(correlations(), "simulated"), stand_in=True)
+    text = typeset.as_text(*tables.parts(tables.correlation_table(correlations(), "simulated"), stand_in=True))
     line = next(line for line in text.splitlines() if line.startswith("SNR"))
     assert line.split() == ["SNR", "0.300", "0.200", "to", "0.400", "<", "0.001", "96", "16", "1", "0.326", "0.002"]
     line = next(line for line in text.splitlines() if line.startswith("Artefact uncertainty "))
@@ -73,24 +73,25 @@ def test_text_stands_beside_the_papers_values():
     assert "n = 84" in text and "stand-in" not in text.lower()
 
 
-@pytest.mark.parametrize("write", [tables.as_text, tables.as_markdown, tables.as_latex])
+@pytest.mark.parametrize("write", [typeset.as_text, typeset.as_markdown, typeset.as_latex])
 def test_table_2_says_stand_in_only_where_it_is_one(write):
     table = tables.correlation_table(correlations("rating", "real"), "real")
-    assert "stand-in" in write(table, True).lower() and "n = 60" in write(table, True)
-    assert "stand-in" not in write(table, False).lower()
+    stand_in = write(*tables.parts(table, True))
+    assert "stand-in" in stand_in.lower() and "n = 60" in stand_in
+    assert "stand-in" not in write(*tables.parts(table, False)).lower()
 
 
 def test_numbers_that_do_not_exist_are_na():
     table = tables.correlation_table(correlations(rho=np.nan, ci_low=np.nan, ci_high=np.nan, p=np.nan), "simulated")
-    text = tables.as_text(table, stand_in=False)
+    text = typeset.as_text(*tables.parts(table, stand_in=False))
     assert "nan" not in text.lower() and "NA" in text
 
 
 def test_markdown_and_latex_have_a_cell_for_each_column():
     table = tables.correlation_table(correlations(), "simulated")
-    rows = [line for line in tables.as_markdown(table, False).splitlines() if line.startswith("|")]
+    rows = [line for line in typeset.as_markdown(*tables.parts(table, False)).splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows}) == 1 and len(rows) == 2 + len(table)
-    latex = tables.as_latex(table, False)
+    latex = typeset.as_latex(*tables.parts(table, False))
     body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
     assert len(body) == len(table) and all(line.count("&") == 8 for line in body)
     assert "%" not in latex.replace(r"\%", "")
@@ -107,6 +108,6 @@ def test_side_by_side_is_aligned_and_counts_anatomies():
 def test_saved_csv_reads_back(tmp_path):
     table = tables.correlation_table(correlations(), "simulated")
     files = [tmp_path / f"table_1.{suffix}" for suffix in ("csv", "md", "tex", "txt")]
-    tables.save(table, False, *files)
+    typeset.write(table, *tables.parts(table, False), *files)
     pd.testing.assert_frame_equal(pd.read_csv(files[0]), table)
     assert all(path.stat().st_size > 100 for path in files)

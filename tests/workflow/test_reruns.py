@@ -46,7 +46,7 @@ def test_one_more_artefact_trains_its_teacher_and_the_student(project):
     planned = project.planned()
     assert trained(planned) == {"models/teacher-spike/rep-0", "models/student/rep-0"}
     assert planned["simulate"] == {"conditions/sim-spike"}
-    assert "sweep" not in planned
+    assert planned["sweep"] == {"conditions/sweep-spike"}
 
 
 def test_the_network_reruns_every_training_but_no_simulation(project):
@@ -66,6 +66,11 @@ def test_the_teachers_steps_keep_the_task_network(project):
 def test_a_figure_function_redraws_that_figure_only(project):
     project.edit("src/decoupled_qc/figures/figure_7.py", "\nimport", "\nEDITED = True\nimport")
     assert project.planned().keys() == {"figure_7", "report"}
+
+
+def test_a_figure_beyond_the_papers_redraws_that_figure_only(project):
+    project.edit("src/decoupled_qc/figures/figure_leakage.py", "LIMIT_SD = 30", "LIMIT_SD = 20")
+    assert project.planned().keys() == {"figure_leakage", "report"}
 
 
 def test_another_run_leaves_this_one_alone(project):

@@ -23,3 +23,136 @@ rule correlate:
         "Correlating every score with Dice and with the rating."
     script:
         "../scripts/correlate.py"
+
+
+rule decouple:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/decoupling.csv",
+    log:
+        f"{OUT}/logs/analysis/decoupling.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/decoupling.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("decoupling"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Measuring how far each head answers to its own artefact."
+    script:
+        "../scripts/decoupling.py"
+
+
+rule follow_severity:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/severity.csv",
+    log:
+        f"{OUT}/logs/analysis/severity.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/severity.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("severity"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Following every score along rising severity."
+    script:
+        "../scripts/severity.py"
+
+
+rule cover_risk:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/risk_coverage.csv",
+    log:
+        f"{OUT}/logs/analysis/risk_coverage.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/risk_coverage.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("risk_coverage"),
+        dice_cuts=sorted({*config["analysis"]["dice_cuts"], config["analysis"]["target_dice"]}),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Measuring what trusting each score is worth."
+    script:
+        "../scripts/risk_coverage.py"
+
+
+rule check_volumes:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/volumes.csv",
+    log:
+        f"{OUT}/logs/analysis/volumes.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/volumes.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("volumes"),
+        voxel_ml=config["cohort"]["spacing_mm"] ** 3 / 1000,
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Checking the error bars of volumes."
+    script:
+        "../scripts/volumes.py"
+
+
+rule decide:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/decisions.csv",
+    log:
+        f"{OUT}/logs/analysis/decisions.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/decisions.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("decisions"),
+        target_dice=config["analysis"]["target_dice"],
+        error_rate=config["analysis"]["error_rate"],
+    message:
+        "Predicting Dice and deciding: pass, review or fail."
+    script:
+        "../scripts/decisions.py"
+
+
+rule rank_scores:
+    input:
+        correlation=f"{OUT}/analysis/correlation.csv",
+        risk=f"{OUT}/analysis/risk_coverage.csv",
+    output:
+        f"{OUT}/analysis/leaderboard.csv",
+    log:
+        f"{OUT}/logs/analysis/leaderboard.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/leaderboard.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("leaderboard"),
+        dice_cut=config["analysis"]["target_dice"],
+    message:
+        "Ranking all scores."
+    script:
+        "../scripts/leaderboard.py"

@@ -93,6 +93,30 @@ rule mix:
         "../scripts/mix.py"
 
 
+rule validation:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/validation"),
+    log:
+        f"{OUT}/logs/conditions/validation.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/validation.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("validation"),
+        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        settings={name: config["artefacts"][name] for name in ARTEFACTS},
+        local_probability=config["corruption"]["local_probability"],
+        spacing_mm=config["cohort"]["spacing_mm"],
+        seed=config["seed"],
+    message:
+        "Making the validation scans that intervals and thresholds are fitted on."
+    script:
+        "../scripts/validation.py"
+
+
 rule stand_in:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",

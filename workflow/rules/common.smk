@@ -14,7 +14,7 @@ ARTEFACTS = config["use_artefacts"]
 SIMULATED = ["clean", *(f"sim-{name}" for name in ARTEFACTS)]
 SWEEPS = [f"sweep-{name}" for name in config["test"]["sweeps"] if name in ARTEFACTS]
 MIXTURES = [names for names in config["test"]["mixtures"] if set(names) <= set(ARTEFACTS)]
-CONDITIONS = [*SIMULATED, *SWEEPS, *(["mix"] if MIXTURES else []), "real"]
+CONDITIONS = [*SIMULATED, *SWEEPS, *(["mix"] if MIXTURES else []), "real", "validation"]
 STAGES = config["training"]["stages"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 

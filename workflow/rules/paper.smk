@@ -252,6 +252,28 @@ rule table_2:
         "../scripts/table_2.py"
 
 
+rule table_paper:
+    input:
+        table_1=f"{OUT}/tables/table_1.csv",
+        table_2=f"{OUT}/tables/table_2.csv",
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        **table_files("paper"),
+    log:
+        f"{OUT}/logs/tables/table_paper.log",
+    benchmark:
+        f"{OUT}/benchmarks/tables/table_paper.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("table_paper"),
+    message:
+        "Writing the paper's numbers beside this run's."
+    script:
+        "../scripts/table_paper.py"
+
+
 rule figure_simulator:
     input:
         clean=f"{OUT}/conditions/clean",

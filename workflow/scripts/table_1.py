@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from decoupled_qc import tables
+from decoupled_qc import tables, typeset
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
@@ -11,6 +11,6 @@ start(snakemake.log[0], snakemake.threads)
 table = tables.correlation_table(pd.read_csv(snakemake.input.correlation), "simulated")
 stand_in = is_stand_in(read_wide(snakemake.input.scores, snakemake.input.manifest))
 files = snakemake.output
-tables.save(table, stand_in, files.csv, files.markdown, files.latex, files.text)
+typeset.write(table, *tables.parts(table, stand_in), files.csv, files.markdown, files.latex, files.text)
 with write_whole(files.side_by_side) as file:
     file.write_text(tables.side_by_side(table))

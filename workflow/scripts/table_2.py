@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from decoupled_qc import tables
+from decoupled_qc import tables, typeset
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.jobs import start
 
@@ -10,4 +10,4 @@ start(snakemake.log[0], snakemake.threads)
 table = tables.correlation_table(pd.read_csv(snakemake.input.correlation), "real")
 stand_in = is_stand_in(read_wide(snakemake.input.scores, snakemake.input.manifest))
 files = snakemake.output
-tables.save(table, stand_in, files.csv, files.markdown, files.latex, files.text)
+typeset.write(table, *tables.parts(table, stand_in), files.csv, files.markdown, files.latex, files.text)

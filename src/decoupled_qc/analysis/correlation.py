@@ -7,25 +7,30 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
 from decoupled_qc.analysis.resampling import (
+    Ranks,
     WeightedSpearman,
     percentile_interval,
     permutation_p,
+    spearman,
     subject_draws,
 )
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
-    "model", "replicate", "set", "target", "score", "aggregation", "rho", "ci_low", "ci_high", "p", "p_iid",
+    "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "p", "p_iid",
     "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 DIFFERENCE_COLUMNS = (
     "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
-    "difference", "ci_low", "ci_high", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "difference", "ci_low", "ci_high", "p", "p_holm", "p_williams", "p_steiger",
+    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
-OURS = "artefact_uncertainty:mean"
 MIN_SCANS = 3
 WITHIN = "simulated_within_artefact"
+GIVEN = "simulated_given_artefact"
 
 
 def correlate(
@@ -35,7 +40,8 @@ def correlate(
 
     Sets: ``simulated`` (clean scans and one of each artefact; the primary one), ``simulated_artefact_only``,
     ``simulated_<artefact>`` (one artefact's alone), ``simulated_within_artefact`` (the mean of those, so that
-    merely telling artefacts apart earns nothing) and ``real``.
+    merely telling artefacts apart earns nothing), ``simulated_given_artefact`` (partial rho of scans with an artefact,
+    of ranks less the mean rank of their artefact) and ``real``.
 
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
@@ -45,19 +51,37 @@ def correlate(
         seed: The run's.
 
     Returns:
-        The columns ``COLUMNS``. ``p_iid`` is the usual t approximation, which takes scans for independent.
-        Where a number does not exist it is NaN and ``note`` says why.
+        The columns ``COLUMNS``. ``tau_b`` is Kendall's, for targets with few levels; ``p_iid`` is the usual t
+        approximation for rho, which takes scans for independent. Where a number does not exist it is NaN and ``note``
+        says why.
     """
     rows = []
-    for names, one in _each_model(scores, subjects):
+    for names, one in tables.each_model(scores, subjects):
         for set_name, scans, target in _sets(one):
-            for score in _score_columns(one):
-                row = _correlation(scans, target, score, set_name, n_boot, n_permutations, seed)
-                rows.append({**names, "set": set_name, **row})
+            found = _correlations(scans, target, tables.score_columns(one), set_name, n_boot, n_permutations, seed)
+            rows += [{**names, "set": set_name, **row} for row in found]
         if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
-            for score in _score_columns(one):
+            for score in tables.score_columns(one):
                 rows.append({**names, "set": WITHIN, **_within_artefact(one, score, n_boot, seed)})
+                rows.append({**names, "set": GIVEN, **_given_artefact(one, score, n_boot, seed)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def one_set(
+    scans: pd.DataFrame, target: str, scores: list[str], *, n_boot: int, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Return the correlation of one target with each of some scores over one set of scans.
+
+    Args:
+        scans: A row a scan: ``subject``, ``anatomy``, the target and the scores as ``<name>:<aggregation>``.
+        target, scores: Columns.
+        n_boot, n_permutations, seed: As for :func:`correlate`.
+
+    Returns:
+        The columns ``COLUMNS`` from ``target`` on.
+    """
+    rows = _correlations(scans, target, scores, "own", n_boot, n_permutations, seed)
+    return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("target") :]))
 
 
 def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
@@ -67,35 +91,22 @@ def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
         scores, subjects, n_boot, seed: As for :func:`correlate`. Both scores see the same draws.
 
     Returns:
-        The columns ``DIFFERENCE_COLUMNS``, for the sets ``simulated`` and ``real``; above 0 favours ours.
+        The columns ``DIFFERENCE_COLUMNS``, for the sets ``simulated`` and ``real``; above 0 favours ours. ``p`` is the
+        bootstrap's and ``p_holm`` the same adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are
+        the usual tests, which take scans for independent.
     """
     rows = []
-    for names, one in _each_model(scores, subjects):
+    for names, one in tables.each_model(scores, subjects):
         for set_name, scans, target in _sets(one):
             if set_name not in ("simulated", "real") or OURS not in one:
                 continue
-            for baseline in _score_columns(one):
+            for baseline in tables.score_columns(one):
                 if baseline != OURS:
                     row = _difference(scans, target, baseline, set_name, n_boot, seed)
                     rows.append({**names, "set": set_name, **row})
-    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
-
-
-def _each_model(scores: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
-    """Yield the names and the wide table of each network."""
-    wide = tables.one_row_a_scan(scores, subjects)
-    measured = scores["metric"] + ":" + scores["aggregation"]
-    for (model, replicate), one in wide.groupby(["model", "replicate"], sort=True):
-        # A column that only another network has goes; one whose values are all missing stays, to be stated so.
-        own = set(measured[(scores["model"] == model) & (scores["replicate"] == replicate)])
-        columns = [name for name in one if ":" not in name or name in own]
-        yield {"model": model, "replicate": replicate}, one[columns].reset_index(drop=True)
-
-
-def _score_columns(wide: pd.DataFrame) -> list[str]:
-    """Return the columns that are scores, the paper's own first."""
-    columns = [name for name in wide if ":" in name and name.split(":")[0] not in tables.NOT_SCORES]
-    return sorted(columns, key=lambda name: (name != OURS, name))
+    table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
+    table["p_holm"] = table.groupby(["model", "replicate", "set", "target"])["p"].transform(holm)
+    return table
 
 
 def _sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
@@ -114,26 +125,43 @@ def _sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
             yield "real", real, target
 
 
-def _correlation(
-    scans: pd.DataFrame, target: str, score: str, set_name: str, n_boot: int, n_permutations: int, seed: int
-) -> dict:
-    """Return one row of :func:`correlate`."""
-    complete = scans.dropna(subset=[target, score])
-    row = _identity(target, score, complete, n_boot)
-    notes = _notes(scans, complete, [target, score])
-    x, y = complete[score].to_numpy(), complete[target].to_numpy()
-    if not _degenerate(notes):
-        subject = complete["subject"].to_numpy()
-        statistic = WeightedSpearman(x, y)
-        row["rho"] = float(statistic(np.ones((1, len(x))))[0])
-        row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
-        rng = rng_for(seed, "permutation", set_name, target, score)
-        row["p"] = permutation_p(x, y, subject, n_permutations, rng)
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap", set_name, target, score)
-            draws = np.concatenate([statistic(weights) for weights in subject_draws(subject, n_boot, rng)])
-            row["ci_low"], row["ci_high"] = percentile_interval(draws)
-    return {**row, "note": "; ".join(notes)}
+def _correlations(
+    scans: pd.DataFrame, target: str, scores: list[str], set_name: str, n_boot: int, n_permutations: int, seed: int
+) -> list[dict]:
+    """Return a row of :func:`correlate` per score; scores known on the same scans share draws and permutations."""
+    rows, alike = {}, {}
+    for score in scores:
+        present = scans[[target, score]].notna().all(axis=1)
+        complete = scans[present]
+        notes = _notes(scans, complete, [target, score])
+        rows[score] = {**_identity(target, score, complete, n_boot), "note": "; ".join(notes)}
+        if not _degenerate(notes):
+            alike.setdefault(present.to_numpy().tobytes(), []).append(score)
+    for group in alike.values():
+        complete = scans.dropna(subset=[target, *group])
+        subject, y = complete["subject"].to_numpy(), complete[target].to_numpy()
+        ranks = Ranks(y)
+        statistics = {score: WeightedSpearman(complete[score].to_numpy(), ranks) for score in group}
+        rng = rng_for(seed, "permutation", set_name, target)
+        p = permutation_p(complete[group].to_numpy(), y, subject, n_permutations, rng)
+        rho = _rhos(statistics, np.ones((1, len(y))))[:, 0]
+        draws = None
+        if complete["subject"].nunique() > 1:
+            rng = rng_for(seed, "bootstrap", set_name, target)
+            draws = [_rhos(statistics, weights) for weights in subject_draws(subject, n_boot, rng)]
+            draws = np.concatenate(draws, axis=1)
+        for index, score in enumerate(group):
+            x, row = complete[score].to_numpy(), rows[score]
+            row.update(rho=float(rho[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
+            row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
+            if draws is not None:
+                row["ci_low"], row["ci_high"] = percentile_interval(draws[index])
+    return [rows[score] for score in scores]
+
+
+def _rhos(statistics: dict[str, WeightedSpearman], weights: np.ndarray) -> np.ndarray:
+    """Return (scores, draws)."""
+    return np.stack([statistic(weights) for statistic in statistics.values()])
 
 
 def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> dict:
@@ -165,6 +193,26 @@ def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> 
     return {**row, "note": "; ".join(notes)}
 
 
+def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> dict:
+    """Return the partial rho given the artefact, with a subject-bootstrap interval."""
+    with_artefact = wide[wide["condition"].str.startswith("sim-")]
+    complete = with_artefact.dropna(subset=["dice:gm", score])
+    row = _identity("dice:gm", score, complete, n_boot)
+    notes = _notes(with_artefact, complete, ["dice:gm", score])
+    if not _degenerate(notes):
+        columns = (complete[name].to_numpy() for name in (score, "dice:gm", "artefact"))
+        statistic = WeightedSpearman(*columns)
+        row["rho"] = float(statistic(np.ones((1, len(complete))))[0])
+        notes.append(
+            "partial rho; no p is computed for it" if np.isfinite(row["rho"]) else f"{NO_RHO}equal in each artefact"
+        )
+        if row["n_subjects"] > 1:
+            rng = rng_for(seed, "bootstrap", GIVEN, score)
+            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
+            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate([statistic(w) for w in draws]))
+    return {**row, "note": "; ".join(notes)}
+
+
 def _difference(scans: pd.DataFrame, target: str, baseline: str, set_name: str, n_boot: int, seed: int) -> dict:
     """Return one row of :func:`difference`."""
     complete = scans.dropna(subset=[target, OURS, baseline])
@@ -183,8 +231,19 @@ def _difference(scans: pd.DataFrame, target: str, baseline: str, set_name: str, 
         if row["n_subjects"] > 1:
             rng = rng_for(seed, "bootstrap-difference", set_name, target, baseline)
             draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate([gain(weights) for weights in draws]))
+            gains = np.concatenate([gain(weights) for weights in draws])
+            row["ci_low"], row["ci_high"] = percentile_interval(gains)
+            row["p"] = bootstrap_p(gains)
+        row["p_williams"], row["p_steiger"] = _p_of_independent_scans(values, target, baseline)
     return {**row, "note": "; ".join(notes)}
+
+
+def _p_of_independent_scans(values: dict[str, np.ndarray], target: str, baseline: str) -> tuple[float, float]:
+    """Return the p of Williams' t and Steiger's Z, both scores turned so that they rise with the target."""
+    ours, theirs = (spearman(values[name], values[target]) for name in (OURS, baseline))
+    between = spearman(values[OURS], values[baseline]) * np.sign(ours) * np.sign(theirs)
+    correlations = abs(ours), abs(theirs), between, len(values[target])
+    return williams_p(*correlations)[1], steiger_p(*correlations)[1]
 
 
 def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
@@ -194,7 +253,7 @@ def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> d
         "target": target.split(":")[0],
         "score": name,
         "aggregation": aggregation,
-        **dict.fromkeys(("rho", "ci_low", "ci_high", "p", "p_iid"), np.nan),
+        **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "p", "p_iid"), np.nan),
         "n_scans": len(complete),
         "n_subjects": complete["subject"].nunique(),
         "n_anatomies": complete["anatomy"].nunique(),

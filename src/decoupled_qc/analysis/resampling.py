@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import stats
 
-CELLS_AT_ONCE = 4_000_000  # draws x scans held in memory at once: about 32 MB a float64 array
+CELLS_AT_ONCE = (
+    250_000  # draws x scans held at once: 2 MB a float64 array, which stays in the cache (3 to 5 times faster)
+)
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -18,6 +20,26 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(WeightedSpearman(x, y)(np.ones((1, len(x))))[0])
 
 
+class Ranks:
+    """Centred mid-ranks of one variable under many weightings; those asked for last are kept, for statistics that share it."""
+
+    def __init__(self, values: np.ndarray):
+        """Sort once.
+
+        Args:
+            values: (n,) float, finite.
+        """
+        self._order = _tie_groups(np.asarray(values, dtype=float))
+        self._last: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return (n, draws) ranks less their mean, for weights (draws, n)."""
+        if self._last[0] is not weights:
+            counts = weights.T
+            self._last = weights, _mid_ranks(counts, *self._order) - (counts.sum(axis=0) + 1) / 2
+        return self._last[1]
+
+
 class WeightedSpearman:
     """Spearman's rho of the same scans under many integer weightings, that is, under many bootstrap draws.
 
@@ -26,14 +48,15 @@ class WeightedSpearman:
     rank of a tie group = (weight before it) + (weight inside it + 1) / 2. Cost O(draws x scans).
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray):
+    def __init__(self, x: np.ndarray | Ranks, y: np.ndarray | Ranks, given: np.ndarray | None = None):
         """Sort both sides once.
 
         Args:
-            x: (n,) float, finite.
-            y: (n,) float, finite.
+            x, y: (n,) float, finite; or their ranks, to share them.
+            given: (n,) kind of each scan; then rho is partial, of ranks less the mean rank of their kind.
         """
-        self._orders = [_tie_groups(np.asarray(side, dtype=float)) for side in (x, y)]
+        self._kind = None if given is None else np.unique(given, return_inverse=True)[1]
+        self._sides = [side if isinstance(side, Ranks) else Ranks(side) for side in (x, y)]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """Return rho for each row of weights; NaN where a side is constant in that draw.
@@ -44,13 +67,21 @@ class WeightedSpearman:
         Returns:
             (draws,) float in [-1, 1] or NaN.
         """
-        total = weights.sum(axis=1, keepdims=True)
-        x, y = (_mid_ranks(weights, *order) - (total + 1) / 2 for order in self._orders)
-        covariance = np.einsum("bn,bn,bn->b", weights, x, y)
-        spread = np.einsum("bn,bn,bn->b", weights, x, x) * np.einsum("bn,bn,bn->b", weights, y, y)
+        counts = weights.T  # (n, draws), contiguous as subject_draws makes it: all that follows moves whole rows
+        x, y = (side(weights) for side in self._sides)
+        if self._kind is not None:
+            x, y = (self._less_mean_of_kind(side, counts) for side in (x, y))
+        weighted = counts * x
+        covariance = np.einsum("nb,nb->b", weighted, y)
+        spread = np.einsum("nb,nb->b", weighted, x) * np.einsum("nb,nb,nb->b", counts, y, y)
         rho = np.full(len(weights), np.nan)
         np.divide(covariance, np.sqrt(spread), out=rho, where=spread > 1e-9)
         return np.clip(rho, -1.0, 1.0)
+
+    def _less_mean_of_kind(self, ranks: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        member = (np.arange(self._kind.max() + 1)[:, None] == self._kind).astype(float)
+        means = member @ (counts * ranks) / np.maximum(member @ counts, 1)
+        return ranks - means[self._kind]
 
 
 def _tie_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,11 +94,14 @@ def _tie_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return order, starts, group
 
 
-def _mid_ranks(weights: np.ndarray, order: np.ndarray, starts: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return (draws, n) mid-ranks of each scan in each draw."""
-    inside = np.add.reduceat(weights[:, order], starts, axis=1)
-    before = np.cumsum(inside, axis=1) - inside
-    return (before + (inside + 1) / 2)[:, group]
+def _mid_ranks(counts: np.ndarray, order: np.ndarray, starts: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return (n, draws) mid-ranks of each scan in each draw."""
+    inside = counts[order]
+    if len(starts) < len(order):
+        inside = np.add.reduceat(inside, starts, axis=0)
+    ranks = np.cumsum(inside, axis=0)
+    ranks -= (inside - 1) / 2  # weight before the group + (weight inside it + 1) / 2
+    return ranks[group]
 
 
 def subject_draws(subjects: np.ndarray, n_boot: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -89,7 +123,7 @@ def subject_draws(subjects: np.ndarray, n_boot: int, rng: np.random.Generator) -
     for first in range(0, n_boot, chunk):
         size = min(chunk, n_boot - first)
         counts = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=size)
-        yield counts[:, subject].astype(float)
+        yield counts.T.astype(float)[subject].T  # laid out scan by scan, which is what the statistics read fastest
 
 
 def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
@@ -110,36 +144,39 @@ def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
 
 def permutation_p(
     x: np.ndarray, y: np.ndarray, subjects: np.ndarray, n_permutations: int, rng: np.random.Generator
-) -> float:
+) -> np.ndarray:
     """Return the two-sided p of Spearman's rho by permuting at two levels: whole subjects, and scans inside each.
 
-    A subject's scores are moved as one block to another subject with as many scans, and the scans inside each
+    A subject's targets are moved as one block to another subject with as many scans, and the scans inside each
     block are permuted too. What all scans of a subject share stays together, so clustered scans are not taken
     for independent ones. p = (1 + #{|rho*| >= |rho|}) / (1 + permutations). Valid when, under the null
     hypothesis, the scans of a subject are exchangeable. Source: Winkler et al. 2015, NeuroImage 123:253.
 
     Args:
-        x: (n,) float, the scores.
+        x: (n,) or (n, k) float, one score or k of them, all under the same permutations.
         y: (n,) float, the target.
         subjects: (n,) subject of each scan.
         n_permutations: Number of random permutations.
         rng: Generator the permutations are drawn from.
+
+    Returns:
+        A number or (k,).
     """
-    ranks_x, ranks_y = (stats.rankdata(side) - (len(x) + 1) / 2 for side in (x, y))
-    observed = abs(ranks_x @ ranks_y)
+    ranks_x, ranks_y = (stats.rankdata(side, axis=0) - (len(y) + 1) / 2 for side in (x, y))
+    observed = np.abs(ranks_y @ ranks_x)
     names, subject, sizes = np.unique(subjects, return_inverse=True, return_counts=True)
     by_subject = np.split(np.argsort(subject, kind="stable"), np.cumsum(sizes)[:-1])
     blocks = [np.array([by_subject[i] for i in range(len(names)) if sizes[i] == size]) for size in np.unique(sizes)]
-    extreme = 0
+    extreme = np.zeros(observed.shape)
     chunk = max(1, CELLS_AT_ONCE // len(x))
     for first in range(0, n_permutations, chunk):
         size = min(chunk, n_permutations - first)
-        products = np.zeros(size)
+        products = np.zeros((size, *observed.shape))
         for block in blocks:  # (subjects, scans of each), the same number of scans in a block
-            moved = rng.permuted(np.broadcast_to(ranks_x[block], (size, *block.shape)), axis=2)
+            moved = rng.permuted(np.broadcast_to(ranks_y[block], (size, *block.shape)), axis=2)
             order = rng.permuted(np.broadcast_to(np.arange(len(block)), (size, len(block))), axis=1)
             moved = np.take_along_axis(moved, order[:, :, None], axis=1)
-            products += np.einsum("bsk,sk->b", moved, ranks_y[block])
+            products += moved.reshape(size, -1) @ ranks_x[block.ravel()]
         # Rank products are multiples of 1/4: the margin only absorbs rounding of sums of equal value.
-        extreme += int(np.sum(np.abs(products) >= observed - 1e-6))
+        extreme += np.sum(np.abs(products) >= observed - 1e-6, axis=0)
     return (1 + extreme) / (1 + n_permutations)

@@ -1,5 +1,6 @@
 """Reading scores.csv, one value a row, and turning it into one row a scan."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,11 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
+OURS = "artefact_uncertainty:mean"
+HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max")  # of every other score a higher value is worse
 STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
+MISSING = ("", "na", "n/a", "nan")
 CLEAN = "none"  # the artefact of a scan without one
 
 
@@ -51,14 +55,14 @@ def read_scores(path: Path) -> pd.DataFrame:
     table = table[list(COLUMNS)]
     for column in COLUMNS:
         if column in ("severity", "value"):
-            table[column] = _numbers(path, table[column])
+            table[column] = numbers(path, table[column])
         else:
-            _refuse(path, table[column] == "", f"column '{column}' is empty: fill it in")
+            refuse(path, table[column] == "", f"column '{column}' is empty: fill it in")
     key = ["model", "replicate", "scan", "metric", "aggregation"]
     repeated = "gives the same model, replicate, scan, metric and aggregation as an earlier row: keep one"
-    _refuse(path, table.duplicated(key), repeated)
+    refuse(path, table.duplicated(key), repeated)
     first = table.groupby("scan")["subject"].transform("first")
-    _refuse(
+    refuse(
         path,
         table["subject"] != first,
         "gives another subject for this scan than an earlier row: correct one",
@@ -66,17 +70,31 @@ def read_scores(path: Path) -> pd.DataFrame:
     return table
 
 
-def _numbers(path: Path, cells: pd.Series) -> pd.Series:
-    """Return cells as float, NaN where empty or spelt as missing."""
-    absent = cells.str.lower().isin(["", "nan", "na", "n/a"])
-    numbers = pd.to_numeric(cells.where(~absent), errors="coerce")
-    bad = ~absent & ~np.isfinite(numbers)
-    _refuse(path, bad, f"column '{cells.name}' is not a finite number: correct it, or leave it empty if missing")
-    return numbers
+def numbers(path: Path, cells: pd.Series) -> pd.Series:
+    """Return cells as float, NaN where empty or spelt as missing.
+
+    Args:
+        path: Of the table, for the message.
+        cells: Text.
+
+    Raises:
+        InputError: A cell is neither missing nor a finite number.
+    """
+    absent = cells.str.strip().str.lower().isin(MISSING)
+    found = pd.to_numeric(cells.where(~absent), errors="coerce").astype(float)
+    bad = ~absent & ~np.isfinite(found)
+    refuse(path, bad, f"column '{cells.name}' is not a finite number: correct it, or leave it empty if missing")
+    return found
 
 
-def _refuse(path: Path, bad: pd.Series, reason: str) -> None:
-    """Raise an InputError for the first bad row, numbered as a spreadsheet does."""
+def refuse(path: Path, bad: pd.Series, reason: str) -> None:
+    """Raise an InputError for the first bad row, numbered as a spreadsheet does.
+
+    Args:
+        path: Of the table.
+        bad: A boolean per row.
+        reason: What is wrong and what to do.
+    """
     if bad.any():
         raise InputError(f"{path}, row {int(np.flatnonzero(bad)[0]) + 2}: {reason}.")
 
@@ -94,7 +112,7 @@ def read_subjects(path: Path) -> pd.DataFrame:
     for column in ("subject", "anatomy", "role"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
-    _refuse(path, table.duplicated("subject"), "lists a subject that an earlier row has: keep one")
+    refuse(path, table.duplicated("subject"), "lists a subject that an earlier row has: keep one")
     return table[["subject", "anatomy", "role"]]
 
 
@@ -140,6 +158,38 @@ def read_wide(scores: Path, manifest: Path) -> pd.DataFrame:
         names = ", ".join(f"{row.model} replicate {row.replicate}" for row in networks.itertuples())
         raise InputError(f"{scores} holds several networks ({names}): keep the rows of one.")
     return wide
+
+
+def each_model(scores: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """Yield the names (``model``, ``replicate``) and the wide table of each network.
+
+    Args:
+        scores, subjects: As for :func:`one_row_a_scan`.
+    """
+    wide = one_row_a_scan(scores, subjects)
+    measured = scores["metric"] + ":" + scores["aggregation"]
+    for (model, replicate), one in wide.groupby(["model", "replicate"], sort=True):
+        # A column that only another network has goes; one whose values are all missing stays, to be stated so.
+        own = set(measured[(scores["model"] == model) & (scores["replicate"] == replicate)])
+        columns = [name for name in one if ":" not in name or name in own]
+        yield {"model": model, "replicate": replicate}, one[columns].reset_index(drop=True)
+
+
+def score_columns(wide: pd.DataFrame) -> list[str]:
+    """Return the columns that are scores, the paper's own first."""
+    columns = [name for name in wide if ":" in name and name.split(":")[0] not in NOT_SCORES]
+    return sorted(columns, key=lambda name: (name != OURS, name))
+
+
+def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
+    """Return a score turned so that higher is worse, by what the score means and never by the data.
+
+    Args:
+        scans: One row a scan.
+        score: Column, ``<metric>:<aggregation>``.
+    """
+    values = scans[score].to_numpy()
+    return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
 
 
 def simulated(wide: pd.DataFrame) -> pd.Series:

@@ -64,6 +64,13 @@ LABELS = {
     "entropy": "Entropy",
     "snr": "SNR",
     "cnr": "CNR",
+    "cjv": "CJV",
+    "efc": "EFC",
+    "fber": "FBER",
+    "snrd": "SNRd",
+    "wm2max": "WM2MAX",
+    "fwhm_mm": "FWHM",
+    "gradient_entropy": "Gradient entropy",
     "dice": "GM Dice",
 }
 

@@ -1,0 +1,36 @@
+"""One row per score: how well it ranks scans, and how well it sorts the failed ones out."""
+
+import numpy as np
+import pandas as pd
+
+KEY = ["model", "replicate", "set", "score", "aggregation"]
+COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "tau_b", "rho_within_artefact"]
+COLUMNS += ["aurc", "e_aurc", "augrc", "dice_cut", "auroc", "n_scans", "n_subjects", "n_anatomies", "note"]
+SETS = (("simulated", "dice"), ("real", "rating"))
+
+
+def leaderboard(correlation: pd.DataFrame, risk: pd.DataFrame, *, dice_cut: float) -> pd.DataFrame:
+    """Return all scores of each network and set, the strongest |rho| first; scores without a rho last and without a rank.
+
+    Args:
+        correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
+        risk: As :func:`decoupled_qc.analysis.risk_coverage.risk_coverage` returns it; simulated scans only.
+        dice_cut: The one whose AUROC is shown.
+
+    Returns:
+        The columns ``COLUMNS``.
+    """
+    wide = risk[risk["measure"].isin(["aurc", "e_aurc", "augrc"])].pivot(index=KEY, columns="measure", values="value")
+    at_cut = risk[(risk["measure"] == "auroc") & np.isclose(risk["dice_cut"], dice_cut)]
+    wide = wide.join(at_cut.set_index(KEY)[["dice_cut", "value"]].rename(columns={"value": "auroc"})).reset_index()
+    within = correlation[correlation["set"] == "simulated_within_artefact"].assign(set="simulated")
+    within = within[[*KEY, "rho"]].rename(columns={"rho": "rho_within_artefact"})
+    rows = pd.concat([correlation[(correlation["set"] == name) & (correlation["target"] == of)] for name, of in SETS])
+    rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
+    strength = rows["rho"].abs()
+    rows["rank"] = (
+        strength.groupby([rows[name] for name in KEY[:3]]).rank(ascending=False, method="min").astype("Int64")
+    )
+    order = rows.assign(strength=strength, first=rows["set"] != "simulated")
+    order = order.sort_values([*KEY[:2], "first", "strength", "score"], ascending=[True, True, True, False, True])
+    return order[COLUMNS].reset_index(drop=True)

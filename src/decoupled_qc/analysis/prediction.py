@@ -1,0 +1,86 @@
+"""A decision for each scan: predicted Dice with an interval, and pass, review or fail."""
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import isotonic_regression
+
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile
+
+COLUMNS = (
+    "model", "replicate", "scan", "subject", "anatomy", "artefact", "severity", "score", "dice", "predicted_dice",
+    "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects", "note",
+)  # fmt: skip
+PASS, REVIEW, FAIL = "pass", "review", "fail"
+
+
+def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: float, error_rate: float) -> pd.DataFrame:
+    """Return what the artefact uncertainty predicts of each simulated test scan's Dice, and the decision that follows.
+
+    Dice is predicted by isotonic regression on the score (falling), fitted on the validation subjects' scans, or on the
+    other test subjects' where there are none, as ``calibrated_on`` says. Its interval is conformal
+    by subject: made to hold the Dice of a new subject's scan with probability 1 - ``error_rate``. (Only nearly so, since
+    the residuals come from fits without the subject and the prediction from the fit of all.)
+    ``pass``: all of it is at or above ``target_dice``; ``fail``: all of it is below; ``review``: neither, so that
+    wrong passes and fails together stay at that rate. ``right`` is empty for ``review``.
+
+    Args:
+        scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
+        target_dice: Lowest Dice that is good enough.
+        error_rate: (0, 1), share of scans whose interval may miss.
+
+    Returns:
+        The columns ``COLUMNS``.
+    """
+    rows = []
+    for names, one in tables.each_model(scores, subjects):
+        if not {"dice:gm", tables.OURS} <= set(one):
+            continue
+        complete = one.dropna(subset=["dice:gm", tables.OURS])
+        test = complete[tables.simulated(complete)]
+        validation = complete[complete["condition"] == "validation"]
+        parts = [(test, validation)]
+        if validation.empty:
+            parts = [(own, test[test["subject"] != subject]) for subject, own in test.groupby("subject")]
+        for scans, calibration in parts:
+            found = _decided(scans, calibration, target_dice, error_rate)
+            found["calibrated_on"] = OTHERS if validation.empty else VALIDATION
+            rows += [{**names, **row} for row in found.to_dict("records")]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _decided(scans: pd.DataFrame, calibration: pd.DataFrame, target_dice: float, error_rate: float) -> pd.DataFrame:
+    """Return the rows of some scans, from calibration scans of other subjects."""
+    columns = ["scan", "subject", "anatomy", "artefact", "severity"]
+    found = scans[columns].assign(score=scans[tables.OURS], dice=scans["dice:gm"])
+    n = calibration["subject"].nunique()
+    found["n_calibration_subjects"] = n
+    if n < 2:
+        return found.assign(verdict=REVIEW, note=f"no prediction: {n} calibration subjects, 2 are needed")
+    residuals = np.concatenate(
+        [
+            np.abs(own["dice:gm"].to_numpy() - predict_dice(calibration[calibration["subject"] != name], own))
+            for name, own in calibration.groupby("subject")
+        ]
+    )
+    held_out = np.concatenate([own["subject"].to_numpy() for _, own in calibration.groupby("subject")])
+    half = conformal_quantile(residuals, held_out, 1 - error_rate)
+    predicted = predict_dice(calibration, scans)
+    low, high = np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1)
+    verdict = np.select([low >= target_dice, high < target_dice], [PASS, FAIL], REVIEW)
+    good = found["dice"].to_numpy() >= target_dice
+    right = np.where(verdict == REVIEW, "", np.where((verdict == PASS) == good, "yes", "no"))
+    note = "" if np.isfinite(half) else f"unbounded: {n} calibration subjects are too few for this error rate"
+    return found.assign(predicted_dice=predicted, low=low, high=high, verdict=verdict, right=right, note=note)
+
+
+def predict_dice(calibration: pd.DataFrame, scans: pd.DataFrame) -> np.ndarray:
+    """Return Dice of scans by isotonic regression on the score, straight between fitted scans, constant beyond them.
+
+    Args:
+        calibration: Scans to fit, with ``dice:gm`` and the score.
+        scans: Scans to predict.
+    """
+    fitted = calibration.groupby(tables.OURS)["dice:gm"].agg(["mean", "size"])  # equal scores, equal prediction
+    curve = isotonic_regression(fitted["mean"].to_numpy(), weights=fitted["size"].to_numpy(), increasing=False).x
+    return np.interp(scans[tables.OURS].to_numpy(), fitted.index.to_numpy(), curve)

@@ -1,0 +1,76 @@
+"""Whether a score and Dice move one way as an artefact grows, subject by subject."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.seeds import rng_for
+
+COLUMNS = (
+    "model", "replicate", "artefact", "measure", "aggregation", "tau", "ci_low", "ci_high", "share_increasing",
+    "n_severities", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+)  # fmt: skip
+
+
+def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return the trend of every score, and of Dice, along each sweep of an artefact's severity.
+
+    ``tau`` is Kendall's tau-b of severity with the score turned so that higher is worse (Dice: 1 - Dice), taken in each
+    subject and averaged: 1 if it rises at every step. ``share_increasing``: subjects in whom it rises at every step.
+
+    Args:
+        scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        seed: The run's.
+
+    Returns:
+        The columns ``COLUMNS``; a subject whose values are all equal counts as tau 0.
+    """
+    rows = []
+    for names, one in tables.each_model(scores, subjects):
+        for condition in sorted(set(one["condition"][one["condition"].str.startswith("sweep-")])):
+            scans = one[one["condition"] == condition]
+            for measure in ("dice:gm", *tables.score_columns(one)):
+                if measure in scans:
+                    rows.append({**names, **_trend(scans, condition.removeprefix("sweep-"), measure, n_boot, seed)})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: int) -> dict:
+    """Return one row."""
+    complete = scans.dropna(subset=[measure, "severity"])
+    taus, increasing = [], []
+    for _, own in complete.sort_values("severity").groupby("subject"):
+        if own["severity"].nunique() < 2:
+            continue
+        values = -own[measure].to_numpy() if measure == "dice:gm" else tables.distrust(own, measure)
+        # SciPy has no tau where all values are equal: no trend.
+        taus.append(float(stats.kendalltau(own["severity"], values).statistic) if np.ptp(values) > 0 else 0.0)
+        increasing.append(bool((np.diff(values) > 0).all()))
+    name, aggregation = measure.split(":", 1)
+    low = high = np.nan
+    notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
+    notes = notes if len(complete) < len(scans) else []
+    if len(taus) > 1:
+        rng = rng_for(seed, "severity", artefact, measure)
+        means = [weights @ taus / weights.sum(axis=1) for weights in subject_draws(np.arange(len(taus)), n_boot, rng)]
+        low, high = percentile_interval(np.concatenate(means))
+    else:
+        notes.append("no interval: one subject" if taus else "no tau: no subject with two severities")
+    return {
+        "artefact": artefact,
+        "measure": name,
+        "aggregation": aggregation,
+        "tau": float(np.mean(taus)) if taus else np.nan,
+        "ci_low": low,
+        "ci_high": high,
+        "share_increasing": float(np.mean(increasing)) if increasing else np.nan,
+        "n_severities": complete["severity"].nunique(),
+        "n_scans": len(complete),
+        "n_subjects": len(taus),
+        "n_anatomies": complete["anatomy"].nunique(),
+        "n_boot": n_boot,
+        "note": "; ".join(notes),
+    }

@@ -1,0 +1,179 @@
+"""Whether error bars of the grey-matter volume hold the true volume as often as they say."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, interval_score
+from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.seeds import rng_for
+
+COLUMNS = (
+    "model", "replicate", "bars", "calibrated_on", "scans", "level", "coverage", "ci_low", "ci_high", "width_ml",
+    "interval_score_ml", "n_scans", "n_subjects", "n_anatomies", "n_calibration_subjects", "n_boot", "note",
+)  # fmt: skip
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+NEEDED = [
+    "volume_ml:gm",
+    "reference_volume_ml:gm",
+    "volume_variance_ml:gm",
+    "volume_variance_ml:above_certain",
+    "volume_sd_ml:gm",
+]
+NOTHING = "nothing"
+SMALLEST_ML = 1e-6  # so that a scan of certain voxels only has a scale to divide by
+SEVERITY_BINS = (("severity up to 1/2", 0.0, 0.5), ("severity above 1/2", 0.5, 1.0))
+
+
+def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return coverage, width and interval score of five kinds of error bars, on the simulated scans.
+
+    An interval is V +- q s, V the predicted volume; q is the normal quantile but for the last kind:
+
+    - ``sum_var``: s = the sum of the voxels' variances above the same subject's clean scan, in mL, as the paper's
+      figure 5 must have it;
+    - ``sqrt_sum_var``: s = its square root, the standard deviation if voxels erred independently;
+    - ``sum_sd``: s = the sum of the voxels' standard deviations above clean, as if all erred together;
+    - ``scaled``: s = c u, u the sum of the voxels' variances above that of certain voxels (0.0585 each, eq. 8) and c
+      such that the mean of (error / s)^2 is 1 on the calibration scans;
+    - ``conformal``: s = u, q from :func:`decoupled_qc.analysis.conformal.conformal_quantile`.
+
+    The last two need no clean scan. They are calibrated on the validation subjects' scans where there are any and, in
+    further rows, on the test subjects other than the one at hand.
+
+    Args:
+        scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
+        voxel_ml: Volume of a voxel.
+        n_boot: Draws of the subject bootstrap behind the coverage's interval (95 %, percentile).
+        seed: The run's.
+
+    Returns:
+        The columns ``COLUMNS``; an infinite width is empty, and ``note`` says so.
+
+    Source: Shaw et al. 2021, eq. 8 and Fig. 5; the calibrated kinds are ours.
+    """
+    rows = []
+    for names, one in tables.each_model(scores, subjects):
+        if all(column in one for column in NEEDED):
+            test, validation = _with_scales(one, voxel_ml)
+            rows += [{**names, **row} for row in _rows(test, validation, n_boot, seed)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return simulated test scans and validation scans with their error and the scale s of each kind, mL."""
+    complete = wide.dropna(subset=NEEDED)
+    variance, spread = complete["volume_variance_ml:gm"], complete["volume_sd_ml:gm"]
+    clean = complete[complete["condition"] == "clean"].set_index("subject")
+    above = (variance - complete["subject"].map(clean["volume_variance_ml:gm"])).clip(lower=0)
+    complete = complete.assign(
+        error_ml=complete["volume_ml:gm"] - complete["reference_volume_ml:gm"],
+        sum_var=above,
+        sqrt_sum_var=np.sqrt(above * voxel_ml),
+        sum_sd=(spread - complete["subject"].map(clean["volume_sd_ml:gm"])).clip(lower=0),
+        uncertain=complete["volume_variance_ml:above_certain"].clip(lower=SMALLEST_ML),
+    )
+    test = complete[tables.simulated(complete)].dropna(subset=["sum_var", "sum_sd"])
+    return test, complete[complete["condition"] == "validation"]
+
+
+def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
+    """Yield the rows of one network."""
+    for bars in ("sum_var", "sqrt_sum_var", "sum_sd"):
+        half = {level: test[bars].to_numpy() * _normal(level) for level in LEVELS}
+        yield from _scored(test, half, bars, NOTHING, np.zeros(len(test)), n_boot, seed)
+    for calibrated_on in (VALIDATION, OTHERS):
+        if calibrated_on == VALIDATION and validation.empty:
+            continue
+        for bars, width in (("scaled", _scaled), ("conformal", _conformal)):
+            half = {level: np.full(len(test), np.nan) for level in LEVELS}
+            n_calibration = np.zeros(len(test))
+            for subject in test["subject"].unique():
+                own = (test["subject"] == subject).to_numpy()
+                calibration = validation if calibrated_on == VALIDATION else test[~own]
+                n_calibration[own] = calibration["subject"].nunique()
+                for level in LEVELS:
+                    half[level][own] = width(calibration, test["uncertain"].to_numpy()[own], level)
+            yield from _scored(test, half, bars, calibrated_on, n_calibration, n_boot, seed)
+
+
+def _normal(level: float) -> float:
+    return float(stats.norm.ppf(0.5 + level / 2))
+
+
+def _scaled(calibration: pd.DataFrame, scale: np.ndarray, level: float) -> np.ndarray:
+    """Return half-widths of normal intervals whose scale was learnt by maximum likelihood."""
+    if calibration.empty:
+        return np.full(len(scale), np.nan)
+    ratio = np.sqrt(((calibration["error_ml"] / calibration["uncertain"]) ** 2).mean())
+    return _normal(level) * ratio * scale
+
+
+def _conformal(calibration: pd.DataFrame, scale: np.ndarray, level: float) -> np.ndarray:
+    """Return half-widths of split-conformal intervals."""
+    residuals = (calibration["error_ml"].abs() / calibration["uncertain"]).to_numpy()
+    return conformal_quantile(residuals, calibration["subject"].to_numpy(), level) * scale
+
+
+def _scored(
+    test: pd.DataFrame,
+    half_widths: dict[float, np.ndarray],
+    bars: str,
+    calibrated_on: str,
+    n_calibration: np.ndarray,
+    n_boot: int,
+    seed: int,
+) -> Iterator[dict]:
+    """Yield a row per level and group of scans."""
+    volume, truth = test["volume_ml:gm"].to_numpy(), test["reference_volume_ml:gm"].to_numpy()
+    for group, member in _groups(test):
+        subject = test["subject"].to_numpy()[member]
+        for level, half in half_widths.items():
+            exists = member & ~np.isnan(half)
+            row = {
+                "bars": bars,
+                "calibrated_on": calibrated_on,
+                "scans": group,
+                "level": level,
+                "n_scans": int(exists.sum()),
+                "n_subjects": test["subject"][exists].nunique(),
+                "n_anatomies": test["anatomy"][exists].nunique(),
+                "n_calibration_subjects": int(n_calibration[member].max()),
+                "n_boot": n_boot,
+            }
+            if not exists[member].all():
+                yield {**row, "note": "no value: no subject to calibrate on"}
+                continue
+            low, high = volume[member] - half[member], volume[member] + half[member]
+            covered = ((low <= truth[member]) & (truth[member] <= high)).astype(float)
+            row["coverage"] = covered.mean()
+            notes = []
+            if len(np.unique(subject)) > 1:
+                rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
+                draws = [weights @ covered / weights.sum(axis=1) for weights in subject_draws(subject, n_boot, rng)]
+                row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate(draws))
+            else:
+                notes.append("no interval: one subject")
+            if np.isfinite(half[member]).all():
+                row["width_ml"] = float(2 * half[member].mean())
+                row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())
+            else:
+                notes.append(
+                    f"unbounded: {row['n_calibration_subjects']} calibration subjects are too few for this level"
+                )
+            yield {**row, "note": "; ".join(notes)}
+
+
+def _groups(test: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, which scans): all, each artefact, and weak and strong ones."""
+    yield "all", np.ones(len(test), bool)
+    for artefact in sorted(test["artefact"].unique()):
+        name = "clean" if artefact == tables.CLEAN else artefact
+        yield name, (test["artefact"] == artefact).to_numpy()
+    for name, above, up_to in SEVERITY_BINS:
+        member = ((test["severity"] > above) & (test["severity"] <= up_to)).to_numpy()
+        if member.any():
+            yield name, member

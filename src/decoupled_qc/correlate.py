@@ -1,0 +1,95 @@
+"""Correlate the scores of a table of your own with Dice or a rating, with intervals by bootstrap of whole subjects."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from decoupled_qc.analysis.correlation import one_set
+from decoupled_qc.analysis.scores import MISSING, numbers, refuse
+from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
+from decoupled_qc.tables import p_value
+
+SHOWN = ["score", "rho", "ci_low", "ci_high", "p", "tau_b", "n_scans", "n_subjects", "note"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("table", type=Path, help="csv or tsv with a header and one row per scan")
+    parser.add_argument("--target", default="dice", help="column with Dice or a rating (default: %(default)s)")
+    parser.add_argument("--subject", default="subject", help="column that names the subject (default: %(default)s)")
+    parser.add_argument("--scan", help="column that names the scan; then no scan may be listed twice")
+    parser.add_argument(
+        "--score", action="append", metavar="COLUMN", help="again for another; default: every column of numbers"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="csv to write, with all columns; default: a short table on the terminal"
+    )
+    parser.add_argument("--n-boot", type=int, default=5000, help="bootstrap draws (default: %(default)s)")
+    parser.add_argument("--n-permutations", type=int, default=9999, help="behind each p (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of both (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read a table, correlate, and print or write the result.
+
+    Raises:
+        InputError: The table cannot be used; nothing is then written.
+    """
+    if min(arguments.n_boot, arguments.n_permutations) < 1:
+        raise InputError("--n-boot and --n-permutations must be at least 1: give more draws.")
+    scans, scores = read_table(arguments.table, arguments.target, arguments.subject, arguments.scan, arguments.score)
+    draws = {"n_boot": arguments.n_boot, "n_permutations": arguments.n_permutations, "seed": arguments.seed}
+    found = one_set(scans, "target:own", [f"{score}:own" for score in scores], **draws).drop(columns="aggregation")
+    found["target"] = arguments.target
+    if arguments.out:
+        with write_whole(arguments.out) as file:
+            found.to_csv(file, index=False)
+    else:
+        print(found[SHOWN].round(3).assign(p=found["p"].map(p_value)).to_string(index=False, na_rep="NA"))
+
+
+def read_table(
+    path: Path, target: str, subject: str, scan: str | None, scores: list[str] | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table of scores, one row a scan; a cell may be empty or NA, all others must be finite numbers.
+
+    Args:
+        path: Comma-separated, or tab-separated if it ends in .tsv.
+        target, subject, scan: Names of columns; ``scan`` may be None.
+        scores: Names of columns; None for all others in which every cell is a number or missing.
+
+    Returns:
+        ``subject``, ``anatomy`` (the subject again), ``target:own`` and ``<score>:own``; and the scores' names.
+
+    Raises:
+        InputError: It cannot be read, lacks a column, or has a cell that cannot be used; row 2 is the first below the
+            header.
+    """
+    try:
+        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path} cannot be read as a table ({error}): give a csv or tsv with a header.") from error
+    for column in (target, subject, *([scan] if scan else []), *(scores or [])):
+        if column not in table:
+            raise InputError(f"{path} has no column '{column}': it has {', '.join(table.columns)}.")
+    if table.empty:
+        raise InputError(f"{path} has a header but no row: give it one row per scan.")
+    for column in (subject, *([scan] if scan else [])):
+        refuse(path, table[column].str.strip() == "", f"column '{column}' is empty: fill it in")
+    if scan:
+        refuse(path, table.duplicated(scan), f"column '{scan}' names a scan that an earlier row has: keep one")
+    if scores is None:
+        others = [column for column in table if column not in (target, subject, scan)]
+        scores = [column for column in others if _is_numeric(table[column])]
+        if not scores:
+            raise InputError(f"{path} has no column of numbers beside '{target}': name the scores with --score.")
+    columns = {"subject": table[subject], "anatomy": table[subject], "target:own": numbers(path, table[target])}
+    columns |= {f"{score}:own": numbers(path, table[score]) for score in scores}
+    return pd.DataFrame(columns), scores
+
+
+def _is_numeric(cells: pd.Series) -> bool:
+    present = cells[~cells.str.strip().str.lower().isin(MISSING)]
+    return len(present) > 0 and pd.to_numeric(present, errors="coerce").notna().all()

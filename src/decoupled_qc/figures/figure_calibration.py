@@ -1,0 +1,101 @@
+"""Whether intervals hold what they promise: of the volume, and of the predicted Dice behind each decision."""
+
+import numpy as np
+import pandas as pd
+
+from decoupled_qc.figures import style
+from decoupled_qc.figures.style import Drawing
+
+BARS = {  # (kind, calibrated on) → label
+    ("sum_var", "nothing"): "\N{GREEK CAPITAL LETTER DELTA}V (as published)",
+    ("sqrt_sum_var", "nothing"): "\N{SQUARE ROOT}\N{GREEK CAPITAL LETTER DELTA}V",
+    ("sum_sd", "nothing"): "summed sd",
+    ("scaled", "validation subjects"): "learnt scale",
+    ("conformal", "validation subjects"): "conformal",
+    ("scaled", "other test subjects"): "learnt scale, test",
+    ("conformal", "other test subjects"): "conformal, test",
+}
+VERDICTS = {"pass": style.COLOURS[2], "review": style.CLEAN_COLOUR, "fail": style.COLOURS[3]}
+
+
+def figure_calibration(
+    volumes: pd.DataFrame, decisions: pd.DataFrame, *, target_dice: float, error_rate: float
+) -> Drawing:
+    """Draw coverage of volume intervals against their level, and Dice against predicted Dice with its interval.
+
+    Args:
+        volumes: As :func:`decoupled_qc.analysis.volumes.volumes` returns it, of one network.
+        decisions: As :func:`decoupled_qc.analysis.prediction.decisions` returns it, of one network.
+        target_dice, error_rate: Those behind the decisions.
+    """
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 78)
+    left, right = figure.subplots(1, 2)
+    all_scans = volumes[(volumes["scans"] == "all") & volumes["coverage"].notna()]
+    left.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--")
+    for index, ((bars, on), label) in enumerate(BARS.items()):
+        own = all_scans[(all_scans["bars"] == bars) & (all_scans["calibrated_on"] == on)].sort_values("level")
+        if own.empty:
+            continue
+        shift = own["level"] + 0.004 * (index - 3)  # so that bars do not hide one another
+        errors = [own["coverage"] - own["ci_low"], own["ci_high"] - own["coverage"]]
+        has_interval = own["ci_low"].notna().all()
+        left.errorbar(
+            shift,
+            own["coverage"],
+            yerr=np.maximum(errors, 0) if has_interval else None,
+            color=style.COLOURS[[0, 1, 2, 4, 3, 9, 5][index]],
+            marker=style.MARKERS[index],
+            markersize=3,
+            elinewidth=0.5,
+            label=label,
+        )
+    left.set(xlabel="level that the interval states", ylabel="share of scans whose volume it holds")
+    left.set(xlim=(0.45, 1), ylim=(-0.03, 1.03))
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    known = decisions.dropna(subset=["predicted_dice"]) if "predicted_dice" in decisions else decisions.iloc[:0]
+    for verdict, own in known.groupby("verdict"):
+        errors = [own["predicted_dice"] - own["low"], own["high"] - own["predicted_dice"]]
+        right.errorbar(
+            own["dice"],
+            own["predicted_dice"],
+            yerr=np.maximum(errors, 0),
+            fmt="o",
+            color=VERDICTS[verdict],
+            markersize=2.5,
+            elinewidth=0.3,
+            label=f"{verdict} ({len(own)})",
+        )
+    right.axline((0, 0), slope=1, color="black", linewidth=0.6, linestyle="--")
+    right.axvline(target_dice, color="black", linewidth=0.4)
+    right.axhline(target_dice, color="black", linewidth=0.4)
+    right.set(xlim=(0, 1), ylim=(0, 1), xlabel="GM Dice", ylabel="predicted Dice with its interval")
+    if len(known):
+        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    for index, axes in enumerate((left, right)):
+        style.letter(axes, index)
+    rows = pd.concat([all_scans.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
+    return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(all_scans, known, target_dice, error_rate))
+
+
+def _caption(volumes: pd.DataFrame, decisions: pd.DataFrame, target_dice: float, error_rate: float) -> str:
+    text = (
+        "(a) Coverage of the volume's intervals, 95 % subject-bootstrap bars; 'test': calibrated on the other test subjects, "
+        "else on validation subjects where calibrated at all."
+    )
+    at_90 = volumes[np.isclose(volumes["level"], 0.9)]
+    stated = [
+        f"{BARS[key]} {style.number(own['coverage'].iloc[0])}" for key, own in at_90.groupby(["bars", "calibrated_on"])
+    ]
+    if stated:
+        text += f" At the 90 % level: {', '.join(stated)}."
+    if decisions.empty:
+        return text + " (b) No scan has a predicted Dice."
+    counts = decisions["verdict"].value_counts()
+    held = decisions["dice"].between(decisions["low"], decisions["high"]).mean()
+    verdicts = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
+    return (
+        f"{text} (b) Dice predicted from the artefact uncertainty, fitted on {decisions['calibrated_on'].iloc[0]} "
+        f"({decisions['n_calibration_subjects'].iloc[0]:.0f}), with an interval that may miss {100 * error_rate:g} % "
+        f"of scans and holds {100 * held:.0f} %. Verdict at Dice {target_dice:g}: {verdicts}; wrong: "
+        f"{(decisions['right'] == 'no').sum()}. {style.counts(decisions)}."
+    )

@@ -1,0 +1,82 @@
+"""Leakage: which head rises on which artefact, and which artefact a scan is taken for."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, SymLogNorm
+
+from decoupled_qc.figures import style
+from decoupled_qc.figures.style import Drawing
+
+COLUMNS = ["quantity", "artefact", "head", "value", "ci_low", "ci_high", "n_scans", "n_subjects", "n_anatomies", "note"]
+LIMIT_SD = 30
+
+
+def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
+    """Draw the leakage matrix and the confusion matrix of the simulated scans.
+
+    Args:
+        decoupling: As :func:`decoupled_qc.analysis.decoupling.decoupling` returns it, of one network.
+        artefacts: In the config's order.
+    """
+    rows = decoupling.loc[decoupling["set"] == "simulated", COLUMNS]
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 72)
+    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    shown = [name for name in artefacts if name in set(rows["artefact"])]
+    rises = rows[rows["quantity"].isin(["leakage", "task_drift"])]
+    heads = [*shown, *sorted(set(rises["head"]) - set(shown))]
+    _heat_map(left, rises, shown, heads, SymLogNorm(1, vmin=-LIMIT_SD, vmax=LIMIT_SD), "RdBu_r", 1)
+    given = rows[rows["quantity"] == "attribution"]
+    _heat_map(right, given, shown, shown, Normalize(0, 1), "Blues", 2)
+    left.set(title="rise over the same subject's clean scan\n(standard deviations of clean)", xlabel="head")
+    right.set(title="share of scans on which this head\nrises most (rows add up to 1)", xlabel="taken for")
+    left.set_ylabel("artefact in the scan")
+    stated = {name: _stated(rows, name) for name in ("decoupling_index", "attribution_accuracy")}
+    chance = f"1/{len(shown)}" if shown else "NA"
+    caption = (
+        f"Rise of each head's log mean variance on each artefact, paired by subject; rows: {', '.join(shown) or 'none'}. "
+        f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
+        f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
+    )
+    if len(rises):
+        figure.supxlabel(style.counts_text(rows.iloc[0], ", "), fontsize=style.SMALL_PT)
+    else:
+        figure.supxlabel("fewer than two artefacts with a head: nothing to tell apart", fontsize=style.SMALL_PT)
+    return Drawing(figure, rows, caption)
+
+
+def _stated(rows: pd.DataFrame, quantity: str) -> str:
+    found = rows[rows["quantity"] == quantity]
+    if found.empty or not np.isfinite(found["value"].iloc[0]):
+        return "NA"
+    row = found.iloc[0]
+    interval = f" [{style.number(row['ci_low'])}, {style.number(row['ci_high'])}]" if np.isfinite(row["ci_low"]) else ""
+    return style.number(row["value"]) + interval
+
+
+def _heat_map(
+    axes: Axes, rows: pd.DataFrame, artefacts: list[str], heads: list[str], norm: Normalize, colours: str, digits: int
+) -> None:
+    """Draw values with their numbers; a missing one is left white and says NA."""
+    if rows.empty:
+        axes.set_axis_off()
+        return
+    values = rows.pivot(index="artefact", columns="head", values="value").loc[artefacts, heads].to_numpy()
+    axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto")
+    for row, column in np.ndindex(values.shape):
+        value = values[row, column]
+        strong = np.isfinite(value) and abs(norm(value) - norm(0)) > 0.6 * max(norm(0), 1 - norm(0))
+        colour = "white" if strong else "black"
+        axes.text(
+            column,
+            row,
+            style.number(round(value, digits) + 0.0, digits),
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=style.SMALL_PT,
+        )
+    axes.set_xticks(range(len(heads)), heads)
+    axes.set_yticks(range(len(artefacts)), artefacts)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)

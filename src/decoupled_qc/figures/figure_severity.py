@@ -1,0 +1,56 @@
+"""Dice and artefact uncertainty as each artefact grows, subject by subject."""
+
+import numpy as np
+import pandas as pd
+
+from decoupled_qc.errors import InputError
+from decoupled_qc.figures import style
+from decoupled_qc.figures.style import Drawing
+
+MEASURES = (("dice:gm", "GM Dice"), ("artefact_uncertainty:mean", "artefact uncertainty"))
+
+
+def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str]) -> Drawing:
+    """Draw both against severity, one column an artefact; thin lines are subjects, the thick one their mean.
+
+    Args:
+        wide: One row a scan, with the conditions ``sweep-<artefact>``.
+        trend: As :func:`decoupled_qc.analysis.severity.severity_trend` returns it, of one network.
+        artefacts: In the config's order.
+
+    Raises:
+        InputError: There is no sweep.
+    """
+    shown = [name for name in artefacts if (wide["condition"] == f"sweep-{name}").any()]
+    if not shown:
+        raise InputError("There is no sweep of an artefact: add one to key test.sweeps.")
+    scans = wide[wide["condition"].isin([f"sweep-{name}" for name in shown])]
+    colours = style.palette(artefacts, [])
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
+    grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
+    for column, name in enumerate(shown):
+        own = scans[scans["artefact"] == name].sort_values("severity")
+        for axes, (measure, label) in zip(grid[:, column], MEASURES, strict=True):
+            for _, subject in own.groupby("subject"):
+                axes.plot(subject["severity"], subject[measure], color=style.CLEAN_COLOUR, linewidth=0.4, alpha=0.5)
+            mean = own.groupby("severity")[measure].mean()
+            axes.plot(mean.index, mean, color=colours[name], marker="o", markersize=2.5)
+            found = trend[(trend["artefact"] == name) & (trend["measure"] == measure.split(":")[0])]
+            found = found[found["aggregation"] == measure.split(":")[1]].iloc[0]
+            tau = f"\N{GREEK SMALL LETTER TAU} = {style.number(found['tau'])}"
+            axes.set_title(f"{name}\n{tau}" if measure == MEASURES[0][0] else tau, fontsize=style.SMALL_PT)
+            axes.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
+            if column == 0:
+                axes.set_ylabel(label)
+    figure.supxlabel(f"severity; {style.counts(scans)}", fontsize=style.FONT_PT)
+    rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
+    rows = rows.rename(columns=lambda name: name.split(":")[0])
+    ours = trend[(trend["measure"] == "artefact_uncertainty") & (trend["aggregation"] == "mean")].set_index("artefact")
+    stated = ", ".join(f"{name} {style.number(ours.loc[name, 'tau'])}" for name in shown)
+    n_levels = int(np.max([scans.loc[scans["artefact"] == name, "severity"].nunique() for name in shown]))
+    caption = (
+        f"Dice and artefact uncertainty at {n_levels} severities of each artefact, one realisation a subject "
+        f"({style.counts(scans)}). \N{GREEK SMALL LETTER TAU}: Kendall's tau-b of severity with 1 \N{MINUS SIGN} Dice or "
+        f"with the uncertainty, mean over subjects; 1 if it rises at every step. Artefact uncertainty: {stated}."
+    )
+    return Drawing(figure, rows, caption)

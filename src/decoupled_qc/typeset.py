@@ -1,0 +1,92 @@
+"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from decoupled_qc.files import write_whole
+
+
+def as_text(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Return a table as aligned plain text."""
+    return "\n".join([title, "", *aligned(cells), "", *notes, ""])
+
+
+def as_markdown(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Return a table as Markdown."""
+    lines = [
+        f"**{title}**",
+        "",
+        f"| {' | '.join(cells.columns)} |",
+        f"|{'|'.join(['---'] + ['--:'] * (cells.shape[1] - 1))}|",
+    ]
+    lines += [f"| {' | '.join(row)} |" for row in cells.itertuples(index=False)]
+    for note in notes:
+        lines += ["", note]
+    return "\n".join([*lines, ""])
+
+
+def as_latex(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Return a table as LaTeX (booktabs) with caption and footnotes; ``Table N.`` at the title's start is left to LaTeX."""
+
+    def escaped(text: str) -> str:
+        text = text.replace("%", r"\%").replace("<", "$<$").replace("\N{MINUS SIGN}", "$-$")
+        return text.replace("rho", r"$\rho$")
+
+    body = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in cells.itertuples(index=False)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{escaped(title.split('. ', 1)[-1])}. {escaped(' '.join(notes))}}}",
+            rf"\begin{{tabular}}{{l{'r' * (cells.shape[1] - 1)}}}",
+            r"\toprule",
+            " & ".join(escaped(name) for name in cells.columns) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def write(
+    data: pd.DataFrame,
+    title: str,
+    cells: pd.DataFrame,
+    notes: Sequence[str],
+    csv: Path,
+    markdown: Path,
+    latex: Path,
+    text: Path,
+) -> None:
+    """Write a table as data, Markdown, LaTeX and plain text.
+
+    Args:
+        data: The numbers.
+        title, cells, notes: The same as text.
+        csv, markdown, latex, text: Files to write.
+    """
+    with write_whole(csv) as file:
+        data.to_csv(file, index=False)
+    for path, form in ((markdown, as_markdown), (latex, as_latex), (text, as_text)):
+        with write_whole(path) as file:
+            file.write_text(form(title, cells, notes))
+
+
+def aligned(cells: pd.DataFrame) -> list[str]:
+    """Return lines of a plain table: first column left, others right."""
+    grid = [list(cells.columns), *cells.to_numpy().tolist()]
+    widths = [max(len(row[column]) for row in grid) for column in range(cells.shape[1])]
+    lines = [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in grid
+    ]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]

@@ -1,0 +1,134 @@
+import numpy as np
+import pandas as pd
+import pytest
+from test_analysis_correlation import subjects_of
+
+from decoupled_qc.analysis.decoupling import decoupling, decoupling_index
+from decoupled_qc.analysis.severity import severity_trend
+
+HEADS = ("blur", "noise", "spike")
+
+
+def run_of(rises, n_subjects=10, seed=0, kind="sim", **task):
+    """Scores in which each head's log variance rises by rises[artefact][head] over the subject's clean scan."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for subject in range(n_subjects):
+        name, base = f"sub-{subject:02d}", {head: rng.normal() for head in (*HEADS, "task")}
+        for artefact in ("none", *rises):
+            condition = "clean" if artefact == "none" else f"{kind}-{artefact}"
+            rise = {"task": task.get(artefact, 0.0), **rises.get(artefact, {})}
+            for head in (*HEADS, "task"):
+                value = np.exp(base[head] + rise.get(head, 0.0))
+                key = (f"variance_{head}", "mean")
+                rows.append((name, f"{name}_{condition}", "student", 0, condition, artefact, 0.5, *key, value))
+    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
+    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+
+
+def table_of(scores):
+    return decoupling(scores, subjects_of(scores), n_boot=200, seed=1)
+
+
+def value(table, quantity, artefact="all", head="all"):
+    found = table[(table["quantity"] == quantity) & (table["artefact"] == artefact) & (table["head"] == head)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+OWN = {name: {name: 3.0} for name in HEADS}
+ALL = {name: dict.fromkeys(HEADS, 2.0) for name in HEADS}
+WRONG = {"blur": {"noise": 2.0}, "noise": {"spike": 2.0}, "spike": {"blur": 2.0}}
+
+
+def test_perfect_heads_have_index_and_accuracy_1():
+    table = table_of(run_of(OWN))
+    for quantity in ("decoupling_index", "attribution_accuracy"):
+        row = value(table, quantity)
+        assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((1, 1, 1))
+        assert (row["n_scans"], row["n_subjects"], row["n_anatomies"]) == (30, 10, 2)
+
+
+@pytest.mark.parametrize(
+    ("leakage", "index"),
+    [
+        (np.eye(4) * 7, 1.0),
+        (np.ones((4, 4)), 0.0),
+        (np.zeros((4, 4)), 0.0),  # nothing rises: nothing is told apart
+        (np.roll(np.eye(4), 1, axis=1), -1 / 3),
+        (np.eye(4) * 7 - 5 * (1 - np.eye(4)), 1.0),  # a fall is no claim
+        (np.array([[3.0, 1.0], [0.0, 2.0]]), ((3 / 4 + 1) / 2 - 0.5) / 0.5),
+    ],
+)
+def test_decoupling_index_by_hand(leakage, index):
+    assert decoupling_index(leakage) == pytest.approx(index)
+
+
+def test_heads_that_all_rise_alike_have_index_0():
+    # The unit differs by head, so exact equality needs equal spreads: all heads share the subject's base.
+    scores = run_of(ALL)
+    shared = scores["scan"].map(scores[scores["metric"] == "variance_task"].set_index("scan")["value"])
+    rise = np.where(scores["artefact"].ne("none") & scores["metric"].ne("variance_task"), np.exp(2.0), 1.0)
+    table = table_of(scores.assign(value=shared * rise))
+    assert value(table, "decoupling_index")["value"] == pytest.approx(0, abs=1e-9)
+
+
+def test_wrong_heads_are_below_chance():
+    table = table_of(run_of(WRONG))
+    assert value(table, "decoupling_index")["value"] == pytest.approx(-0.5)
+    assert value(table, "attribution_accuracy")["value"] == 0
+    assert value(table, "attribution", "blur", "noise")["value"] == 1
+
+
+def test_leakage_is_in_standard_deviations_of_clean_scans_and_paired():
+    scores = run_of({**OWN, "noise": {"noise": 3.0, "blur": 1.0}}, noise=-2.0)
+    clean = scores[scores["condition"] == "clean"]
+    sd = {head: np.log(clean.loc[clean["metric"] == f"variance_{head}", "value"]).std() for head in (*HEADS, "task")}
+    table = table_of(scores)
+    # Every subject rises by the same amount, so pairing leaves no spread however different subjects are.
+    assert value(table, "leakage", "noise", "blur")["value"] == pytest.approx(1.0 / sd["blur"])
+    assert value(table, "leakage", "noise", "noise")["value"] == pytest.approx(3.0 / sd["noise"])
+    assert value(table, "task_drift", "noise", "task")["value"] == pytest.approx(-2.0 / sd["task"])
+    assert value(table, "task_drift", "blur", "task")["value"] == pytest.approx(0, abs=1e-9)
+
+
+def test_interval_widens_with_the_scatter_between_subjects():
+    scores = run_of(OWN, n_subjects=12)
+    rng = np.random.default_rng(3)
+    own = (scores["artefact"] == "blur") & (scores["metric"] == "variance_blur")
+    scores.loc[own, "value"] *= np.exp(rng.normal(0, 2, own.sum()))
+    row = value(table_of(scores), "leakage", "blur", "blur")
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+
+
+def test_degenerate_runs_say_why():
+    one = table_of(run_of(OWN, n_subjects=1))
+    assert one["value"].isna().all() and one["note"].str.contains("fewer than two subjects").all()
+    scores = run_of(OWN)
+    without_clean = scores[(scores["subject"] != "sub-00") | (scores["condition"] != "clean")]
+    table = table_of(without_clean)
+    assert value(table, "decoupling_index")["n_subjects"] == 9
+    assert table["note"].str.contains("3 scans left out: no clean scan").all()
+    assert table_of(scores[scores["artefact"].isin(["none", "blur"])]).empty  # one artefact: nothing to tell apart
+
+
+def test_matched_set_takes_the_sweeps():
+    both = pd.concat([run_of(WRONG), run_of(OWN, kind="sweep").query("condition != 'clean'")])
+    table = table_of(both)
+    index = table[table["quantity"] == "decoupling_index"].set_index("set")["value"]
+    assert index["simulated"] < 0 and index["matched"] == pytest.approx(1)
+
+
+def test_severity_trend_by_hand():
+    rows = []
+    for subject, values in (("sub-1", [1, 2, 3, 4]), ("sub-2", [1, 3, 2, 4]), ("sub-3", [5, 5, 5, 5])):
+        for step, uncertainty in enumerate(values):
+            base = (subject, f"{subject}-{step}", "student", 0, "sweep-noise", "noise", (step + 1) / 4)
+            rows += [(*base, "artefact_uncertainty", "mean", uncertainty), (*base, "snr", "reference", -uncertainty)]
+    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
+    scores = pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    table = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1).set_index("measure")
+    for measure in ("artefact_uncertainty", "snr"):  # SNR falls as it gets worse
+        assert table.loc[measure, "tau"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+        assert table.loc[measure, "share_increasing"] == pytest.approx(1 / 3)
+        assert table.loc[measure, "n_subjects"] == 3 and table.loc[measure, "n_severities"] == 4

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
+
+
+# As the R package cocor prints them (Diedenhofen & Musch 2015); its inputs are printed with four decimals.
+@pytest.mark.parametrize(
+    ("r_jk", "r_jh", "r_kh", "n", "williams", "steiger"),
+    [(0.8066, 0.2383, 0.2255, 177, 9.3823, 8.5460), (-0.1741, 0.2015, 0.3734, 646, -9.0340, -8.6124)],
+)
+def test_cocors_worked_examples(r_jk, r_jh, r_kh, n, williams, steiger):
+    assert williams_p(r_jk, r_jh, r_kh, n)[0] == pytest.approx(williams, rel=2e-4)
+    assert steiger_p(r_jk, r_jh, r_kh, n)[0] == pytest.approx(steiger, rel=2e-4)
+
+
+@pytest.mark.parametrize("test", [williams_p, steiger_p])
+def test_level_on_independent_scans(test):
+    rng, n, rejected = np.random.default_rng(0), 60, 0
+    mix = np.linalg.cholesky([[1, 0.6, 0.6], [0.6, 1, 0.3], [0.6, 0.3, 1]]).T
+    for _ in range(1000):
+        r = np.corrcoef(rng.normal(size=(n, 3)) @ mix, rowvar=False)
+        rejected += test(r[0, 1], r[0, 2], r[1, 2], n)[1] < 0.05
+    assert 0.035 < rejected / 1000 < 0.065
+
+
+@pytest.mark.parametrize("test", [williams_p, steiger_p])
+def test_no_p_where_there_is_none(test):
+    assert np.isnan(test(0.5, 0.4, 0.3, 3)[1])
+    assert np.isnan(test(0.7, 0.7, 1.0, 50)[1])
+
+
+def test_holm_by_hand():
+    adjusted = holm(np.array([0.01, 0.04, np.nan, 0.03, 0.005]))
+    assert adjusted[[0, 1, 3, 4]] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert np.isnan(adjusted[2])
+    assert holm(np.array([0.6, 0.7])) == pytest.approx([1.0, 1.0])
+
+
+def test_bootstrap_p():
+    assert bootstrap_p(np.linspace(1, 2, 1000)) == pytest.approx(0.002)
+    assert bootstrap_p(np.r_[-np.ones(10), np.ones(90)]) == pytest.approx(0.2)
+    assert bootstrap_p(np.zeros(5)) == 1.0
+    assert np.isnan(bootstrap_p(np.full(3, np.nan)))

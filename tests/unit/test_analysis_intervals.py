@@ -1,0 +1,163 @@
+import numpy as np
+import pandas as pd
+import pytest
+from test_analysis_correlation import subjects_of
+
+from decoupled_qc.analysis.conformal import conformal_quantile, interval_score
+from decoupled_qc.analysis.prediction import decisions, predict_dice
+from decoupled_qc.analysis.volumes import volumes
+
+
+def test_conformal_quantile_of_one_scan_a_subject_is_the_ordinary_one():
+    residuals, subjects = np.arange(1.0, 20.0), np.arange(19)  # 19 subjects: the 18th of 20 places holds 90 %
+    assert conformal_quantile(residuals, subjects, 0.9) == 18
+    assert conformal_quantile(residuals, subjects, 0.95) == 19
+    assert conformal_quantile(residuals, subjects, 0.96) == np.inf
+
+
+def test_many_scans_of_a_subject_weigh_no_more_than_one():
+    residuals, subjects = np.r_[np.full(50, 9.0), 1.0, 2.0, 3.0], np.r_[np.zeros(50), 1, 2, 3]
+    assert conformal_quantile(residuals, subjects, 0.6) == 3
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_conformal_covers_new_subjects_whose_scans_are_alike(level):
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(1500):
+        errors = np.abs(rng.normal(size=(21, 1)) * 0.8 + rng.normal(size=(21, 5)) * 0.6)
+        half = conformal_quantile(errors[:20].ravel(), np.repeat(np.arange(20), 5), level)
+        covered.append((errors[20] <= half).mean())
+    assert level - 0.015 < np.mean(covered) < level + 1 / 21 + 0.015
+
+
+def test_interval_score_by_hand_and_least_for_the_true_quantiles():
+    truth = np.array([0.0, 3.0])
+    assert interval_score(truth, np.array([-1.0, -1.0]), np.array([1.0, 1.0]), 0.8) == pytest.approx(
+        [2, 2 + 2 / 0.2 * 2]
+    )
+    truth = np.random.default_rng(0).normal(size=20000)
+    half = {
+        width: interval_score(truth, -width + 0 * truth, width + 0 * truth, 0.9).mean() for width in (1.2, 1.645, 2.2)
+    }
+    assert min(half, key=half.get) == 1.645
+
+
+def volume_run(n_test=12, n_validation=20, scale=1.0, seed=0):
+    """Scans whose volume errs by `scale` times the uncertain volume; validation scans likewise."""
+    rng, rows = np.random.default_rng(seed), []
+    people = [(f"sub-t{i:02d}", "test") for i in range(n_test)] + [(f"sub-v{i:02d}", "v") for i in range(n_validation)]
+    for subject, role in people:
+        for artefact in ("none", "noise", "blur"):
+            uncertain = rng.uniform(5, 20) * (0.3 if artefact == "none" else 1)
+            condition = {"none": "clean"}.get(artefact, f"sim-{artefact}") if role == "test" else "validation"
+            values = {
+                ("volume_ml", "gm"): 600 + rng.normal() * scale * uncertain,
+                ("reference_volume_ml", "gm"): 600.0,
+                ("volume_variance_ml", "gm"): 100 + uncertain,
+                ("volume_variance_ml", "above_certain"): uncertain,
+                ("volume_sd_ml", "gm"): 400 + 3 * uncertain,
+            }
+            base = (subject, f"{subject}_{artefact}", "student", 0, condition, artefact, 0.4)
+            rows += [(*base, *key, value) for key, value in values.items()]
+    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
+    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+
+
+def volume_table(scores):
+    table = volumes(scores, subjects_of(scores), voxel_ml=0.008, n_boot=50, seed=1)
+    return table, table[table["scans"] == "all"].set_index(["bars", "calibrated_on", "level"])
+
+
+def test_calibrated_bars_cover_what_they_promise_whatever_the_scale():
+    _, table = volume_table(volume_run(n_test=60, n_validation=60, scale=2.5))
+    for bars in ("scaled", "conformal"):
+        for on in ("validation subjects", "other test subjects"):
+            for level in (0.5, 0.8, 0.9, 0.95):
+                assert table.loc[(bars, on, level), "coverage"] == pytest.approx(level, abs=0.12)
+    assert table.loc[("sqrt_sum_var", "nothing", 0.95), "coverage"] < 0.3  # voxels do not err independently
+
+
+def test_wider_levels_have_wider_bars_and_every_gap_has_a_note():
+    table, all_scans = volume_table(volume_run(n_test=6, n_validation=7))
+    for _, own in table.dropna(subset="width_ml").groupby(["bars", "calibrated_on", "scans"]):
+        assert own["width_ml"].is_monotonic_increasing
+    unbounded = all_scans.loc[("conformal", "validation subjects", 0.95)]
+    assert np.isnan(unbounded["width_ml"]) and unbounded["coverage"] == 1
+    assert unbounded["note"] == "unbounded: 7 calibration subjects are too few for this level"
+    assert (table["width_ml"].notna() | table["note"].str.contains("unbounded|no value")).all()
+    assert table["scans"].isin(["all", "clean", "noise", "blur", "severity up to 1/2"]).all()
+
+
+def test_without_validation_subjects_the_table_says_what_it_used():
+    table, _ = volume_table(volume_run(n_validation=0))
+    assert set(table["calibrated_on"]) == {"nothing", "other test subjects"}
+    assert table.loc[table["bars"] == "conformal", "n_calibration_subjects"].eq(11).all()
+    one, _ = volume_table(volume_run(n_test=1, n_validation=0))
+    assert one.loc[one["bars"] == "scaled", "note"].str.contains("no subject to calibrate on").all()
+
+
+def dice_run(n_test=20, n_validation=20, seed=0, noise=0.03):
+    rng, rows = np.random.default_rng(seed), []
+    for role, count in (("t", n_test), ("v", n_validation)):
+        for index in range(count):
+            subject = f"sub-{role}{index:02d}"
+            for scan in range(5):
+                score = rng.uniform(0, 1)
+                dice = 0.95 - 0.6 * score + rng.normal(0, noise)
+                condition = "validation" if role == "v" else "clean" if scan == 0 else "sim-noise"
+                base = (subject, f"{subject}-{scan}", "student", 0, condition, "noise" if scan else "none", 0.5)
+                rows += [(*base, "dice", "gm", dice), (*base, "artefact_uncertainty", "mean", score)]
+    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
+    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+
+
+def test_decisions_are_right_as_often_as_stated_and_most_scans_get_one():
+    wrong, decided, covered = [], [], []
+    for seed in range(20):
+        scores = dice_run(seed=seed)
+        table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.2)
+        assert (table["calibrated_on"] == "validation subjects").all() and len(table) == 100
+        wrong.append((table["right"] == "no").mean())
+        decided.append((table["verdict"] != "review").mean())
+        covered.append(table["dice"].between(table["low"], table["high"]).mean())
+    assert np.mean(wrong) < 0.2 and np.mean(decided) > 0.6
+    assert np.mean(covered) == pytest.approx(0.82, abs=0.04)
+
+
+def test_a_useless_score_decides_nothing():
+    scores = dice_run()
+    shuffled = scores["metric"] == "artefact_uncertainty"
+    scores.loc[shuffled, "value"] = np.random.default_rng(1).permutation(scores.loc[shuffled, "value"])
+    table = decisions(scores, subjects_of(scores), target_dice=0.65, error_rate=0.1)
+    assert (table["verdict"] == "review").mean() > 0.95
+
+
+def test_prediction_falls_with_the_score_and_equal_scores_get_equal_dice():
+    calibration = pd.DataFrame({"artefact_uncertainty:mean": [1.0, 2, 2, 3, 4], "dice:gm": [0.9, 0.6, 0.8, 0.75, 0.2]})
+    asked = pd.DataFrame({"artefact_uncertainty:mean": [0.0, 2.0, 3.0, 9.0]})
+    assert predict_dice(calibration, asked) == pytest.approx([0.9, 0.7166667, 0.7166667, 0.2])
+
+
+def test_too_few_subjects_mean_review_with_a_reason():
+    scores = dice_run(n_test=3, n_validation=1)
+    table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.1)
+    assert (table["verdict"] == "review").all() and table["note"].str.contains("2 are needed").all()
+    table = decisions(dice_run(n_validation=4), subjects_of(dice_run(n_validation=4)), target_dice=0.7, error_rate=0.1)
+    assert (table["verdict"] == "review").all() and table["note"].str.contains("unbounded").all()
+
+
+def test_a_certain_scan_and_equal_volumes_break_nothing():
+    scores = volume_run(n_test=4, n_validation=4)
+    scores.loc[scores["aggregation"] == "above_certain", "value"] = 0.0
+    scores.loc[scores["metric"] == "volume_ml", "value"] = 600.0
+    table, all_scans = volume_table(scores)
+    assert (table["coverage"] == 1).all()  # the volume is right in every scan
+    assert all_scans.loc[("scaled", "validation subjects", 0.9), "width_ml"] == 0
+
+
+def test_equal_dice_and_equal_scores_predict_that_dice():
+    scores = dice_run(n_test=3, n_validation=9)
+    scores["value"] = np.where(scores["metric"] == "dice", 0.8, 0.5)
+    table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.2)
+    assert table["predicted_dice"].to_numpy() == pytest.approx(0.8)
+    assert (table["verdict"] == "pass").all()

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from sklearn import metrics
+from test_analysis_correlation import long_table, subjects_of
+
+from decoupled_qc.analysis.ranking import WeightedRanking
+from decoupled_qc.analysis.risk_coverage import risk_coverage
+
+
+def once(n):
+    return np.ones((1, n))
+
+
+@pytest.fixture
+def scans():
+    rng = np.random.default_rng(0)
+    loss = rng.uniform(0, 1, 40)
+    return rng.normal(size=40).round(1) + loss, loss  # with ties
+
+
+def plain_aurc(distrust, loss, rng):
+    """Mean selective risk with ties broken at random."""
+    order = np.lexsort((rng.random(len(loss)), distrust))
+    return np.mean(np.cumsum(loss[order]) / np.arange(1, len(loss) + 1))
+
+
+def plain_augrc(distrust, loss, rng):
+    order = np.lexsort((rng.random(len(loss)), distrust))
+    return np.mean(np.cumsum(loss[order])) / len(loss)
+
+
+@pytest.mark.parametrize(("name", "plain"), [("aurc", plain_aurc), ("augrc", plain_augrc)])
+def test_ties_count_as_the_mean_over_their_orders(name, plain):
+    rng = np.random.default_rng(1)
+    distrust, loss = rng.integers(0, 4, 15).astype(float), rng.uniform(0, 1, 15)
+    expected = np.mean([plain(distrust, loss, rng) for _ in range(20000)])
+    assert getattr(WeightedRanking(distrust), name)(once(15), loss)[0] == pytest.approx(expected, abs=2e-3)
+
+
+def test_two_scans_by_hand():
+    ranking, loss = WeightedRanking(np.array([0.1, 0.9])), np.array([0.2, 0.6])
+    assert ranking.aurc(once(2), loss)[0] == pytest.approx((0.2 + 0.4) / 2)
+    assert ranking.augrc(once(2), loss)[0] == pytest.approx((0.1 + 0.4) / 2)
+
+
+def test_constant_score_is_random_and_the_oracle_is_best(scans):
+    distrust, loss = scans
+    constant, oracle, worst = (WeightedRanking(values) for values in (np.zeros(40), loss, -loss))
+    assert constant.aurc(once(40), loss)[0] == pytest.approx(loss.mean())
+    assert constant.augrc(once(40), loss)[0] == pytest.approx(loss.mean() * 41 / 80)
+    for name in ("aurc", "augrc"):
+        best, own, bad = (getattr(r, name)(once(40), loss)[0] for r in (oracle, WeightedRanking(distrust), worst))
+        assert best < own < bad
+
+
+def test_augrc_of_failures_follows_from_auroc(scans):
+    """For 0/1 losses AUGRC = (1 - AUROC) pi (1 - pi) + pi^2 / 2 (Traub 2024, eq. 8), up to the 1/n of a discrete sum."""
+    distrust, loss = scans
+    failed = loss > 0.6
+    ranking, n, share = WeightedRanking(distrust), len(loss), failed.mean()
+    auroc = ranking.auroc(once(n), failed)[0]
+    expected = (1 - auroc) * share * (1 - share) + share**2 / 2 + share / (2 * n)
+    assert ranking.augrc(once(n), failed.astype(float))[0] == pytest.approx(expected)
+
+
+def test_detection_equals_scikit_learns(scans):
+    distrust, loss = scans
+    failed, ranking = loss > 0.6, WeightedRanking(distrust)
+    assert ranking.auroc(once(40), failed)[0] == pytest.approx(metrics.roc_auc_score(failed, distrust))
+    assert ranking.auprc(once(40), failed)[0] == pytest.approx(metrics.average_precision_score(failed, distrust))
+    fpr, tpr, _ = metrics.roc_curve(failed, distrust, drop_intermediate=False)
+    assert ranking.fpr_at_95_tpr(once(40), failed)[0] == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+
+
+def test_a_draw_equals_the_repeated_scans(scans):
+    distrust, loss = scans
+    failed, rng = loss > 0.6, np.random.default_rng(2)
+    weights = rng.integers(0, 4, (30, 40)).astype(float)
+    ranking = WeightedRanking(distrust)
+    for name, outcome in (
+        ("aurc", loss),
+        ("augrc", loss),
+        ("auroc", failed),
+        ("auprc", failed),
+        ("fpr_at_95_tpr", failed),
+    ):
+        drawn = getattr(ranking, name)(weights, outcome)
+        for row, value in zip(weights.astype(int), drawn, strict=True):
+            again = WeightedRanking(np.repeat(distrust, row))
+            repeated = np.repeat(outcome, row)
+            assert value == pytest.approx(getattr(again, name)(once(len(repeated)), repeated)[0])
+
+
+def test_without_both_kinds_there_is_no_detection():
+    ranking = WeightedRanking(np.arange(5.0))
+    for name in ("auroc", "auprc", "fpr_at_95_tpr"):
+        for failed in (np.zeros(5, bool), np.ones(5, bool)):
+            assert np.isnan(getattr(ranking, name)(once(5), failed)[0])
+
+
+def test_curve_ends_at_the_mean_loss_and_its_mean_is_aurc(scans):
+    distrust, loss = scans
+    ranking = WeightedRanking(distrust)
+    coverage, risk = ranking.curve(loss)
+    assert (coverage[0], coverage[-1], risk[-1]) == pytest.approx((1 / 40, 1, loss.mean()))
+    assert risk.mean() == pytest.approx(ranking.aurc(once(40), loss)[0])
+
+
+def test_table_turns_scores_by_meaning_and_says_why_a_number_is_missing():
+    scores = long_table(n_subjects=8)
+    table = risk_coverage(scores, subjects_of(scores), dice_cuts=[0.1, 0.7], n_boot=50, seed=1)
+    assert (table["value"].notna() | table["note"].ne("")).all()
+    none_failed = table[(table["measure"] == "auroc") & (table["dice_cut"] == 0.1)]
+    assert none_failed["value"].isna().all() and none_failed["note"].str.contains("no scan has Dice below 0.1").all()
+    at_cut = table[(table["measure"] == "auroc") & (table["dice_cut"] == 0.7)].set_index("score")["value"]
+    assert at_cut["artefact_uncertainty"] > 0.95
+    flipped = scores.assign(value=scores["value"].where(scores["metric"] != "snr", -scores["value"]))
+    again = risk_coverage(flipped, subjects_of(scores), dice_cuts=[0.7], n_boot=50, seed=1)
+    again = again[again["measure"] == "auroc"].set_index("score")["value"]
+    assert again["snr"] == pytest.approx(1 - at_cut["snr"])
+    ours = table[table["score"] == "artefact_uncertainty"].set_index("measure")
+    assert ours.loc["e_aurc", "value"] == pytest.approx(ours.loc["aurc", "value"] - ours.loc["aurc", "oracle"])

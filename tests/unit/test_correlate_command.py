@@ -1,0 +1,99 @@
+"""``decoupled-qc correlate``: anybody's table of scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_analysis_correlation import SHARED
+
+from decoupled_qc import cli
+
+FEW = ["--n-boot", "200", "--n-permutations", "99"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    dice = rng.uniform(0.4, 0.9, 40)
+    subjects = np.repeat([f"s{i}" for i in range(10)], 4)
+    scans = [f"scan{i}" for i in range(40)]
+    found = pd.DataFrame(
+        {"scan": scans, "subject": subjects, "dice": dice, "good": -dice, "noise": rng.normal(size=40)}
+    )
+    return found.assign(site="A"), tmp_path / "scores.csv"
+
+
+def run(frame, path, *arguments):
+    frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return cli.main(["correlate", str(path), *FEW, *arguments])
+
+
+def test_every_column_of_numbers_is_a_score(table, tmp_path, capsys):
+    out = tmp_path / "found.csv"
+    assert run(*table, "--out", str(out)) == 0
+    found = pd.read_csv(out).set_index("score")
+    assert list(found.index) == ["good", "noise"]
+    assert found.loc["good", "rho"] == found.loc["good", "tau_b"] == pytest.approx(-1)
+    assert (found["n_scans"] == 40).all() and (found["n_subjects"] == 10).all() and (found["target"] == "dice").all()
+    assert run(*table, "--score", "noise") == 0
+    assert "noise" in capsys.readouterr().out
+
+
+def test_tsv_missing_cells_and_constant_scores_are_stated(table, tmp_path):
+    frame, out = table[0].assign(flat=1.0), tmp_path / "found.csv"
+    frame.loc[3, "noise"] = np.nan
+    assert run(frame, tmp_path / "scores.tsv", "--out", str(out)) == 0
+    found = pd.read_csv(out).set_index("score")
+    assert found.loc["noise", "n_scans"] == 39 and "1 of 40 scans left out" in found.loc["noise", "note"]
+    assert np.isnan(found.loc["flat", "rho"]) and "the same in all scans" in found.loc["flat", "note"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "words"),
+    [
+        (lambda t: t.drop(columns="dice"), [], "no column 'dice'"),
+        (lambda t: t, ["--score", "cjv"], "no column 'cjv': it has scan, subject"),
+        (
+            lambda t: t.assign(good=t["good"].astype(object).where(t.index != 4, "bad")),
+            ["--score", "good"],
+            "row 6: column 'good'",
+        ),
+        (
+            lambda t: t.assign(dice=t["dice"].where(t.index != 0, np.inf)),
+            [],
+            "row 2: column 'dice' is not a finite number",
+        ),
+        (lambda t: t.assign(subject=t["subject"].where(t.index != 7, "")), [], "row 9: column 'subject' is empty"),
+        (
+            lambda t: pd.concat([t, t.head(1)]),
+            ["--scan", "scan"],
+            "row 42: column 'scan' names a scan that an earlier row",
+        ),
+        (lambda t: t.head(0), [], "a header but no row"),
+        (lambda t: t[["subject", "dice", "site"]], [], "no column of numbers beside 'dice'"),
+        (lambda t: t, ["--n-boot", "0"], "--n-boot"),
+    ],
+)
+def test_what_cannot_be_used_is_named_and_nothing_is_written(table, tmp_path, capsys, spoil, arguments, words):
+    out = tmp_path / "found.csv"
+    assert run(spoil(table[0]), table[1], "--out", str(out), *arguments) == 2
+    assert words in capsys.readouterr().err and not out.exists()
+
+
+def test_a_missing_table_is_named(tmp_path, capsys):
+    assert cli.main(["correlate", str(tmp_path / "no.csv")]) == 2
+    assert "no.csv cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (SHARED / "mrart_tables").is_dir(), reason=f"no MR-ART tables under {SHARED}")
+def test_published_ratings_against_mriqc(tmp_path):
+    ratings = pd.read_csv(SHARED / "mrart_tables/scores.tsv", sep="\t")
+    both = ratings.merge(pd.read_csv(SHARED / "mrart_tables/group_T1w.tsv", sep="\t"), on="bids_name")
+    expected = {"cjv": 0.78, "snr_total": -0.81, "cnr": -0.77, "efc": 0.48}
+    both = both[["bids_name", "score", *expected]].assign(subject=both["bids_name"].str[:10])
+    out = tmp_path / "found.csv"
+    assert run(both, tmp_path / "mrart.csv", "--target", "score", "--scan", "bids_name", "--out", str(out)) == 0
+    found = pd.read_csv(out).set_index("score")
+    assert found["rho"].round(2).to_dict() == expected
+    assert ((found["ci_low"] < found["rho"]) & (found["rho"] < found["ci_high"])).all() and (
+        found["n_subjects"] == 148
+    ).all()

@@ -1,0 +1,118 @@
+"""Image quality measures on phantoms whose answer is known; definitions as in MRIQC."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from decoupled_qc import iqm, metrics
+
+SHAPE = (48, 50, 52)
+
+
+@pytest.fixture
+def phantom():
+    """A ball of grey matter (0.5) round white matter (1.0) in empty air, with their masks."""
+    axes = np.meshgrid(*(np.arange(size) - size / 2 for size in SHAPE), indexing="ij")
+    radius = np.sqrt(sum(axis**2 for axis in axes))
+    grey, white = (radius >= 9) & (radius < 16), radius < 9
+    return np.where(white, 1.0, np.where(grey, 0.5, 0.0)).astype(np.float32), grey, white
+
+
+def noisy(image, sd, seed=0):
+    """Magnitude of the image with complex noise of a standard deviation in each part."""
+    rng = np.random.default_rng(seed)
+    return np.hypot(image + rng.normal(0, sd, SHAPE), rng.normal(0, sd, SHAPE)).astype(np.float32)
+
+
+def test_cjv_of_known_noise(phantom):
+    image, grey, white = phantom
+    assert iqm.cjv(image, grey, white) == pytest.approx(0, abs=1e-6)
+    assert iqm.cjv(noisy(image, 0.02), grey, white) == pytest.approx((0.02 + 0.02) / 0.5, rel=0.05)
+    assert math.isnan(iqm.cjv(image, np.zeros(SHAPE, bool), white))
+    assert math.isnan(iqm.cjv(np.ones(SHAPE), grey, white))
+
+
+def test_efc_is_0_for_one_voxel_1_for_all_alike_and_between_for_blur(phantom):
+    single = np.zeros(SHAPE)
+    single[3, 4, 5] = 7
+    assert iqm.efc(single) == pytest.approx(0, abs=1e-9)
+    assert iqm.efc(np.full(SHAPE, 3.0)) == pytest.approx(1)
+    image = phantom[0]
+    assert iqm.efc(image) < iqm.efc(ndimage.gaussian_filter(image, 3)) < 1
+    assert math.isnan(iqm.efc(np.zeros(SHAPE)))
+
+
+def test_head_and_air_of_a_ball(phantom):
+    image, grey, white = phantom
+    head, air = iqm.head_and_air(noisy(image, 0.02))
+    body = grey | white
+    assert (head & body).sum() > 0.93 * body.sum() and (head & ~body).sum() < 0.05 * body.sum()
+    assert not (air & ndimage.binary_dilation(body, iterations=1)).any() and air.sum() > 0.5 * air.size
+
+
+def test_dietrich_snr_and_fber_of_known_noise(phantom):
+    image, grey, white = phantom
+    sd = 0.02
+    scan = noisy(image, sd)
+    head, air = grey | white, ~ndimage.binary_dilation(grey | white, iterations=3)
+    # Air of a magnitude image is Rayleigh: sd x sqrt((4 - pi) / 2) by moments; 1.4826 MAD of it is 0.6648 sd.
+    assert iqm.snr_dietrich(scan, grey, air) == pytest.approx(0.5 / sd * iqm.DIETRICH / 0.6648, rel=0.03)
+    # The median of x^2 in air is 2 ln 2 sd^2.
+    signal = np.median(scan[head] ** 2)
+    assert iqm.fber(scan, head, air) == pytest.approx(signal / (2 * math.log(2) * sd**2), rel=0.05)
+
+
+def test_without_air_or_noise_in_it_there_is_no_number(phantom):
+    image, grey, white = phantom
+    nowhere = np.zeros(SHAPE, bool)
+    head, air = iqm.head_and_air(image)  # brain-extracted: air is all zeros
+    assert air.any()
+    for empty in (air, nowhere):
+        assert math.isnan(iqm.fber(image, head, empty))
+        assert math.isnan(iqm.snr_dietrich(image, grey, empty))
+
+
+@pytest.mark.parametrize("fwhm", [4.0, 6.0])
+def test_fwhm_of_smoothed_noise(fwhm):
+    spacing_mm = (1.0, 1.5, 2.0)
+    sigmas = [fwhm / size / math.sqrt(8 * math.log(2)) for size in spacing_mm]
+    rng = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(rng.normal(size=(80, 80, 80)), sigmas)
+    assert iqm.fwhm_mm(image, np.ones(image.shape, bool), spacing_mm) == pytest.approx(fwhm, rel=0.1)
+    assert math.isnan(iqm.fwhm_mm(np.ones(SHAPE), np.ones(SHAPE, bool), spacing_mm))
+
+
+def test_wm2max_falls_when_something_outshines_the_brain(phantom):
+    image, _, white = phantom
+    assert iqm.wm2max(image, white) == pytest.approx(1.0)
+    image = image.copy()
+    image[:8, :8, :8] = 4.0
+    assert iqm.wm2max(image, white) == pytest.approx(0.25)
+    assert math.isnan(iqm.wm2max(image, np.zeros(SHAPE, bool)))
+
+
+def test_gradient_entropy_rises_with_blur_and_needs_an_edge(phantom):
+    image = phantom[0]
+    assert iqm.gradient_entropy(image) < iqm.gradient_entropy(ndimage.gaussian_filter(image, 2)) <= 1
+    assert iqm.gradient_entropy(np.add.outer(np.add.outer(np.arange(9.0), np.zeros(9)), np.zeros(9))) == pytest.approx(
+        1
+    )
+    assert math.isnan(iqm.gradient_entropy(np.ones(SHAPE)))
+
+
+def test_aggregators_of_a_map_with_one_hot_patch(phantom):
+    _, grey, white = phantom
+    variance = np.full(SHAPE, 0.1)
+    variance[:10, :10, :10] = 1.1
+    mask = grey | white
+    assert metrics.top_uncertainty(variance) == pytest.approx(0.1 + 1000 / round(0.05 * variance.size))
+    assert metrics.patch_max_uncertainty(variance, (2.0, 2.0, 2.0)) == pytest.approx(1.1)
+    assert metrics.patch_max_uncertainty(variance, (1.0, 1.0, 1.0)) == pytest.approx(0.1 + 1 / 8)
+    assert metrics.patch_max_uncertainty(variance, (0.1, 0.1, 0.1)) == pytest.approx(variance.mean())
+    assert metrics.mean_uncertainty_near(variance, mask, 0) == pytest.approx(0.1)
+    boundary = ndimage.binary_dilation(mask) & ~ndimage.binary_erosion(mask)
+    edged = np.where(boundary, 5.0, variance)
+    assert metrics.mean_uncertainty_off_boundary(edged, mask) == pytest.approx(variance[~boundary].mean())
+    assert metrics.mean_uncertainty_off_boundary(variance, np.zeros(SHAPE, bool)) == pytest.approx(variance.mean())

@@ -1,0 +1,13 @@
+"""Write each scan's predicted Dice and the decision that follows."""
+
+from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.scores import read_scores, read_subjects
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+scores, subjects = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
+table = decisions(scores, subjects, target_dice=params.target_dice, error_rate=params.error_rate)
+with write_whole(snakemake.output[0]) as file:
+    table.to_csv(file, index=False)

@@ -1,0 +1,13 @@
+"""Write the trend of every score along rising severity."""
+
+from decoupled_qc.analysis.scores import read_scores, read_subjects
+from decoupled_qc.analysis.severity import severity_trend
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+scores, subjects = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
+table = severity_trend(scores, subjects, n_boot=params.n_boot, seed=params.seed)
+with write_whole(snakemake.output[0]) as file:
+    table.to_csv(file, index=False)

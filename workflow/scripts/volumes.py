@@ -1,0 +1,13 @@
+"""Write how often error bars hold the true volume."""
+
+from decoupled_qc.analysis.scores import read_scores, read_subjects
+from decoupled_qc.analysis.volumes import volumes
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+scores, subjects = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
+table = volumes(scores, subjects, voxel_ml=params.voxel_ml, n_boot=params.n_boot, seed=params.seed)
+with write_whole(snakemake.output[0]) as file:
+    table.to_csv(file, index=False)
