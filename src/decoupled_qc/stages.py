@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
+from decoupled_qc.checkpoint import Checkpoint, key_of
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.diagnostics import diagnose
-from decoupled_qc.models import load_model, save_model
+from decoupled_qc.models import WEIGHTS, load_model, save_model
 from decoupled_qc.network import TASK, DecoupledUNet
 from decoupled_qc.provenance import versions
 from decoupled_qc.sampling import Corruption, PatchStream, load_case
@@ -23,6 +24,8 @@ def train_stage(
     frozen_folders: Sequence[Path],
     folder: Path,
     *,
+    checkpoint: Path,
+    checkpoint_minutes: float,
     fingerprint: str,
     seed: int,
     spacing_mm: float,
@@ -42,6 +45,9 @@ def train_stage(
         manifest: The cohort; subjects with role ``train`` and ``validation`` are used.
         frozen_folders: Model folders that give pseudo-labels, the task network first.
         folder: Existing folder for the results.
+        checkpoint: File to go on from and to leave the state in; it stays when the training has ended, so that it is not
+            lost before the results are in their place.
+        checkpoint_minutes: Between two savings.
         fingerprint: Of the code, for the card.
         seed: The run's.
         spacing_mm: Of the cohort's volumes.
@@ -74,7 +80,18 @@ def train_stage(
         name="+".join(causes),
     )
     recipe = Recipe(**{key: training[key] for key in Recipe.__dataclass_fields__})
-    epsilon = fit(net, frozen, stream, recipe, folder)
+    blocks = {
+        "seed": seed,
+        "spacing_mm": spacing_mm,
+        "network": shape,
+        "augmentation": augmentation,
+        "corruption": corruption,
+        "training": training,
+        "artefacts": artefacts,
+        "code": fingerprint,
+    }
+    read = [donor / WEIGHTS for donor in frozen_folders] + _volumes(manifest, subjects, "train")
+    epsilon = fit(net, frozen, stream, recipe, folder, Checkpoint(checkpoint, checkpoint_minutes, key_of(blocks, read)))
 
     wanted = training["diagnostics"]
     table = diagnose(
@@ -94,19 +111,17 @@ def train_stage(
         folder,
         net,
         {
-            "network": shape,
+            **blocks,
             "epsilon": epsilon,
-            "spacing_mm": spacing_mm,
             "intensity": "min-max of the whole volume to [0, 1]",
-            "artefacts": artefacts,
-            "corruption": corruption,
-            "augmentation": augmentation,
-            "training": training,
-            "seed": seed,
-            "code": fingerprint,
             "versions": versions(),
         },
     )
+
+
+def _volumes(manifest: Path, subjects, role: str) -> list[Path]:
+    chosen = subjects[subjects["role"] == role]
+    return [manifest.parent / name for name in (*chosen["image"], *chosen["dseg"])]
 
 
 def _cases(manifest: Path, subjects, role: str) -> list:

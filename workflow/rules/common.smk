@@ -46,7 +46,7 @@ def artefact_fingerprint(name):
 
 def training_params(stage, names):
     """Return the config blocks that one training uses."""
-    common = {key: value for key, value in config["training"].items() if key != "stages"}
+    common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
     return {
         "seed": config["seed"],
         "spacing_mm": config["cohort"]["spacing_mm"],

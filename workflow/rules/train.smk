@@ -1,4 +1,7 @@
-"""Task network → one teacher per artefact, in parallel → student."""
+"""Task network → one teacher per artefact, in parallel → student.
+
+A training that was stopped goes on from its checkpoint. That is no declared output: Snakemake removes those of a failed job.
+"""
 
 
 rule train_task:
@@ -18,7 +21,9 @@ rule train_task:
         gpu=config["gpus_per_job"],
     params:
         code=fingerprint("train"),
+        artefact_code=[],
         blocks=training_params("task", []),
+        checkpoint=f"{OUT}/checkpoints/task-rep-{{rep}}.pt",
     message:
         "Training the task network on clean volumes."
     script:
@@ -38,8 +43,9 @@ use rule train_task as train_teacher with:
     threads: STAGES["teacher"]["threads"]
     params:
         code=fingerprint("train"),
-        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
+        artefact_code=lambda wildcards: [artefact_fingerprint(wildcards.artefact)],
         blocks=lambda wildcards: training_params("teacher", [wildcards.artefact]),
+        checkpoint=f"{OUT}/checkpoints/teacher-{{artefact}}-rep-{{rep}}.pt",
     message:
         "Training the {wildcards.artefact} teacher."
 
@@ -60,5 +66,6 @@ use rule train_task as train_student with:
         code=fingerprint("train"),
         artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
         blocks=training_params("student", ARTEFACTS),
+        checkpoint=f"{OUT}/checkpoints/student-rep-{{rep}}.pt",
     message:
         "Training the student of {ARTEFACTS}."
