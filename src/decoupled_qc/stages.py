@@ -10,7 +10,7 @@ from decoupled_qc.checkpoint import Checkpoint, key_of
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.diagnostics import diagnose
 from decoupled_qc.models import WEIGHTS, load_model, save_model
-from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
 from decoupled_qc.provenance import versions
 from decoupled_qc.sampling import Corruption, PatchStream, load_case
 from decoupled_qc.seeds import seed_for
@@ -35,15 +35,18 @@ def train_stage(
     inference: dict,
     training: dict,
     artefacts: dict[str, dict],
+    coupled: bool,
 ) -> None:
     """Train one network and write its folder: weights, card, ``metrics.csv`` and ``diagnostics.csv``.
 
     Task network: no artefacts, nothing frozen. Teacher: one artefact, the task network frozen. Student: all artefacts,
-    the task network and all teachers frozen.
+    the task network and all teachers frozen. Gated, without teachers: all artefacts, the task network frozen, and routed as
+    a teacher. Coupled: all artefacts, one variance, for which nothing frozen has a pseudo-label.
 
     Args:
         manifest: The cohort; subjects with role ``train`` and ``validation`` are used.
-        frozen_folders: Model folders that give pseudo-labels, the task network first.
+        frozen_folders: Model folders to start from, the task network first; each also gives the pseudo-label of its cause, if
+            this network has that cause.
         folder: Existing folder for the results.
         checkpoint: File to go on from and to leave the state in; it stays when the training has ended, so that it is not
             lost before the results are in their place.
@@ -53,19 +56,21 @@ def train_stage(
         spacing_mm: Of the cohort's volumes.
         network, augmentation, corruption, inference, training: The config's blocks.
         artefacts: name → settings, of the artefacts this network learns.
+        coupled: One variance for all causes together (eq. 4 on corrupted images), instead of one for each.
     """
     names = list(artefacts)
-    causes = (TASK, *names)
-    frozen = {}
+    causes = (TOTAL,) if coupled else (TASK, *names)
+    donors = {}
     for donor in frozen_folders:
         model, card = load_model(donor)
-        frozen[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
+        donors[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
     shape = {"causes": list(causes), **network}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, *causes, "weights") % 2**63)
         net = DecoupledUNet(**shape)
     if training["init"] == "donors":
-        net.start_from(*frozen.values())
+        net.start_from(*donors.values())
+    frozen = {cause: model for cause, model in donors.items() if cause in causes}
 
     subjects = read_manifest(manifest)
     plan = Corruption(names=names, settings=artefacts, spacing_mm=spacing_mm, **corruption)

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.losses import consistency
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.sampling import Case, Corruption, PatchStream
 from decoupled_qc.seeds import rng_for, seed_for
-from decoupled_qc.training import Recipe, fit
+from decoupled_qc.training import Recipe, _loss, fit
 
 COUNT = itertools.count()
 SETTINGS = {
@@ -162,6 +163,57 @@ def test_routed_likelihood_moves_only_the_variance_without_a_pseudo_label(tmp_pa
         for cause in ("task", "noise")
     }
     assert moved == {"task": False, "noise": True}
+
+
+def terms_of(network, frozen, batch, **changes):
+    return _loss(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
+
+
+def maps_of(network, image):
+    logits, log_variance = network(image)
+    return logits, dict(zip(network.causes, log_variance.exp().unbind(1), strict=True))
+
+
+def batch_with_and_without(name):
+    """The first batch of which one sample holds the artefact and the other does not."""
+    batches = stream(["noise", "blur"])
+    return next(b for b in map(batches.batch, range(0, 80, 2)) if sorted(b.drawn[name]) == [False, True])
+
+
+def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_others_to_zero():
+    """Without teachers, by hand: L = CE / v + 1/2 log v, v = task label + sum of drawn variances + epsilon; plus the rest."""
+    batch, task, network = batch_with_and_without("noise"), networks("task"), networks("task", "noise", "blur")
+    loss, _ = terms_of(network, {"task": task}, batch, route="routed", absence_weight=0.7)
+    logits, variance = maps_of(network, batch.image)
+    label = maps_of(task, batch.clean)[1]["task"]
+    there = {name: torch.tensor(batch.drawn[name]).float().reshape(-1, 1, 1, 1) for name in ("noise", "blur")}
+    total = label + sum(variance[name] * there[name] for name in there) + 0.05
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+    expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
+    expected = expected + 0.7 * sum((variance[name] * (1 - there[name])).mean() for name in there)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_coupled_is_equation_4_on_the_corrupted_image():
+    batch, network = batch_with_and_without("noise"), networks("total")
+    for route in ("paper", "routed"):
+        loss, terms = terms_of(network, {}, batch, route=route)
+        logits, variance = maps_of(network, batch.image)
+        ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+        total = variance["total"] + 0.05
+        assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
+        assert terms["consistency"] == 0
+
+
+def test_without_the_consistency_term_only_equation_5_is_left():
+    batch, network = batch_with_and_without("blur"), networks("task", "noise", "blur")
+    frozen = {"task": networks("task")}
+    loss, terms = terms_of(network, frozen, batch, consistency_weight=0.0)
+    logits, variance = maps_of(network, batch.image)
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+    total = sum(variance.values()) + 0.05
+    assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
+    assert terms["consistency"] > 0
 
 
 def test_same_seed_same_weights(tmp_path):
