@@ -1,5 +1,6 @@
 """Outputs appear under their final name only when whole."""
 
+import glob
 import os
 import shutil
 import uuid
@@ -30,3 +31,13 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def discard_partial(path: str | os.PathLike) -> None:
+    """Remove what :func:`write_whole` left beside ``path`` when its process was killed; nobody may be writing it."""
+    target = Path(path)
+    for left in target.parent.glob(f".partial-????????-{glob.escape(target.name)}"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()

@@ -10,13 +10,16 @@ import torch
 
 from decoupled_qc.errors import InputError
 
+STOPPING = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they kill
 
-def start(log_path: str, threads: int) -> None:
-    """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end on SIGTERM.
+
+def start(log_path: str, threads: int, stop_code: int | None = None) -> None:
+    """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end.
 
     Args:
         log_path: The job's log.
         threads: That torch may use. Results depend on it in the last bits, so it is part of what a run is.
+        stop_code: Exit code after SIGTERM or SIGUSR1; None for 128 + the signal's number.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -26,12 +29,15 @@ def start(log_path: str, threads: int) -> None:
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
     sys.excepthook = _report
-    signal.signal(signal.SIGTERM, _stop)
 
+    def stop(number: int, _frame: FrameType | None) -> None:
+        """Leave as from any error, so that half-written outputs are removed; a second signal must not interrupt that."""
+        for each in STOPPING:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number if stop_code is None else stop_code)
 
-def _stop(number: int, _frame: FrameType | None) -> None:
-    """Leave as from any error, so that half-written outputs are removed."""
-    raise SystemExit(128 + number)
+    for number in STOPPING:
+        signal.signal(number, stop)
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TASK = "task"
+TOTAL = "total"  # the one cause of a network that does not tell them apart
 N_CLASSES = 2  # background, grey matter
 TEXTURE_LAGS = (1, 2, 4)  # voxels
 TEXTURE_BLOCK = 4  # voxels
@@ -94,15 +95,16 @@ class DecoupledUNet(nn.Module):
         from the first step. From a constant, the many easy voxels push the whole map to its lower limit, where it stays.
 
         Args:
-            donors: Trained networks of the same width: for a teacher the task net; for the student the task net and
-                then the teachers, so that each variance head starts as its teacher's.
+            donors: Trained networks of the same width, the task net first; for the student the teachers follow, so that
+                each variance head starts as its teacher's.
         """
         own = self.state_dict()
         for donor in reversed(donors):
             own.update({key: value for key, value in donor.state_dict().items() if key in own})
         self.load_state_dict(own)
-        for cause in set(self.causes).difference(*(donor.causes for donor in donors)):
-            self.log_variance[cause].load_state_dict(self.log_variance[TASK].state_dict())
+        if donors:
+            for cause in set(self.causes).difference(*(donor.causes for donor in donors)):
+                self.log_variance[cause].load_state_dict(donors[0].log_variance[TASK].state_dict())
 
 
 class _Limit(torch.autograd.Function):

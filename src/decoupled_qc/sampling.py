@@ -53,7 +53,8 @@ class Batch:
     """Patches of one training step, each (B, 1, P, P, P), and their label (B, P, P, P).
 
     ``clean`` has no artefact, ``image`` all that were drawn, and ``single[name]`` only that one in the same
-    realisation: the same as ``clean`` for a sample where it was not drawn (``drawn[name]`` tells).
+    realisation: the same as ``clean`` for a sample where it was not drawn (``drawn[name]`` tells). ``origins`` says of
+    each sample what it was made from: subject, running number of the volume, and the artefacts' records.
     """
 
     clean: Tensor
@@ -61,6 +62,7 @@ class Batch:
     label: Tensor
     single: dict[str, Tensor]
     drawn: dict[str, list[bool]]
+    origins: list[dict]
 
 
 def load_case(subject: str, image_path: Path, dseg_path: Path) -> Case:
@@ -115,7 +117,7 @@ class PatchStream:
         self.batch_size = batch_size
         self.patches_per_volume = patches_per_volume
         self.key = (seed, name)
-        self._volumes: dict[int, tuple[dict[str, Tensor], list[str]]] = {}
+        self._volumes: dict[int, tuple[dict[str, Tensor], dict]] = {}
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step (0 is the first)."""
@@ -131,11 +133,12 @@ class PatchStream:
             single={
                 name: torch.stack([patch.get(name, patch["clean"]) for patch, _ in samples])[:, None] for name in names
             },
-            drawn={name: [name in drawn for _, drawn in samples] for name in names},
+            drawn={name: [name in _names(origin) for _, origin in samples] for name in names},
+            origins=[origin for _, origin in samples],
         )
 
-    def _make_volume(self, index: int) -> tuple[dict[str, Tensor], list[str]]:
-        """Augment and corrupt the volume of a running number; return its versions by name and the artefacts drawn."""
+    def _make_volume(self, index: int) -> tuple[dict[str, Tensor], dict]:
+        """Augment and corrupt the volume of a running number; return its versions by name and what it was made from."""
         rng = rng_for(*self.key, "volume", index)
         epoch, place = divmod(index, len(self.cases))
         case = self.cases[rng_for(*self.key, "order", epoch).permutation(len(self.cases))[place]]
@@ -165,11 +168,11 @@ class PatchStream:
         for name, record in zip(drawn, records, strict=True):
             alone = len(drawn) == 1
             versions[name] = versions["image"] if alone else artefacts.corrupt(clean, [record])
-        return versions, drawn
+        return versions, {"subject": case.subject, "volume": index, "records": records}
 
     def _cut(
-        self, versions: dict[str, Tensor], drawn: list[str], rng: np.random.Generator
-    ) -> tuple[dict[str, Tensor], list[str]]:
+        self, versions: dict[str, Tensor], origin: dict, rng: np.random.Generator
+    ) -> tuple[dict[str, Tensor], dict]:
         """Cut the same random patch out of every version; a volume smaller than a patch is padded with zeros.
 
         A patch may be drawn up to a quarter of its side outside the volume and is then moved to the border: otherwise what lies
@@ -181,4 +184,8 @@ class PatchStream:
         starts = [int(np.clip(rng.integers(-rim, max(n - side, 0) + rim + 1), 0, max(n - side, 0))) for n in shape]
         where = tuple(slice(start, start + side) for start in starts)
         padding = [amount for n in reversed(shape) for amount in (0, max(side - n, 0))]
-        return {name: F.pad(volume[where], padding) for name, volume in versions.items()}, drawn
+        return {name: F.pad(volume[where], padding) for name, volume in versions.items()}, origin
+
+
+def _names(origin: dict) -> list[str]:
+    return [record["artefact"] for record in origin["records"]]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from decoupled_qc.checkpoint import Checkpoint, key_of
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.diagnostics import diagnose
-from decoupled_qc.models import load_model, save_model
-from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.models import WEIGHTS, load_model, save_model
+from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
 from decoupled_qc.provenance import versions
 from decoupled_qc.sampling import Corruption, PatchStream, load_case
 from decoupled_qc.seeds import seed_for
@@ -23,6 +24,8 @@ def train_stage(
     frozen_folders: Sequence[Path],
     folder: Path,
     *,
+    checkpoint: Path,
+    checkpoint_minutes: float,
     fingerprint: str,
     seed: int,
     spacing_mm: float,
@@ -32,34 +35,42 @@ def train_stage(
     inference: dict,
     training: dict,
     artefacts: dict[str, dict],
+    coupled: bool,
 ) -> None:
     """Train one network and write its folder: weights, card, ``metrics.csv`` and ``diagnostics.csv``.
 
     Task network: no artefacts, nothing frozen. Teacher: one artefact, the task network frozen. Student: all artefacts,
-    the task network and all teachers frozen.
+    the task network and all teachers frozen. Gated, without teachers: all artefacts, the task network frozen, and routed as
+    a teacher. Coupled: all artefacts, one variance, for which nothing frozen has a pseudo-label.
 
     Args:
         manifest: The cohort; subjects with role ``train`` and ``validation`` are used.
-        frozen_folders: Model folders that give pseudo-labels, the task network first.
+        frozen_folders: Model folders to start from, the task network first; each also gives the pseudo-label of its cause, if
+            this network has that cause.
         folder: Existing folder for the results.
+        checkpoint: File to go on from and to leave the state in; it stays when the training has ended, so that it is not
+            lost before the results are in their place.
+        checkpoint_minutes: Between two savings.
         fingerprint: Of the code, for the card.
         seed: The run's.
         spacing_mm: Of the cohort's volumes.
         network, augmentation, corruption, inference, training: The config's blocks.
         artefacts: name → settings, of the artefacts this network learns.
+        coupled: One variance for all causes together (eq. 4 on corrupted images), instead of one for each.
     """
     names = list(artefacts)
-    causes = (TASK, *names)
-    frozen = {}
+    causes = (TOTAL,) if coupled else (TASK, *names)
+    donors = {}
     for donor in frozen_folders:
         model, card = load_model(donor)
-        frozen[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
+        donors[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
     shape = {"causes": list(causes), **network}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, *causes, "weights") % 2**63)
         net = DecoupledUNet(**shape)
     if training["init"] == "donors":
-        net.start_from(*frozen.values())
+        net.start_from(*donors.values())
+    frozen = {cause: model for cause, model in donors.items() if cause in causes}
 
     subjects = read_manifest(manifest)
     plan = Corruption(names=names, settings=artefacts, spacing_mm=spacing_mm, **corruption)
@@ -74,7 +85,18 @@ def train_stage(
         name="+".join(causes),
     )
     recipe = Recipe(**{key: training[key] for key in Recipe.__dataclass_fields__})
-    epsilon = fit(net, frozen, stream, recipe, folder)
+    blocks = {
+        "seed": seed,
+        "spacing_mm": spacing_mm,
+        "network": shape,
+        "augmentation": augmentation,
+        "corruption": corruption,
+        "training": training,
+        "artefacts": artefacts,
+        "code": fingerprint,
+    }
+    read = [donor / WEIGHTS for donor in frozen_folders] + _volumes(manifest, subjects, "train")
+    epsilon = fit(net, frozen, stream, recipe, folder, Checkpoint(checkpoint, checkpoint_minutes, key_of(blocks, read)))
 
     wanted = training["diagnostics"]
     table = diagnose(
@@ -94,19 +116,17 @@ def train_stage(
         folder,
         net,
         {
-            "network": shape,
+            **blocks,
             "epsilon": epsilon,
-            "spacing_mm": spacing_mm,
             "intensity": "min-max of the whole volume to [0, 1]",
-            "artefacts": artefacts,
-            "corruption": corruption,
-            "augmentation": augmentation,
-            "training": training,
-            "seed": seed,
-            "code": fingerprint,
             "versions": versions(),
         },
     )
+
+
+def _volumes(manifest: Path, subjects, role: str) -> list[Path]:
+    chosen = subjects[subjects["role"] == role]
+    return [manifest.parent / name for name in (*chosen["image"], *chosen["dseg"])]
 
 
 def _cases(manifest: Path, subjects, role: str) -> list:

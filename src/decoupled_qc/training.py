@@ -1,6 +1,5 @@
 """One training loop for the task network, the teachers and the student."""
 
-import csv
 import logging
 import math
 import sys
@@ -12,10 +11,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from decoupled_qc.checkpoint import Checkpoint
 from decoupled_qc.ladder import Ladder
 from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy
 from decoupled_qc.network import TASK, DecoupledUNet
 from decoupled_qc.precision import autocast
+from decoupled_qc.progress import MetricsTable, Progress
 from decoupled_qc.sampling import Batch, PatchStream
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Recipe:
             variance is left out, and pulled to zero, in samples without the artefact.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
         precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`; the losses are in float32.
+        max_skipped: Steps in a row that may be skipped because the loss or a gradient is not finite.
         log_every: Steps between rows of ``metrics.csv``.
     """
 
@@ -62,6 +64,7 @@ class Recipe:
     route: str
     beta: float
     precision: str
+    max_skipped: int
     log_every: int
 
     def start_ladder(self) -> Ladder:
@@ -79,7 +82,12 @@ class Recipe:
 
 
 def fit(
-    network: DecoupledUNet, frozen: dict[str, DecoupledUNet], stream: PatchStream, recipe: Recipe, folder: Path
+    network: DecoupledUNet,
+    frozen: dict[str, DecoupledUNet],
+    stream: PatchStream,
+    recipe: Recipe,
+    folder: Path,
+    checkpoint: Checkpoint,
 ) -> float:
     """Train a network in place; write ``metrics.csv``; return the last epsilon.
 
@@ -87,15 +95,21 @@ def fit(
     named after: the task network sees the clean patch, a teacher the patch with only its own artefact in the same
     realisation (stage 2: eq. 6; stage 3: its form with all causes).
 
+    A step whose loss or gradient is not finite changes nothing; it is counted, and what its batch was made from goes into
+    ``<checkpoint>.skipped.jsonl``.
+
     Args:
         network: Moved to the GPU if there is one.
         frozen: cause → trained network in evaluation mode, for every cause that has a pseudo-label.
         stream: Where the batches come from.
         recipe: How to optimise.
         folder: Existing folder for ``metrics.csv``.
+        checkpoint: Where to go on, and where to leave the state. An interrupted training ends with the same weights, on a
+            CPU to the bit, since nothing but its state and the number of the step decides what comes next.
 
     Raises:
-        FloatingPointError: The loss is not finite.
+        FloatingPointError: More than ``max_skipped`` steps in a row were not finite.
+        SystemExit: Told to stop, see :class:`decoupled_qc.checkpoint.Checkpoint`.
 
     Source: Shaw et al. 2021, section 4; Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
     """
@@ -104,40 +118,58 @@ def fit(
         model.to(device, memory_format=torch.channels_last_3d)
     network.train()
     optimiser = _optimiser(network, recipe)
-    ladder = recipe.start_ladder()
-    started = time.monotonic()
-    bar = tqdm(total=recipe.steps, desc=folder.name, disable=not sys.stderr.isatty(), mininterval=1)
-    with open(folder / "metrics.csv", "w", newline="") as file, bar:
-        table = None
-        for step in range(recipe.steps):
+    progress = Progress(recipe.start_ladder())
+    saved = checkpoint.load()
+    if saved is not None:
+        network.load_state_dict(saved["network"])
+        optimiser.load_state_dict(saved["optimiser"])
+        progress.load(saved["progress"])
+        log.info("Resuming at step %d of %d.", progress.step, recipe.steps)
+
+    def state() -> dict:
+        return {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "progress": progress.state()}
+
+    ladder, first, started = progress.ladder, progress.step, time.monotonic()
+    bar = tqdm(total=recipe.steps, initial=first, desc=folder.name, disable=not sys.stderr.isatty(), mininterval=1)
+    with bar, MetricsTable(folder / "metrics.csv", progress.rows) as table, checkpoint:
+        while progress.step < recipe.steps:
+            step = progress.step
             batch = stream.batch(step)
-            loss, terms = _loss(network, frozen, batch, recipe, ladder.epsilon, step < recipe.plain_steps, device)
-            if not torch.isfinite(loss):
-                raise FloatingPointError(f"The loss is {loss.item()} at step {step}: lower training.learning_rate.")
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            gradient = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-            optimiser.step()
-            if step >= recipe.plain_steps and ladder.update(step + 1 - recipe.plain_steps, loss.item()):
-                _set_learning_rate(optimiser, ladder.learning_rate)
+            plain = step < recipe.plain_steps
+            loss, terms = _loss(network, frozen, batch, recipe, ladder.epsilon, plain, device)
+            gradient = _backward(network, optimiser, loss, recipe.clip_norm)
+            if math.isfinite(gradient):
+                optimiser.step()
+                progress.skipped_in_a_row = 0
+                if not plain and ladder.update(step + 1 - recipe.plain_steps, loss.item()):
+                    _set_learning_rate(optimiser, ladder.learning_rate)
+            else:
+                progress.skip(batch, checkpoint.path, recipe.max_skipped)
+            progress.step += 1
             bar.update()
             if step % recipe.log_every == 0 or step == recipe.steps - 1:
                 row = {
                     "step": step,
                     "epsilon": ladder.epsilon,
                     "learning_rate": ladder.learning_rate,
-                    "gradient_norm": float(gradient),
+                    "gradient_norm": gradient,
+                    "skipped": progress.skipped,
                     **{name: float(value) for name, value in terms.items()},
                 }
-                if table is None:
-                    table = csv.DictWriter(file, row)
-                    table.writeheader()
-                table.writerow(row)
-                file.flush()
+                table.add(row)
                 bar.set_postfix(loss=f"{row['loss']:.3f}", ce=f"{row['cross_entropy']:.3f}", refresh=False)
-                log.info("%s", _line(row, time.monotonic() - started, recipe.steps))
+                log.info("%s", _line(row, (time.monotonic() - started) / (progress.step - first), recipe.steps))
+            checkpoint.keep(state, now=progress.step == recipe.steps)
     network.eval()
     return ladder.epsilon
+
+
+def _backward(network: DecoupledUNet, optimiser: torch.optim.Adam, loss: Tensor, clip_norm: float) -> float:
+    """Set the clipped gradient; return its norm before clipping, which is not finite if anything in it or the loss is not."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+    return float(norm) if torch.isfinite(loss) else math.nan
 
 
 def _loss(
@@ -221,10 +253,10 @@ def _set_learning_rate(optimiser: torch.optim.Adam, learning_rate: float) -> Non
         group["lr"] = learning_rate * group["factor"]
 
 
-def _line(row: dict[str, float], seconds: float, steps: int) -> str:
+def _line(row: dict[str, float], seconds_per_step: float, steps: int) -> str:
     """Return one readable line of progress."""
     step = int(row["step"])
-    left = seconds / (step + 1) * (steps - step - 1)
+    left = seconds_per_step * (steps - step - 1)
     variances = " ".join(f"{key[9:]} {value:.4f}" for key, value in row.items() if key.startswith("variance_"))
     return (
         f"step {step:>{int(math.log10(steps)) + 1}}/{steps}  loss {row['loss']:.3f}  CE {row['cross_entropy']:.3f}  "

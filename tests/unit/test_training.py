@@ -1,15 +1,20 @@
 """What the three stages promise: who learns from whom, what stays frozen, and what never depends on order."""
 
+import itertools
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
+from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.losses import consistency
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.sampling import Case, Corruption, PatchStream
 from decoupled_qc.seeds import rng_for, seed_for
-from decoupled_qc.training import Recipe, fit
+from decoupled_qc.training import Recipe, _loss, fit
 
+COUNT = itertools.count()
 SETTINGS = {
     "noise": {"snr_db": [20.0, -10.0], "signal_mask": "volume"},
     "blur": {"ratio": [2.0, 12.0], "n_axes_probability": [0.6, 0.3, 0.1]},
@@ -19,7 +24,7 @@ RECIPE = Recipe(
     steps=6, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
     halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
     ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
-    beta=0.0, precision="float32", log_every=1,
+    beta=0.0, precision="float32", max_skipped=2, log_every=1,
 )  # fmt: skip
 
 
@@ -53,10 +58,15 @@ def networks(*causes):
     return network.eval().requires_grad_(False)
 
 
+def no_checkpoint(folder):
+    """One of a key of its own, so that nothing is resumed."""
+    return Checkpoint(folder / "checkpoint.pt", minutes=60, key=str(next(COUNT)))
+
+
 def trained(names, frozen, tmp_path, **changes):
     torch.manual_seed(0)
     network = DecoupledUNet(("task", *names), **SMALL)
-    fit(network, frozen, stream(names), replace(RECIPE, **changes), tmp_path)
+    fit(network, frozen, stream(names), replace(RECIPE, **changes), tmp_path, no_checkpoint(tmp_path))
     return network
 
 
@@ -105,7 +115,7 @@ def test_at_first_the_variance_learns_but_does_not_weigh_the_cross_entropy(tmp_p
         torch.manual_seed(0)
         network = DecoupledUNet(("task",), **(SMALL | {"start_log_variance": {"task": start, "artefact": 0.0}}))
         recipe = replace(RECIPE, steps=1, plain_steps=1, clip_norm=1e9)
-        fit(network, {}, stream([]), recipe, tmp_path)
+        fit(network, {}, stream([]), recipe, tmp_path, no_checkpoint(tmp_path))
         after[start] = network.segmentation.weight
         assert network.log_variance["task"].local[-1].bias.item() != start
     assert torch.equal(after[0.0], after[-3.0])
@@ -155,9 +165,112 @@ def test_routed_likelihood_moves_only_the_variance_without_a_pseudo_label(tmp_pa
     assert moved == {"task": False, "noise": True}
 
 
+def terms_of(network, frozen, batch, **changes):
+    return _loss(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
+
+
+def maps_of(network, image):
+    logits, log_variance = network(image)
+    return logits, dict(zip(network.causes, log_variance.exp().unbind(1), strict=True))
+
+
+def batch_with_and_without(name):
+    """The first batch of which one sample holds the artefact and the other does not."""
+    batches = stream(["noise", "blur"])
+    return next(b for b in map(batches.batch, range(0, 80, 2)) if sorted(b.drawn[name]) == [False, True])
+
+
+def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_others_to_zero():
+    """Without teachers, by hand: L = CE / v + 1/2 log v, v = task label + sum of drawn variances + epsilon; plus the rest."""
+    batch, task, network = batch_with_and_without("noise"), networks("task"), networks("task", "noise", "blur")
+    loss, _ = terms_of(network, {"task": task}, batch, route="routed", absence_weight=0.7)
+    logits, variance = maps_of(network, batch.image)
+    label = maps_of(task, batch.clean)[1]["task"]
+    there = {name: torch.tensor(batch.drawn[name]).float().reshape(-1, 1, 1, 1) for name in ("noise", "blur")}
+    total = label + sum(variance[name] * there[name] for name in there) + 0.05
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+    expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
+    expected = expected + 0.7 * sum((variance[name] * (1 - there[name])).mean() for name in there)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_coupled_is_equation_4_on_the_corrupted_image():
+    batch, network = batch_with_and_without("noise"), networks("total")
+    for route in ("paper", "routed"):
+        loss, terms = terms_of(network, {}, batch, route=route)
+        logits, variance = maps_of(network, batch.image)
+        ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+        total = variance["total"] + 0.05
+        assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
+        assert terms["consistency"] == 0
+
+
+def test_without_the_consistency_term_only_equation_5_is_left():
+    batch, network = batch_with_and_without("blur"), networks("task", "noise", "blur")
+    frozen = {"task": networks("task")}
+    loss, terms = terms_of(network, frozen, batch, consistency_weight=0.0)
+    logits, variance = maps_of(network, batch.image)
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+    total = sum(variance.values()) + 0.05
+    assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
+    assert terms["consistency"] > 0
+
+
 def test_same_seed_same_weights(tmp_path):
     first, second = (trained(["noise"], {"task": networks("task")}, tmp_path) for _ in range(2))
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
+
+
+class Spoiled:
+    """A stream with batches that are not finite at some steps."""
+
+    def __init__(self, inner, steps):
+        self.inner, self.steps = inner, steps
+
+    def batch(self, step):
+        batch = self.inner.batch(step)
+        if step in self.steps:
+            batch.image[:] = torch.nan
+        return batch
+
+
+def fit_spoiled(steps, folder):
+    torch.manual_seed(0)
+    network = DecoupledUNet(("task", "noise"), **SMALL)
+    fit(network, {}, Spoiled(stream(["noise"]), steps), replace(RECIPE, steps=8), folder, no_checkpoint(folder))
+    return network
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_leaves_the_records_of_its_batch(tmp_path):
+    network = fit_spoiled([2, 3, 6], tmp_path)
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+    lines = [json.loads(line) for line in (tmp_path / "checkpoint.skipped.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 3, 6]
+    again = stream(["noise"]).batch(2)  # replayed from the step
+    assert lines[0]["samples"] == json.loads(json.dumps(again.origins))
+    for sample, drawn in zip(lines[0]["samples"], again.drawn["noise"], strict=True):
+        assert sample["subject"] in "abc" and [record["artefact"] for record in sample["records"]] == ["noise"] * drawn
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("skipped")
+    assert [int(row.split(",")[column]) for row in rows[1:]] == [0, 0, 1, 2, 2, 2, 3, 3]
+
+
+def test_the_last_step_skipped_is_as_if_it_had_not_been(tmp_path):
+    torch.manual_seed(0)
+    shorter = DecoupledUNet(("task", "noise"), **SMALL)
+    ladder = dict(RECIPE.ladder) | {"check_every": 1.0, "finish_by": 1.0, "min_interval": 1.0}
+    recipe = replace(RECIPE, plain_steps=0, ladder=ladder)  # nothing is halved before the end
+    fit(shorter, {}, stream(["noise"]), replace(recipe, steps=3, halvings=1), tmp_path, no_checkpoint(tmp_path))
+    torch.manual_seed(0)
+    spoiled = DecoupledUNet(("task", "noise"), **SMALL)
+    endless = replace(recipe, steps=4, halvings=1)
+    fit(spoiled, {}, Spoiled(stream(["noise"]), [3]), endless, tmp_path, no_checkpoint(tmp_path))
+    assert all(torch.equal(value, spoiled.state_dict()[key]) for key, value in shorter.state_dict().items())
+
+
+def test_too_many_such_steps_in_a_row_stop_the_training(tmp_path):
+    with pytest.raises(FloatingPointError, match="not finite in 3 steps in a row, the last being 5.*learning_rate"):
+        fit_spoiled([1, 3, 4, 5], tmp_path)
 
 
 def test_the_full_size_network_trains(tmp_path):
@@ -171,7 +284,7 @@ def test_the_full_size_network_trains(tmp_path):
     )
     before = network.segmentation.weight.clone()
     recipe = replace(RECIPE, steps=2, plain_steps=1, precision="auto")
-    fit(network, {}, stream([], patch_size=96), recipe, tmp_path)
+    fit(network, {}, stream([], patch_size=96), recipe, tmp_path, no_checkpoint(tmp_path))
     assert not torch.equal(network.segmentation.weight, before)
     rows = (tmp_path / "metrics.csv").read_text().splitlines()
     assert len(rows) == 3 and "nan" not in "".join(rows)

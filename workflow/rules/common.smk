@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.utils import min_version, validate
 
 from decoupled_qc import artefacts, provenance
+from decoupled_qc.seeds import seed_for
 
 min_version("9.27")
 validate(config, "../schemas/config.schema.yaml")
@@ -16,6 +17,7 @@ SWEEPS = [f"sweep-{name}" for name in config["test"]["sweeps"] if name in ARTEFA
 MIXTURES = [names for names in config["test"]["mixtures"] if set(names) <= set(ARTEFACTS)]
 CONDITIONS = [*SIMULATED, *SWEEPS, *(["mix"] if MIXTURES else []), "real", "validation"]
 STAGES = config["training"]["stages"]
+VARIANTS = config["variants"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
@@ -31,8 +33,9 @@ wildcard_constraints:
     anatomy=r"[a-z0-9]+",
     artefact="|".join(ARTEFACTS),
     condition="|".join(CONDITIONS),
-    model=r"task|student|teacher-[a-z0-9]+",
+    model="|".join(["task", "student", "teacher-[a-z0-9]+", *VARIANTS]),
     rep=r"\d+",
+    variant="|".join(VARIANTS),
 
 
 def fingerprint(script):
@@ -45,16 +48,29 @@ def artefact_fingerprint(name):
     return provenance.fingerprint(artefacts.module_path(name))
 
 
-def training_params(stage, names):
-    """Return the config blocks that one training uses."""
-    common = {key: value for key, value in config["training"].items() if key != "stages"}
+def training_params(stage, names, rep, changes=None, coupled=False):
+    """Return the config blocks that one training uses; replicates differ in the seed, variants in some keys."""
+    common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
     return {
-        "seed": config["seed"],
+        "seed": config["seed"] if rep == "0" else seed_for(config["seed"], "rep", rep),
         "spacing_mm": config["cohort"]["spacing_mm"],
         "network": config["network"],
         "augmentation": config["augmentation"],
         "corruption": config["corruption"],
         "inference": config["inference"],
-        "training": {**common, **STAGES[stage]},
+        "training": {**common, **STAGES[stage], **(changes or {})},
         "artefacts": {name: config["artefacts"][name] for name in names},
+        "coupled": coupled,
     }
+
+
+def variant_params(wildcards):
+    """Return the config blocks of a variant: the student's with its changes."""
+    variant = VARIANTS[wildcards.variant]
+    return training_params("student", ARTEFACTS, wildcards.rep, variant["training"], variant["coupled"])
+
+
+def variant_teachers(wildcards):
+    """Return the teachers' folders for a variant that learns from them."""
+    names = ARTEFACTS if VARIANTS[wildcards.variant]["teachers"] else []
+    return [f"{OUT}/models/teacher-{name}/rep-{wildcards.rep}" for name in names]

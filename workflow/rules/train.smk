@@ -1,4 +1,7 @@
-"""Task network → one teacher per artefact, in parallel → student."""
+"""Task network → one teacher per artefact, in parallel → student; and variants of the student, made when asked for.
+
+A training that was stopped goes on from its checkpoint. That is no declared output: Snakemake removes those of a failed job.
+"""
 
 
 rule train_task:
@@ -18,7 +21,9 @@ rule train_task:
         gpu=config["gpus_per_job"],
     params:
         code=fingerprint("train"),
-        blocks=training_params("task", []),
+        artefact_code=[],
+        blocks=lambda wildcards: training_params("task", [], wildcards.rep),
+        checkpoint=f"{OUT}/checkpoints/task-rep-{{rep}}.pt",
     message:
         "Training the task network on clean volumes."
     script:
@@ -38,8 +43,9 @@ use rule train_task as train_teacher with:
     threads: STAGES["teacher"]["threads"]
     params:
         code=fingerprint("train"),
-        artefact_code=lambda wildcards: artefact_fingerprint(wildcards.artefact),
-        blocks=lambda wildcards: training_params("teacher", [wildcards.artefact]),
+        artefact_code=lambda wildcards: [artefact_fingerprint(wildcards.artefact)],
+        blocks=lambda wildcards: training_params("teacher", [wildcards.artefact], wildcards.rep),
+        checkpoint=f"{OUT}/checkpoints/teacher-{{artefact}}-rep-{{rep}}.pt",
     message:
         "Training the {wildcards.artefact} teacher."
 
@@ -59,6 +65,27 @@ use rule train_task as train_student with:
     params:
         code=fingerprint("train"),
         artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
-        blocks=training_params("student", ARTEFACTS),
+        blocks=lambda wildcards: training_params("student", ARTEFACTS, wildcards.rep),
+        checkpoint=f"{OUT}/checkpoints/student-rep-{{rep}}.pt",
     message:
         "Training the student of {ARTEFACTS}."
+
+
+use rule train_student as train_variant with:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        task=f"{OUT}/models/task/rep-{{rep}}",
+        teachers=variant_teachers,
+    output:
+        directory(f"{OUT}/models/{{variant}}/rep-{{rep}}"),
+    log:
+        f"{OUT}/logs/models/{{variant}}/rep-{{rep}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/models/{{variant}}/rep-{{rep}}.tsv"
+    params:
+        code=fingerprint("train"),
+        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        blocks=variant_params,
+        checkpoint=f"{OUT}/checkpoints/{{variant}}-rep-{{rep}}.pt",
+    message:
+        "Training the variant {wildcards.variant} of the student."

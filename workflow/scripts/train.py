@@ -1,13 +1,25 @@
-"""Train the task network, a teacher or the student, whichever the inputs say."""
+"""Train the task network, a teacher or the student, whichever the inputs say; go on where a stopped training was."""
 
 from pathlib import Path
 
-from decoupled_qc.files import write_whole
+from decoupled_qc.checkpoint import RESTART
+from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.stages import train_stage
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, stop_code=RESTART)
 manifest, *frozen = (Path(path) for path in snakemake.input)
+checkpoint = Path(snakemake.params.checkpoint)
+discard_partial(snakemake.output[0])
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
-    train_stage(manifest, frozen, folder, fingerprint=snakemake.params.code, **snakemake.params.blocks)
+    train_stage(
+        manifest,
+        frozen,
+        folder,
+        checkpoint=checkpoint,
+        checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],  # no part of what a network is
+        fingerprint="+".join([snakemake.params.code, *snakemake.params.artefact_code]),
+        **snakemake.params.blocks,
+    )
+checkpoint.unlink()

@@ -1,0 +1,204 @@
+"""A training can be killed at any moment: it goes on by itself and ends with the same weights, to the bit."""
+
+import json
+import os
+import pickle
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from decoupled_qc.checkpoint import RESTART, Checkpoint, key_of
+from decoupled_qc.cohort.manifest import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+N_STEPS = 60
+# The rule's own script on a made-up Snakemake object; a pause in each step leaves time to be killed in.
+JOB = """
+import json, runpy, sys, time
+from types import SimpleNamespace
+from decoupled_qc.sampling import PatchStream
+batch = PatchStream.batch
+PatchStream.batch = lambda self, step: (time.sleep(0.02), batch(self, step))[1]
+job = json.loads(sys.argv[2])
+params = SimpleNamespace(**job.pop("params"))
+runpy.run_path(sys.argv[1], init_globals={"snakemake": SimpleNamespace(params=params, **job)})
+"""
+
+
+def subject(folder, name, role):
+    """A ball of grey matter with some texture; return its row of the manifest."""
+    axes = np.meshgrid(*[np.linspace(-1, 1, 20)] * 3, indexing="ij")
+    label = sum(axis**2 for axis in axes) < 0.4
+    image = 0.3 + 0.4 * label + 0.05 * np.random.default_rng(ord(name)).standard_normal(label.shape)
+    nib.save(nib.Nifti1Image(image.clip(0, 1).astype(np.float32), np.eye(4)), folder / f"{name}.nii.gz")
+    nib.save(nib.Nifti1Image(2 * label.astype(np.uint8), np.eye(4)), folder / f"{name}_dseg.nii.gz")
+    return "\t".join([name, "phantom", role, f"{name}.nii.gz", f"{name}_dseg.nii.gz", "made"])
+
+
+class Training:
+    """A training of a tiny network, run by the rule's script in a process of its own."""
+
+    def __init__(self, cohort: Path, folder: Path):
+        folder.mkdir()
+        config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+        training = {
+            key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")
+        }
+        training |= {"patch_size": 16, "halvings": 3, "log_every": 1, "precision": "float32", "learning_rate": 1e-3}
+        training |= {
+            "steps": N_STEPS,
+            "plain_steps": 10,
+            "patience": 0.1,
+            "diagnostics": {"n_scans": 1, "severity": 0.7},
+        }
+        blocks = {key: config[key] for key in ("seed", "augmentation", "corruption")}
+        blocks |= {
+            "spacing_mm": 1.0,
+            "network": {"channels": [4, 8], "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}},
+            "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32"},
+            "training": training,
+            "artefacts": {"noise": config["artefacts"]["noise"]},
+            "coupled": False,
+        }
+        self.model, self.checkpoint = folder / "models" / "net", folder / "checkpoints" / "net.pt"
+        self.log = folder / "job.log"
+        self.job = {
+            "input": [str(cohort / "manifest.tsv")],
+            "output": [str(self.model)],
+            "log": [str(self.log)],
+            "threads": 1,
+            "config": {"training": {"checkpoint_minutes": 0}},
+            "params": {"code": "x", "artefact_code": [], "blocks": blocks, "checkpoint": str(self.checkpoint)},
+        }
+
+    def start(self) -> subprocess.Popen:
+        self.log.unlink(missing_ok=True)
+        script = ROOT / "workflow/scripts/train.py"
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-c", JOB, script, json.dumps(self.job)], env=environment, stderr=subprocess.DEVNULL
+        )
+
+    def steps(self) -> list[int]:
+        """Steps in the log of the present stretch."""
+        text = self.log.read_text() if self.log.is_file() else ""
+        return [int(number) for number in re.findall(r"step +(\d+)/", text)]
+
+    def stop(self, number: int, at_least: int, pause: float) -> int:
+        """Start, send a signal some time after a step, and return the exit code."""
+        process = self.start()
+        deadline = time.monotonic() + 120
+        while max(self.steps(), default=-1) < at_least and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(pause)
+        process.send_signal(number)
+        return process.wait(timeout=120)
+
+    def result(self) -> tuple[bytes, str]:
+        return (self.model / "weights.safetensors").read_bytes(), (self.model / "metrics.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort")
+    rows = [subject(folder, name, role) for name, role in zip("abc", ["train", "train", "validation"], strict=True)]
+    (folder / "manifest.tsv").write_text("\n".join(["\t".join(COLUMNS), *rows]) + "\n")
+    return folder
+
+
+def test_killed_three_times_and_told_to_stop_once_ends_with_the_same_weights(cohort, tmp_path):
+    whole, cut = Training(cohort, tmp_path / "whole"), Training(cohort, tmp_path / "cut")
+    undisturbed = whole.start()
+    chance = random.Random()
+    moments = [(chance.randrange(first, first + 10), chance.uniform(0, 0.06)) for first in (0, 12, 24)]
+    for step, pause in moments:
+        assert cut.stop(signal.SIGKILL, step, pause) == -signal.SIGKILL, moments
+    assert cut.stop(signal.SIGTERM, 40, 0.0) == RESTART
+    assert list(cut.model.parent.iterdir()) == []  # nor what SIGKILL left before
+    assert [path.name for path in cut.checkpoint.parent.iterdir()] == ["net.pt"]
+    assert torch.load(cut.checkpoint, weights_only=True)["state"]["progress"]["step"] == cut.steps()[-1] + 1
+
+    assert cut.start().wait(timeout=120) == 0
+    assert "Resuming at step" in cut.log.read_text() and cut.steps()[0] > 40
+    assert not cut.checkpoint.exists()
+    assert undisturbed.wait(timeout=120) == 0
+    assert cut.result() == whole.result(), moments
+    assert len(whole.result()[1].splitlines()) == 1 + N_STEPS
+
+
+def checkpoint(path, key="this"):
+    return Checkpoint(path, minutes=0, key=key)
+
+
+def test_a_checkpoint_of_another_training_is_passed_over(tmp_path):
+    checkpoint(tmp_path / "net.pt").keep(lambda: {"step": 5})
+    assert checkpoint(tmp_path / "net.pt").load() == {"step": 5}
+    assert checkpoint(tmp_path / "net.pt", key="other").load() is None
+
+
+def test_the_key_tells_settings_and_file_contents_apart(tmp_path):
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    key = key_of({"steps": 5, "code": "x"}, [file])
+    assert key == key_of({"code": "x", "steps": 5}, [file])
+    assert key != key_of({"code": "x", "steps": 6}, [file])
+    file.write_bytes(b"two")
+    assert key != key_of({"steps": 5, "code": "x"}, [file])
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "pickle"])
+def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_unpickled(tmp_path, damage):
+    path, trap = tmp_path / "net.pt", tmp_path / "sprung"
+    checkpoint(path).keep(lambda: {"weights": torch.zeros(1000)})
+    whole = path.read_bytes()
+    if damage == "pickle":
+        path.write_bytes(pickle.dumps({"key": "this", "state": Trap(trap)}))
+        assert not trap.exists()
+        pickle.loads(pickle.dumps(Trap(trap)))
+        assert trap.exists()  # the trap works
+        trap.unlink()
+    else:
+        path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"not a checkpoint")
+    assert checkpoint(path).load() is None
+    assert not trap.exists()
+
+
+def test_it_saves_when_the_minutes_have_passed(tmp_path):
+    rare = Checkpoint(tmp_path / "net.pt", minutes=60, key="this")
+    rare.keep(lambda: {"step": 1})
+    assert not rare.path.exists()
+    rare.keep(lambda: {"step": 2}, now=True)
+    assert rare.load() == {"step": 2}
+
+
+def test_a_signal_saves_at_once_and_leaves_with_the_restart_code(tmp_path):
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        with pytest.raises(SystemExit) as stop, Checkpoint(tmp_path / "net.pt", 60, "this") as rare:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            rare.keep(lambda: {"step": 3})
+        assert stop.value.code == RESTART == 85
+        assert rare.load() == {"step": 3}
+    finally:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else before)
