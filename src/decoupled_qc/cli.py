@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import simulate
+from decoupled_qc import audit, simulate
 from decoupled_qc.errors import InputError
 
-COMMANDS = (simulate,)
+COMMANDS = (audit, simulate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
