@@ -111,7 +111,7 @@ def _content(scan: Scan) -> str:
 
 
 def _middle(scan: Scan, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the middle axial slice, anterior up, the patient's right on the left, and the label's."""
+    """Return the middle axial slice, anterior up, the patient's left on the left, and the label's."""
     turn = nib.io_orientation(scan.file.affine)
 
     def cut(values: np.ndarray) -> np.ndarray:
