@@ -85,9 +85,10 @@ def read_label(path: Path, scan: Scan) -> np.ndarray:
         raise InputError(f"{path} has shape {values.shape}, its scan {tuple(scan.image.shape)}: resample the label.")
     if not np.allclose(file.affine, scan.file.affine, atol=AFFINE_TOLERANCE_MM):
         raise InputError(f"{path} has another affine than its scan {scan.path.name}: resample the label.")
-    if not aseg.is_aseg(values):  # holds tissues 0 to 3 too
+    is_tissues = np.isin(values, (0, 1, 2, 3)).all()
+    if not is_tissues and not aseg.is_aseg(values):
         raise InputError(f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's: map them first.")
-    return values if values.max() <= 3 else aseg.to_tissues(values)
+    return values if is_tissues else aseg.to_tissues(values)
 
 
 def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
