@@ -9,6 +9,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/cohort.smk"
+include: "workflow/rules/scans.smk"
 include: "workflow/rules/artefacts.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"

@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import correlate, simulate
+from decoupled_qc import audit, correlate, simulate
 from decoupled_qc.errors import InputError
 
-COMMANDS = (simulate, correlate)
+COMMANDS = (simulate, audit, correlate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

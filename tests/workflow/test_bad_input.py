@@ -38,3 +38,8 @@ def test_artefact_without_a_module(project):
 def test_artefact_without_settings(project):
     project.edit("config/config.yaml", "  noise:\n    snr_db: [20.0, -10.0]\n    signal_mask: volume\n", "")
     refused(project, "artefacts.noise")
+
+
+def test_cohort_of_scans_without_its_path(project):
+    printed = project.snakemake("--dry-run", "--configfile", "config/adni.yaml", check=False)
+    assert "cohort.scans.path is not set: give the path that the source 'table' reads" in printed, printed[-3000:]

@@ -1,9 +1,12 @@
 """Heads from ordinary packages → labelled anatomies → distinct subjects → the manifest."""
 
-from decoupled_qc.cohort import plan
+from decoupled_qc.cohort import plan, sources
 
 COHORT = config["cohort"]
-ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"])
+HEADS = COHORT["source"] == "heads"
+ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"]) if HEADS else []
+if not HEADS:
+    sources.check(COHORT["source"], COHORT["scans"]["path"])
 
 
 rule fetch_head:
@@ -72,7 +75,11 @@ rule make_subjects:
 
 rule list_cohort:
     input:
-        expand(f"{OUT}/cohort/subjects/{{anatomy}}", anatomy=ANATOMIES),
+        (
+            expand(f"{OUT}/cohort/subjects/{{anatomy}}", anatomy=ANATOMIES)
+            if HEADS
+            else expand(f"{OUT}/cohort/scans/batch-{{batch}}", batch=range(COHORT["scans"]["batches"]))
+        ),
     output:
         f"{OUT}/cohort/manifest.tsv",
     log:

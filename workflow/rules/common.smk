@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.utils import min_version, validate
 
 from decoupled_qc import artefacts, provenance
+from decoupled_qc.cohort import sources
 from decoupled_qc.seeds import seed_for
 
 min_version("9.27")
@@ -31,6 +32,7 @@ for name in ARTEFACTS:  # an artefact without a module or with a wrong setting s
 
 wildcard_constraints:
     anatomy=r"[a-z0-9]+",
+    batch=r"\d+",
     artefact="|".join(ARTEFACTS),
     condition="|".join(CONDITIONS),
     model="|".join(["task", "student", "teacher-[a-z0-9]+", *VARIANTS]),
@@ -46,6 +48,11 @@ def fingerprint(script):
 def artefact_fingerprint(name):
     """Return the fingerprint of an artefact's module, which is loaded by name and so not seen among the imports."""
     return provenance.fingerprint(artefacts.module_path(name))
+
+
+def source_fingerprint(kind):
+    """Return the fingerprint of a source of scans, which is loaded by name and so not seen among the imports."""
+    return provenance.fingerprint(Path(sources.__file__).parent / f"{kind}.py") if kind != "heads" else None
 
 
 def training_params(stage, names, rep, changes=None, coupled=False):

@@ -82,10 +82,7 @@ def _label_whole_head(
     outline = bounding_box(tissues.foreground(head))
     box = grow(outline, [(AIR_MM, AIR_MM)] * 2 + [(0, AIR_MM)])
     head, affine = cut(head, box), cut_affine(affine, box)
-    move = tissues.register(atlas, head, affine, registration_mm)
-    priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
-    head = tissues.correct_bias(head, priors, affine)
-    fractions = tissues.classify(head, priors)
+    head, fractions = tissues.segment(atlas, head, affine, registration_mm)
     anatomy = _finish(*_with_neck(head, fractions, affine, rng))
     return anatomy, _check_surfaces(folder, anatomy) + _check_brain(folder, anatomy)
 

@@ -26,6 +26,7 @@ import ants  # noqa: E402
 MASK_MARGIN_MM = 4  # around the atlas's brain, so that its edge counts in the match and the skull does not
 SYN_ITERATIONS = (60, 40, 5)  # at 4, 2 and 1 times the registration's spacing
 CROWN_TO_BRAIN_CENTRE_MM = 75  # of an adult, good enough to start the affine from
+SCALP_MM = (6, 12)  # beyond the brain, where a whole head has skull and scalp
 BRAIN_MARGIN_MM = 1  # the mixture model may find fluid that far outside the atlas's brain
 N4_SHRINK = 4
 N4_ITERATIONS = (30, 30, 30)
@@ -221,6 +222,39 @@ def classify(head: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[
     fractions = np.zeros(priors.shape, np.float32)
     fractions[(slice(None), *box)] = weight / np.maximum(weight.sum(0), np.finfo(np.float32).tiny)
     return fractions
+
+
+def segment(
+    atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64], registration_mm: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Label a head or a brain without its skull: registration, bias correction, mixture model.
+
+    Args:
+        atlas: The average that gives priors.
+        head: (D, H, W), float32, >= 0, RAS, 1 mm.
+        affine: (4, 4), of the head.
+        registration_mm: Spacing at which both are registered.
+
+    Returns:
+        The head without its bias field, and its (3, D, H, W) fractions as of :func:`classify`.
+    """
+    move = register(atlas, head, affine, registration_mm)
+    priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
+    stripped = _is_stripped(head, priors)
+    if stripped:
+        priors *= head > 0
+    corrected = correct_bias(head, priors, affine)
+    fractions = classify(corrected, priors)
+    if stripped:
+        fractions *= head > 0  # what a brain extraction took away is no fluid
+    return corrected, fractions
+
+
+def _is_stripped(head: NDArray[np.float32], priors: NDArray[np.float32]) -> bool:
+    """Return whether there is nothing where skull and scalp would be."""
+    brain = priors.sum(0) > 0.5
+    inner, outer = (ndimage.binary_dilation(brain, iterations=width) for width in SCALP_MM)
+    return bool(np.median(head[outer & ~inner]) == 0)
 
 
 @contextlib.contextmanager

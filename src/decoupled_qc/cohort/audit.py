@@ -1,0 +1,122 @@
+"""What is wrong with each scan of a cohort, found before anything is trained on it."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from decoupled_qc.cohort import aseg
+from decoupled_qc.errors import InputError
+from decoupled_qc.scans import Scan, read_scan
+
+log = logging.getLogger(__name__)
+
+SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
+GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
+AFFINE_TOLERANCE_MM = 0.1
+COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256"]
+
+
+def audit(scans: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple]]:
+    """Check every scan and its label; a bad one never stops the rest.
+
+    Args:
+        scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
+
+    Returns:
+        A row per scan with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of
+        the voxels and their place; and scan → (slice, label slice or None), for a picture of each readable scan.
+    """
+    rows, slices = [], {}
+    for row in scans.itertuples():
+        known = {"subject": row.subject, "scan": row.scan, "status": "ok", "reason": ""}
+        try:
+            scan = read_scan(row.image)
+            label = None
+            known |= {
+                "shape": "x".join(map(str, scan.image.shape)),
+                "spacing_mm": " ".join(f"{size:.3g}" for size in scan.spacing_mm),
+                "orientation": "".join(nib.aff2axcodes(scan.file.affine)),
+                "sha256": _content(scan),
+            }
+            slices[row.scan] = _middle(scan, None)
+            check_header(scan)
+            if row.dseg:
+                label = read_label(Path(row.dseg), scan)
+                slices[row.scan] = _middle(scan, label)
+                check_volume(Path(row.dseg), label, scan)
+        except InputError as error:
+            known |= {"status": "excluded", "reason": str(error)}
+            log.warning("%s is excluded: %s", row.scan, error)
+        rows.append(known)
+    return pd.DataFrame(rows, columns=COLUMNS).fillna(""), slices
+
+
+def check_header(scan: Scan) -> None:
+    """Check voxel sizes, and that both transforms of the header agree about left and right.
+
+    Raises:
+        InputError: They are implausible, or do not agree.
+    """
+    low, high = SPACING_MM
+    if not all(low <= size <= high for size in scan.spacing_mm):
+        sizes = " x ".join(f"{size:.3g}" for size in scan.spacing_mm)
+        raise InputError(f"{scan.path} has voxels of {sizes} mm, outside {low} to {high} mm: check its header.")
+    qform, sform = scan.file.get_qform(coded=True)[0], scan.file.get_sform(coded=True)[0]
+    if qform is not None and sform is not None and np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0:
+        raise InputError(f"{scan.path} has a qform and an sform that mirror each other: find out which side is left.")
+
+
+def read_label(path: Path, scan: Scan) -> np.ndarray:
+    """Return a label (D, H, W) of the scan: 0 background, 1 CSF, 2 grey matter, 3 white matter.
+
+    Raises:
+        InputError: It cannot be read, lies on another grid, or has values that are neither tissues nor FreeSurfer's.
+    """
+    try:
+        file = nib.squeeze_image(nib.load(path))
+        values = np.asanyarray(file.dataobj)
+    except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
+        raise InputError(f"{path} cannot be read as a label ({error}): copy it again.") from error
+    if values.shape != tuple(scan.image.shape):
+        raise InputError(f"{path} has shape {values.shape}, its scan {tuple(scan.image.shape)}: resample the label.")
+    if not np.allclose(file.affine, scan.file.affine, atol=AFFINE_TOLERANCE_MM):
+        raise InputError(f"{path} has another affine than its scan {scan.path.name}: resample the label.")
+    is_tissues = np.isin(values, (0, 1, 2, 3)).all()
+    if not is_tissues and not aseg.is_aseg(values):
+        raise InputError(f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's: map them first.")
+    return values if is_tissues else aseg.to_tissues(values)
+
+
+def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
+    """Check the volume of grey matter.
+
+    Raises:
+        InputError: No human brain has so much or so little.
+    """
+    volume_ml = float((label == 2).sum() * np.prod(scan.spacing_mm) / 1000)
+    low, high = GREY_MATTER_ML
+    if not low <= volume_ml <= high:
+        raise InputError(
+            f"{path} has {volume_ml:.0f} ml of grey matter, outside {low} to {high} ml: look at the label."
+        )
+
+
+def _content(scan: Scan) -> str:
+    """Return a hash of the voxels; a copy under another name, data type or scale has the same."""
+    levels = (scan.image * 65535).round().int().numpy().astype(np.uint16)
+    return hashlib.sha256(str(levels.shape).encode() + levels.tobytes()).hexdigest()
+
+
+def _middle(scan: Scan, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the middle axial slice, anterior up, the patient's left on the left, and the label's."""
+    turn = nib.io_orientation(scan.file.affine)
+
+    def cut(values: np.ndarray) -> np.ndarray:
+        turned = nib.apply_orientation(values, turn)
+        return turned[:, :, turned.shape[2] // 2].T[::-1].copy()
+
+    return cut(scan.image.numpy()), None if label is None else cut(label)

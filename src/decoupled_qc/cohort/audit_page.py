@@ -1,0 +1,52 @@
+"""One self-contained HTML page of an audit: what was excluded and why, and a picture of every readable scan."""
+
+import base64
+import io
+from collections.abc import Mapping
+
+import jinja2
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+TILE_PIXELS = 128
+OUTLINE_RGB = (255, 170, 0)
+
+
+def render(found: pd.DataFrame, slices: Mapping[str, tuple]) -> str:
+    """Return the page.
+
+    Args:
+        found, slices: As :func:`decoupled_qc.cohort.audit.audit` returns them.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("decoupled_qc.cohort", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    scans = [
+        {**row, "picture": _tile(*slices[row["scan"]]) if row["scan"] in slices else None}
+        for row in found.to_dict("records")
+    ]
+    twins = found[(found["sha256"] != "") & found["sha256"].duplicated(keep=False)]
+    return environment.get_template("audit.html").render(
+        scans=scans,
+        excluded=[row for row in scans if row["status"] != "ok"],
+        twins=[sorted(same["scan"]) for _, same in twins.groupby("sha256")],
+    )
+
+
+def _tile(image: np.ndarray, label: np.ndarray | None) -> str:
+    """Return a slice as base64 PNG, brightest percent clipped, with the outline of its grey matter."""
+    top = max(np.percentile(image, 99.5), 1e-6)
+    levels = (np.clip(image / top, 0, 1) * 255).astype(np.uint8)
+    pixels = np.repeat(levels[..., None], 3, axis=2)
+    if label is not None:
+        grey = label == 2
+        pixels[grey & ~ndimage.binary_erosion(grey)] = OUTLINE_RGB
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((TILE_PIXELS, TILE_PIXELS))
+    if label is None:
+        picture = picture.convert("L")
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

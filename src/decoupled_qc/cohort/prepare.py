@@ -1,0 +1,110 @@
+"""From a listed scan to a subject of the cohort: one grid, one intensity range, tissue labels of a known source."""
+
+import logging
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from nibabel.processing import resample_from_to, resample_to_output
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from decoupled_qc.cohort import aseg, tissues
+from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, most_probable
+from decoupled_qc.cohort.label import CAP_PERCENTILE, read_atlas
+from decoupled_qc.cohort.subjects import BLUR, LABEL_SOURCE
+from decoupled_qc.cohort.volumes import save
+
+log = logging.getLogger(__name__)
+
+
+def prepare_scans(
+    scans: pd.DataFrame, atlas_folder: Path, folder: Path, *, spacing_mm: float, registration_mm: float
+) -> None:
+    """Write the scans of a batch as :func:`decoupled_qc.cohort.subjects.make_subjects` writes subjects.
+
+    Each keeps its own whole field of view and lies in the world's millimetres of its source, which ``subjects.tsv``
+    names: a map can be resampled back onto the native grid from the two affines.
+
+    Args:
+        scans: Admitted scans with ``subject``, ``role``, ``image``, ``dseg`` and ``label_source``.
+        atlas_folder: Of the average brain that gives priors to scans without labels.
+        folder: Existing folder for the results.
+        spacing_mm: Of the voxels to make, isotropic.
+        registration_mm: Spacing at which the atlas is registered.
+    """
+    atlas = read_atlas(atlas_folder) if (scans["dseg"] == "").any() else None
+    rows = []
+    for scan in scans.itertuples():
+        file = nib.squeeze_image(nib.load(scan.image))
+        if scan.dseg:
+            fractions = provided_fractions(nib.squeeze_image(nib.load(scan.dseg)))
+        else:
+            fractions = classical_fractions(file, atlas, registration_mm)
+        image = isotropic(file, spacing_mm)
+        label = most_probable(_onto(fractions, image))
+        names = {"image": f"{scan.subject}_T1w.nii.gz", "dseg": f"{scan.subject}_dseg.nii.gz"}
+        save(folder / names["image"], unit_range(image.get_fdata(dtype=np.float32)), image.affine)
+        save(folder / names["dseg"], label, image.affine)
+        rows.append(
+            {
+                "subject": scan.subject,
+                "anatomy": scan.subject.removeprefix("sub-"),  # every person is an anatomy of their own
+                "role": scan.role,
+                **names,
+                "label_source": scan.label_source if scan.dseg else LABEL_SOURCE,
+                "source": scan.image,
+            }
+        )
+        log.info("%s (%s): grey matter %.0f ml", scan.subject, scan.role, (label == 2).sum() * spacing_mm**3 / 1000)
+    pd.DataFrame(rows, columns=["subject", "anatomy", "role", "image", "dseg", "label_source", "source"]).to_csv(
+        folder / "subjects.tsv", sep="\t", index=False
+    )
+
+
+def isotropic(file: nib.Nifti1Image, spacing_mm: float) -> nib.Nifti1Image:
+    """Return a volume on the RAS grid of that spacing around it, smoothed first where its voxels are finer.
+
+    Args:
+        file: One volume of any orientation, oblique too, and any data type.
+        spacing_mm: Of the voxels to make.
+    """
+    native_mm = nib.affines.voxel_sizes(file.affine)
+    sigma = BLUR * np.sqrt(np.maximum(spacing_mm**2 - native_mm**2, 0)) / native_mm
+    smooth = ndimage.gaussian_filter(file.get_fdata(dtype=np.float32, caching="unchanged"), sigma)
+    return resample_to_output(nib.Nifti1Image(smooth, file.affine), [spacing_mm] * 3, order=1)
+
+
+def unit_range(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale intensities to [0, 1]: 0 stays 0, and a few bright fat and vessel voxels do not set the scale.
+
+    Args:
+        values: (D, H, W), float32, any unit.
+    """
+    positive = np.clip(values, 0, None)
+    inside = tissues.foreground(positive)
+    signal = positive[inside] if inside.any() else positive
+    return np.clip(positive / np.percentile(signal, CAP_PERCENTILE), 0, 1).astype(np.float32)
+
+
+def classical_fractions(file: nib.Nifti1Image, atlas: tissues.Atlas, registration_mm: float) -> list[nib.Nifti1Image]:
+    """Return CSF, grey and white matter fractions at 1 mm by :func:`decoupled_qc.cohort.tissues.segment`."""
+    head = isotropic(file, HEAD_SPACING_MM)
+    values = np.clip(head.get_fdata(dtype=np.float32), 0, None)
+    fractions = tissues.segment(atlas, values, head.affine, registration_mm)[1]
+    return [nib.Nifti1Image(part, head.affine) for part in fractions]
+
+
+def provided_fractions(file: nib.Nifti1Image) -> list[nib.Nifti1Image]:
+    """Return CSF, grey and white matter of a label volume, 0 or 1; its values are tissues or FreeSurfer's."""
+    labels = np.asanyarray(file.dataobj)
+    label = labels if labels.max() <= 3 else aseg.to_tissues(labels)
+    return [nib.Nifti1Image((label == tissue).astype(np.float32), file.affine) for tissue in (1, 2, 3)]
+
+
+def _onto(fractions: list[nib.Nifti1Image], image: nib.Nifti1Image) -> NDArray[np.float32]:
+    """Return fractions (3, D, H, W) on an image's grid, averaged over its voxels."""
+    spacing_mm = nib.affines.voxel_sizes(image.affine)[0]
+    moved = [resample_from_to(isotropic(part, spacing_mm), image, order=1) for part in fractions]
+    return np.clip(np.stack([part.get_fdata(dtype=np.float32) for part in moved]), 0, 1)

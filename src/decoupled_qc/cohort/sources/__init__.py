@@ -1,0 +1,56 @@
+"""Where real scans come from: a module per kind of source, found by its name.
+
+A source module has ``find(path, pattern) -> DataFrame``: one row per scan with the columns of :data:`COLUMNS`, all
+text, file names absolute, and an empty text for what the source does not tell.
+"""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pandas as pd
+
+from decoupled_qc.errors import InputError
+
+COLUMNS = ["subject", "scan", "image", "dseg", "role", "rating", "rater", "site", "label_source"]
+
+
+def names() -> list[str]:
+    """Return the names of all kinds of source."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def find_scans(kind: str, path: str | None, pattern: str, limit: int | None) -> pd.DataFrame:
+    """List the scans of a source, sorted by name.
+
+    Args:
+        kind: Of :func:`names`.
+        path: What the source reads: a folder or a table.
+        pattern: Shell pattern of scan names (file names without ``.nii.gz``) to take.
+        limit: Only the first so many subjects; all if None.
+
+    Raises:
+        InputError: The kind is unknown, the path is not given or missing, no scan is left, or two scans have one name.
+    """
+    check(kind, path)
+    found = importlib.import_module(f"{__name__}.{kind}").find(Path(path).absolute(), pattern)
+    scans = pd.DataFrame(found, columns=COLUMNS).fillna("").sort_values("scan", ignore_index=True)
+    if scans.empty:
+        raise InputError(f"{path} holds no scan named like '{pattern}': check it and config key cohort.scans.pattern.")
+    for name in scans["scan"][scans["scan"].duplicated()]:
+        raise InputError(f"{path} lists scan {name} more than once: give every scan a name of its own.")
+    return scans[scans["subject"].isin(scans["subject"].unique()[:limit])]
+
+
+def check(kind: str, path: str | None) -> None:
+    """Check what needs no look into the source.
+
+    Raises:
+        InputError: The kind is unknown, the path is not given, or there is nothing.
+    """
+    if kind not in names():
+        raise InputError(f"Config key cohort.source is '{kind}': use heads or one of {', '.join(names())}.")
+    if path is None:
+        raise InputError(f"Config key cohort.scans.path is not set: give the path that the source '{kind}' reads.")
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist: correct config key cohort.scans.path.")

@@ -1,0 +1,43 @@
+"""Scans of a BIDS folder: ``sub-*/[ses-*/]anat/*_T1w.nii[.gz]``, with a ``*_dseg`` beside the scan if there is one.
+
+Ratings come from ``derivatives/scores.tsv`` with the columns ``bids_name`` and ``score``, as OpenNeuro ds004173 has it.
+"""
+
+import fnmatch
+from pathlib import Path
+
+import pandas as pd
+
+SUFFIXES = (".nii.gz", ".nii")
+
+
+def find(path: Path, pattern: str) -> pd.DataFrame:
+    """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
+    ratings = _ratings(path / "derivatives" / "scores.tsv")
+    rows = []
+    for image in sorted([*path.glob("sub-*/anat/*_T1w.nii*"), *path.glob("sub-*/ses-*/anat/*_T1w.nii*")]):
+        suffix = next((suffix for suffix in SUFFIXES if image.name.endswith(suffix)), None)
+        if suffix is None:
+            continue
+        scan = image.name.removesuffix(suffix)
+        if not fnmatch.fnmatchcase(scan, pattern):
+            continue
+        dseg = image.with_name(scan.removesuffix("_T1w") + "_dseg" + suffix)
+        rows.append(
+            {
+                "subject": scan.partition("_")[0],
+                "scan": scan,
+                "image": str(image),
+                "dseg": str(dseg) if dseg.exists() else "",
+                "rating": ratings.get(scan, ""),
+                "label_source": "provided" if dseg.exists() else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _ratings(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    table = pd.read_csv(path, sep="\t", dtype=str)
+    return dict(zip(table["bids_name"], table["score"], strict=True))

@@ -1,0 +1,259 @@
+"""Real scans: listing, audit, admission, roles, preparation."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from decoupled_qc import cli
+from decoupled_qc.audit import write_audit
+from decoupled_qc.cohort import aseg, prepare, sources, splits
+from decoupled_qc.cohort.audit import audit
+from decoupled_qc.errors import InputError
+
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+MM = 2.0
+
+
+def head(seed):
+    """A ball of tissue in air, (50, 50, 50) at 2 mm, and its label with about 500 ml of grey matter."""
+    distance = np.linalg.norm(np.indices((50, 50, 50)) - 24.5, axis=0) * MM
+    label = np.select([distance < 20, distance < 50, distance < 55], [3, 2, 1], 0).astype(np.uint8)
+    noise = np.random.default_rng(seed).random(label.shape)
+    return (np.array([0, 200, 500, 800])[label] + 50 * noise).astype(np.int16), label
+
+
+def write(folder, subject, seed, *, values=None, label=None, affine=None, name="T1w"):
+    folder = folder / subject / "anat"
+    folder.mkdir(parents=True, exist_ok=True)
+    affine = np.diag([MM, MM, MM, 1]) if affine is None else affine
+    image, tissue = head(seed)
+    values = image if values is None else values
+    nib.save(nib.Nifti1Image(values, affine), folder / f"{subject}_{name}.nii.gz")
+    label = tissue if label is None else label
+    nib.save(nib.Nifti1Image(label, np.diag([MM, MM, MM, 1])), folder / f"{subject}_dseg.nii.gz")
+    return folder / f"{subject}_{name}.nii.gz"
+
+
+@pytest.fixture
+def bids(tmp_path):
+    for number in range(6):
+        write(tmp_path, f"sub-{number:02d}", number)
+    return tmp_path
+
+
+def find(path, pattern="*"):
+    return sources.find_scans("bids" if path.is_dir() else "table", str(path), pattern, None)
+
+
+def reasons(path):
+    found, _ = audit(find(path))
+    return dict(found.loc[found["status"] != "ok", ["scan", "reason"]].itertuples(index=False))
+
+
+def admitted(path, **changes):
+    scans = find(path)
+    return splits.admit(scans, audit(scans)[0], **({"strict": False, "min_subjects": 3} | changes))
+
+
+def test_a_bids_folder_is_listed_with_labels_and_ratings(bids):
+    (bids / "derivatives").mkdir()
+    (bids / "derivatives" / "scores.tsv").write_text("bids_name\tscore\nsub-03_T1w\t2\n")
+    scans = find(bids)
+    assert list(scans["subject"]) == [f"sub-{number:02d}" for number in range(6)]
+    assert (scans["label_source"] == "provided").all()
+    assert list(scans["rating"]) == ["", "", "", "2", "", ""]
+
+
+def test_a_table_gives_the_same_scans_as_its_folder(bids):
+    rows = [(f"sub-{n:02d}", f"sub-{n:02d}/anat/sub-{n:02d}_T1w.nii.gz") for n in range(6)]
+    pd.DataFrame(rows, columns=["subject", "image"]).to_csv(bids / "scans.csv", index=False)
+    same = ["subject", "scan", "image"]
+    pd.testing.assert_frame_equal(find(bids / "scans.csv")[same], find(bids)[same])
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("subject\nsub-1\n", "lacks the column image"),
+        ("subject,image\nsub-1,\n", "has no image in row 2"),
+        ("subject,image,grade\nsub-1,a.nii,3\n", "unknown column grade"),
+        ("subject,image\nsub-1,a.nii\nsub-2,b/a.nii\n", "lists scan a more than once"),
+        ("subject,image\n", "holds no scan named like"),
+    ],
+)
+def test_tables_that_cannot_be_used(text, named, tmp_path):
+    (tmp_path / "scans.csv").write_text(text)
+    with pytest.raises(InputError, match=named):
+        find(tmp_path / "scans.csv")
+
+
+def test_source_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"cohort\.source is 'dicom': use heads or one of bids, table"):
+        sources.check("dicom", str(tmp_path))
+    with pytest.raises(InputError, match=r"cohort\.scans\.path is not set"):
+        sources.check("bids", None)
+    with pytest.raises(InputError, match="does not exist: correct config key"):
+        sources.check("bids", str(tmp_path / "nowhere"))
+
+
+def nan(folder):
+    values = head(0)[0].astype(np.float32)
+    values[0, 0, 0] = np.nan
+    write(folder, "sub-02", 2, values=values)
+
+
+def cut_off(folder):
+    path = folder / "sub-02" / "anat" / "sub-02_T1w.nii.gz"
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
+def mirrored(folder):
+    path = folder / "sub-02" / "anat" / "sub-02_T1w.nii.gz"
+    file = nib.Nifti1Image(head(2)[0], np.diag([MM, MM, MM, 1]))
+    file.set_qform(np.diag([-MM, MM, MM, 1]), code=1)
+    file.set_sform(np.diag([MM, MM, MM, 1]), code=1)
+    nib.save(file, path)
+
+
+DAMAGE = {
+    "NaN or infinite": nan,
+    "cannot be read to its end": cut_off,
+    "mirror each other": mirrored,
+    "is constant": lambda folder: write(folder, "sub-02", 2, values=np.zeros((50, 50, 50), np.int16)),
+    "one volume with three axes": lambda folder: write(folder, "sub-02", 2, values=np.ones((50, 50, 50, 2), np.int16)),
+    "cannot be read as an image": lambda folder: (folder / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"no scan"),
+    "voxels of 5 x 5 x 5 mm": lambda folder: write(folder, "sub-02", 2, affine=np.diag([5, 5, 5, 1])),
+    "its scan \\(50, 50, 50\\)": lambda folder: write(folder, "sub-02", 2, label=head(2)[1][:-1]),
+    "another affine": lambda folder: write(folder, "sub-02", 2, affine=np.diag([MM, MM, 2.5, 1])),
+    "neither tissues": lambda folder: write(folder, "sub-02", 2, label=head(2)[1] * 33),
+    "0 ml of grey matter": lambda folder: write(folder, "sub-02", 2, label=np.zeros((50, 50, 50), np.uint8)),
+}
+
+
+@pytest.mark.parametrize("reason", DAMAGE)
+def test_a_bad_scan_is_excluded_with_its_reason_and_nothing_else_is_lost(reason, bids):
+    DAMAGE[reason](bids)
+    found = reasons(bids)
+    assert list(found) == ["sub-02_T1w"]
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(found["sub-02_T1w"])
+    assert list(admitted(bids)["subject"]) == ["sub-00", "sub-01", "sub-03", "sub-04", "sub-05"]
+
+
+def test_strict_and_too_few_left_stop(bids):
+    cut_off(bids)
+    with pytest.raises(InputError, match="excludes 1 of 6 scans, the first sub-02_T1w.*strict stops the run"):
+        admitted(bids, strict=True)
+    with pytest.raises(InputError, match="leaves 5 of 6 subjects, and config key cohort.scans.min_subjects asks for 6"):
+        admitted(bids, min_subjects=6)
+
+
+def test_one_image_under_two_names_stops(bids):
+    write(bids, "sub-09", 4, values=head(4)[0].astype(np.float32))  # another data type, the same scan
+    with pytest.raises(InputError, match="Scans sub-04_T1w and sub-09_T1w hold the same image"):
+        admitted(bids)
+
+
+def test_several_scans_of_a_subject_need_a_choice(bids):
+    write(bids, "sub-03", 9, name="acq-headmotion1_T1w")
+    with pytest.raises(InputError, match=r"Subject sub-03 has 2 scans .* cohort\.scans\.pattern"):
+        admitted(bids)
+    assert list(find(bids, "*_acq-headmotion1_T1w")["subject"]) == ["sub-03"]
+
+
+def test_a_subject_in_two_roles_stops(bids):
+    scans = find(bids)
+    scans.loc[:1, "role"] = ["train", "test"]
+    scans.loc[:1, "subject"] = "sub-00"
+    with pytest.raises(InputError, match="Subject sub-00 has the roles test and train"):
+        splits.admit(scans, audit(scans)[0], strict=False, min_subjects=1)
+
+
+def cohort(n):
+    return pd.DataFrame({"subject": [f"sub-{number}" for number in range(n)], "role": ""})
+
+
+def test_roles_follow_shares_and_not_the_order():
+    scans = cohort(50)
+    found = splits.split(scans, SHARES, None, seed=1)
+    assert found["role"].value_counts().to_dict() == {"train": 30, "validation": 10, "test": 10}
+    pd.testing.assert_frame_equal(found, splits.split(scans[::-1], SHARES, None, seed=1))
+    assert not found.equals(splits.split(scans, SHARES, None, seed=2))
+
+
+def test_subjects_keep_an_earlier_role_when_the_cohort_grows(tmp_path):
+    first = splits.split(cohort(20), SHARES, None, seed=1)
+    first.to_csv(tmp_path / "splits.tsv", sep="\t", index=False)
+    grown = splits.split(cohort(40), SHARES, tmp_path / "splits.tsv", seed=1)
+    both = first.merge(grown, on="subject")
+    assert len(both) == 20 and (both["role_x"] == both["role_y"]).all()
+    assert grown["role"].value_counts().to_dict() == {"train": 24, "validation": 8, "test": 8}
+
+
+def test_splits_that_cannot_be_made(tmp_path):
+    with pytest.raises(InputError, match="adds up to 1.2"):
+        splits.split(cohort(9), SHARES | {"train": 0.8}, None, seed=1)
+    with pytest.raises(InputError, match="No subject is left for the role"):
+        splits.split(cohort(2), SHARES, None, seed=1)
+    with pytest.raises(InputError, match="sub-0 has role 'training'; use one of train, validation, test"):
+        splits.split(cohort(5).assign(role="training"), SHARES, None, seed=1)
+    with pytest.raises(InputError, match="does not exist: correct config key cohort.scans.splits"):
+        splits.split(cohort(5), SHARES, tmp_path / "splits.tsv", seed=1)
+    (tmp_path / "splits.tsv").write_text("subject\trole\nsub-0\ttest\n")
+    with pytest.raises(InputError, match="sub-0 has the role train, but test in"):
+        splits.split(cohort(5).assign(role="train"), SHARES, tmp_path / "splits.tsv", seed=1)
+
+
+def test_audit_command_writes_table_and_page_and_strict_fails_after_it(bids, tmp_path, capsys):
+    cut_off(bids)
+    out = tmp_path / "out"
+    assert cli.main(["audit", str(bids), "--out", str(out)]) == 0
+    assert "5 of 6 scans can be used" in capsys.readouterr().out
+    page = (out / "audit.html").read_text()
+    assert page.count("data:image/png") == 5 and "cannot be read to its end" in page and 'src="http' not in page
+    (out / "audit.tsv").unlink()
+    assert cli.main(["audit", str(bids), "--out", str(out), "--strict"]) == 2
+    assert "1 of 6 scans cannot be used" in capsys.readouterr().err
+    assert len(pd.read_csv(out / "audit.tsv", sep="\t")) == 6
+
+
+def test_the_page_names_twins(bids, tmp_path):
+    write(bids, "sub-09", 4)
+    write_audit(find(bids), tmp_path)
+    assert "sub-04_T1w = sub-09_T1w" in (tmp_path / "audit.html").read_text()
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPI", "PIR"])
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_preparation_keeps_the_place_in_the_world(codes, kind, tmp_path):
+    """Any storage order and type gives the same RAS volume: a bright voxel stays at its world millimetres."""
+    values, label = head(0)
+    values[30, 20, 10] = 3000
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(codes))
+    turned = nib.Nifti1Image(values.astype(kind), np.diag([MM, MM, MM, 1])).as_reoriented(turn)
+    found = prepare.isotropic(turned, MM)
+    assert "".join(nib.aff2axcodes(found.affine)) == "RAS"
+    brightest = np.unravel_index(found.get_fdata().argmax(), found.shape)
+    assert np.allclose(found.affine @ [*brightest, 1], [60, 40, 20, 1])
+    scaled = prepare.unit_range(found.get_fdata(dtype=np.float32))
+    assert scaled.min() >= 0 and scaled.max() == 1
+
+
+def test_prepared_batch_keeps_volumes_and_names_where_labels_come_from(bids, tmp_path):
+    scans = find(bids).assign(role="test").head(2)
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    prepare.prepare_scans(scans, tmp_path / "no-atlas-needed", folder, spacing_mm=4.0, registration_mm=4.0)
+    table = pd.read_csv(folder / "subjects.tsv", sep="\t")
+    assert list(table["label_source"]) == ["provided"] * 2
+    made = nib.load(folder / table["dseg"][0])
+    assert np.allclose(nib.affines.voxel_sizes(made.affine), 4)
+    grey_ml = (np.asanyarray(made.dataobj) == 2).sum() * 4**3 / 1000
+    assert grey_ml == pytest.approx((head(0)[1] == 2).sum() * MM**3 / 1000, rel=0.05)
+
+
+def test_freesurfer_values_become_tissues():
+    values = np.array([0, 4, 3, 42, 10, 53, 2, 41, 16, 1005, 2035])
+    assert aseg.to_tissues(values).tolist() == [0, 1, 2, 2, 2, 2, 3, 3, 3, 2, 2]
+    assert aseg.is_aseg(values) and not aseg.is_aseg(np.array([0, 2, 99]))

@@ -1,0 +1,15 @@
+"""List and audit the scans of a source."""
+
+from pathlib import Path
+
+from decoupled_qc.audit import write_audit
+from decoupled_qc.cohort.sources import find_scans
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+scans = find_scans(params.source, params.path, params.pattern, params.subjects)
+write_audit(scans, Path(snakemake.output.audit).parent)
+with write_whole(snakemake.output.listing) as file:
+    scans.to_csv(file, sep="\t", index=False)

@@ -1,0 +1,23 @@
+"""Prepare and, where needed, label one batch of scans."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from decoupled_qc.cohort.prepare import prepare_scans
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params = snakemake.params
+listing, audit, splits = (
+    pd.read_csv(snakemake.input[name], sep="\t", dtype=str, keep_default_na=False)
+    for name in ("listing", "audit", "splits")
+)
+good = listing[listing["scan"].isin(audit["scan"][audit["status"] == "ok"])]
+scans = good.drop(columns="role").merge(splits, on="subject").iloc[int(params.batch) :: params.batches]
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    prepare_scans(
+        scans, Path(snakemake.input.atlas), folder, spacing_mm=params.spacing_mm, registration_mm=params.registration_mm
+    )
