@@ -112,7 +112,8 @@ def scored(tmp_path):
 
 def test_scores_by_hand(scored):
     table, value = scored()
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == [*COLUMNS, "note"]  # the reason, where there is no number
+    assert (table["value"].notna() == (table["note"] == "")).all()
     assert value["dice", "gm"] == pytest.approx(2 * 3 / (3 + 4))
     assert value["volume_ml", "gm"] == pytest.approx(3 * 64 * 8 / 1000)
     assert value["reference_volume_ml", "gm"] == pytest.approx(4 * 64 * 8 / 1000)
