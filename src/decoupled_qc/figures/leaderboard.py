@@ -35,10 +35,10 @@ def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
             axes.plot(row.strength, place, "o", color=colour, markersize=3.5)
         axes.set_yticks(places, [_label(row) for row in shown.itertuples()])
         axes.axvline(0, color="black", linewidth=0.5)
-        axes.set_xlim(right=1.1)  # room for the last number under the axis
         counts = style.counts_text(shown.iloc[0], ", ") if len(shown) else "no scans"
         axes.set_title(f"{title}\n{counts}", fontsize=style.SMALL_PT)
         axes.set_xlabel("|\N{GREEK SMALL LETTER RHO}|, 95 % subject-bootstrap interval")
+    panels[0].set_xlim(right=1.1)  # room for the last number under the axis; both panels share it
     caption = (
         "All scores on the same scans, strongest first; blue is the paper's score (eq. 9). An interval that reaches "
         "below 0 leaves the sign open."
