@@ -44,6 +44,9 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
+# Which job had which device, and when: written by root on the node, whatever the job does.
+Prolog={folder}/prolog
+Epilog={folder}/epilog
 # A step over its memory is killed.
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
@@ -166,6 +169,25 @@ class Cluster:
         dbd = self.folder / "slurmdbd.conf"
         dbd.touch(mode=0o600)
         dbd.write_text(SLURMDBD_CONF.format(**values))
+
+        for moment in ("prolog", "epilog"):
+            script = self.folder / moment
+            script.write_text(
+                f'#!/bin/sh\necho "$SLURM_JOB_ID {moment} ${{SLURM_JOB_GPUS:-}} $(date +%s.%N)" >> {self.folder}/devices.txt\n'
+            )
+            script.chmod(0o755)
+
+    def device_use(self) -> dict[str, list[tuple[float, float, str]]]:
+        """Return device → (start, end in seconds, SLURM id) of each job that held it and has ended, in order of start."""
+        began, held = {}, {}
+        for line in (self.folder / "devices.txt").read_text().splitlines():
+            job, moment, *devices, second = line.split()
+            if devices and moment == "prolog":
+                began[job] = (devices[0], float(second))
+            elif job in began:
+                device, start = began.pop(job)
+                held.setdefault(device, []).append((start, float(second), job))
+        return {device: sorted(spans) for device, spans in held.items()}
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"
