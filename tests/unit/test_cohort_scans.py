@@ -9,6 +9,8 @@ from decoupled_qc import cli
 from decoupled_qc.audit import write_audit
 from decoupled_qc.cohort import aseg, prepare, sources, splits
 from decoupled_qc.cohort.audit import audit
+from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
@@ -257,3 +259,17 @@ def test_freesurfer_values_become_tissues():
     values = np.array([0, 4, 3, 42, 10, 53, 2, 41, 16, 1005, 2035])
     assert aseg.to_tissues(values).tolist() == [0, 1, 2, 2, 2, 2, 3, 3, 3, 2, 2]
     assert aseg.is_aseg(values) and not aseg.is_aseg(np.array([0, 2, 99]))
+
+
+def test_batches_become_the_manifest_that_training_reads(bids):
+    scans = admitted(bids).drop(columns="role").merge(splits.split(admitted(bids), SHARES, None, seed=1), on="subject")
+    folders = [bids / "cohort" / f"batch-{batch}" for batch in range(7)]  # one more than there are scans
+    for batch, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, spacing_mm=4.0, registration_mm=4.0)
+    write_manifest(folders, bids / "cohort" / "manifest.tsv")
+    found = read_manifest(bids / "cohort" / "manifest.tsv")
+    assert sorted(found["subject"]) == [f"sub-{number:02d}" for number in range(6)]
+    assert dict(zip(found["subject"], found["role"], strict=True)) == dict(
+        zip(scans["subject"], scans["role"], strict=True)
+    )
