@@ -4,8 +4,9 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke test lint bench
+.PHONY: setup demo smoke test test-slurm lint bench
 
 setup: .venv/.complete
 
@@ -26,6 +27,11 @@ smoke: setup
 
 test: setup lint
 	$(BIN)/python -m pytest
+
+# As root on Debian: a real cluster on this machine, which is gone afterwards.
+test-slurm: setup
+	command -v slurmctld slurmdbd munged mariadbd || { apt-get update && apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,13 +1,13 @@
-"""The command ``decoupled-qc``, for one scan and without the benchmark around it."""
+"""The command ``decoupled-qc``: what can be done without the benchmark around it, and how far a run of it is."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import audit, correlate, simulate
+from decoupled_qc import audit, correlate, simulate, status
 from decoupled_qc.errors import InputError
 
-COMMANDS = (simulate, audit, correlate)
+COMMANDS = (simulate, audit, correlate, status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,52 @@
+"""The smoke configuration from end to end through sbatch."""
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from decoupled_qc.provenance import fingerprint
+
+pytestmark = pytest.mark.slurm
+RUN = "results/smoke"
+TRAININGS = ("train_task", "train_teacher", "train_student")
+
+
+def test_every_job_is_a_slurm_job_that_names_its_rule_and_wildcards(submitted):
+    project, submission = submitted
+    jobs = submission.jobs()
+    assert {job["State"] for job in jobs} == {"COMPLETED"}
+    assert (project.folder / RUN / "report.html").is_file()
+    assert {job["Comment"] for job in submission.jobs("train_teacher")} == {
+        f"rule_train_teacher_wildcards_{name}_0" for name in ("noise", "blur")
+    }
+    assert len(jobs) == submission.text.count("has been submitted with SLURM jobid")
+
+
+def test_trainings_have_a_gpu_each_and_never_two_the_same(submitted, cluster):
+    _, submission = submitted
+    jobs = [job for rule in TRAININGS for job in submission.jobs(rule)]
+    assert len(jobs) == 4
+    for job in jobs:
+        assert job["Partition"] == "gpu" and "gres/gpu=1" in job["AllocTRES"]
+    use = cluster.device_use()
+    assert {job["JobID"] for job in jobs} <= {job for spans in use.values() for *_, job in spans}
+    for spans in use.values():
+        assert all(first[1] <= second[0] for first, second in pairwise(spans)), spans
+    assert all(job["Partition"] == "cpu" for job in submission.jobs("simulate"))
+
+
+def test_teachers_run_at_the_same_time_and_the_student_waits_for_all(submitted):
+    _, submission = submitted
+    first, second = submission.jobs("train_teacher")
+    assert max(first["Start"], second["Start"]) < min(first["End"], second["End"])
+    (student,) = submission.jobs("train_student")
+    assert student["Start"] >= max(first["End"], second["End"])
+
+
+def test_fingerprints_of_the_jobs_are_those_of_the_submitting_process(submitted):
+    project, _ = submitted
+    here = fingerprint(project.folder / "workflow/scripts/train.py", package_root=project.folder / "src/decoupled_qc")
+    card = json.loads((project.folder / RUN / "models/task/rep-0/model.json").read_text())
+    assert card["code"].split("+")[0] == here
+    assert "Nothing to be done" in project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1")
