@@ -95,3 +95,15 @@ def test_cancelled_and_powerless_trainings_go_on_to_the_same_weights(project, su
     undisturbed.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *TEACHERS)
     for teacher in TEACHERS:
         assert weights(project, teacher) == weights(undisturbed, teacher)
+
+
+def test_a_training_at_the_end_of_its_time_saves_and_goes_on_in_the_next_attempt(project, submit):
+    project.edit("config/smoke.yaml", "steps: 11", "steps: 1000000")
+    shutil.rmtree(project.folder / TEACHERS[0])
+    time = "train_teacher:runtime=2", "train_teacher:slurm_extra=--signal=TERM@30"  # comes up to 60 s too early
+    submission = submit(project, "--set-resources", *time, "--", TEACHERS[0])
+    log = project.folder / RUN / "logs/models/teacher-noise/rep-0.log"
+    slurm.wait_for(lambda: log.is_file() and "Resuming at step" in log.read_text(), 400, "a second piece")
+    assert int(re.search(r"Resuming at step (\d+) of 1000000", log.read_text())[1]) > 0
+    (first,) = submission.jobs("train_teacher")
+    assert first["State"] == "FAILED"  # it left by itself: not TIMEOUT

@@ -38,6 +38,7 @@ def contents(tmp_path):
         "diagnostics": {
             "teacher-noise": pd.DataFrame({"input": ["clean", "noise"], "variance_noise": [0.012345, 0.2]})
         },
+        "costs": pd.DataFrame({"stage": ["models: teacher", "total"], "gpu_hours": [41.25, 42.5]}),
         "stand_in": True,
         "versions": {"torch": "2.13.0", "commit": "abc"},
     }
@@ -57,6 +58,7 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
     assert "2 test subjects come from 1 anatomy (s1)" in " ".join(page.split())
     assert "No training or validation subject comes from the same" in " ".join(page.split())
     assert "teacher-noise" in page and "0.0123" in page
+    assert "models: teacher" in page and "41.2" in page
     assert "2.13.0" in page and "abc" in page
     assert "Dice &lt;against&gt; scores" in page
 

@@ -27,6 +27,8 @@ rule report:
         run=config["run"],
         networks=NETWORKS,
         figures=FIGURES,
+        benchmarks=f"{OUT}/benchmarks",
+        gpus_per_job=config["gpus_per_job"],
     message:
         "Writing the report."
     script:

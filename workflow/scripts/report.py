@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.analysis.scores import is_stand_in, read_subjects, read_wide
+from decoupled_qc.costs import cost_table
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.provenance import versions
@@ -30,6 +31,7 @@ page = render(
         name: pd.read_csv(Path(folder, "diagnostics.csv"))
         for name, folder in zip(params.networks, files.networks, strict=True)
     },
+    costs=cost_table(Path(params.benchmarks), params.gpus_per_job),
     stand_in=is_stand_in(read_wide(files.scores, files.manifest)),
     versions=versions(),
 )

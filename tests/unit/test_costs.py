@@ -1,0 +1,44 @@
+import pandas as pd
+import pytest
+
+from decoupled_qc.costs import cost_table
+
+HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def write(folder, name, seconds, mib, cpu):
+    file = folder / f"{name}.tsv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{HEADER}{seconds}\t0:00:00\t{mib}\t0\t0\t0\t0\t0\t0\t{cpu}\n")
+
+
+@pytest.fixture
+def table(tmp_path):
+    write(tmp_path, "models/teacher-noise/rep-0", 7200, 2048, 3600)
+    write(tmp_path, "models/teacher-blur/rep-0", 3600, 1024, 3600)
+    write(tmp_path, "predictions/student/rep-0/clean", 1800, 512, 900)
+    write(tmp_path, "scores/student/rep-0/clean", 36, "NA", "NA")
+    return cost_table(tmp_path, gpus_per_job=2).set_index("stage")
+
+
+def test_hours_are_summed_and_memory_is_that_of_the_largest_job(table):
+    assert list(table.loc["models: teacher"]) == [2, 3.0, 2.0, 6.0, 2.0]
+    assert table.loc["total", "hours"] == pytest.approx(3.51) and table.loc["total", "jobs"] == 4
+    assert table.loc["total", "peak_memory_gib"] == 2.0
+
+
+def test_only_trainings_and_predictions_hold_gpus(table):
+    assert table.loc["predictions", "gpu_hours"] == 1.0 and table.loc["scores", "gpu_hours"] == 0
+    assert table.loc["total", "gpu_hours"] == 7.0
+
+
+def test_a_job_too_short_to_be_measured_costs_nothing_but_counts(table):
+    assert list(table.loc["scores", ["jobs", "cpu_hours", "peak_memory_gib"]]) == [1, 0, 0]
+
+
+def test_most_expensive_first_total_last(table):
+    assert list(table.index) == ["models: teacher", "predictions", "scores", "total"]
+
+
+def test_a_run_without_benchmarks_has_an_empty_table(tmp_path):
+    assert isinstance(cost_table(tmp_path, 1), pd.DataFrame) and cost_table(tmp_path, 1).empty

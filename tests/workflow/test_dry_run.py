@@ -1,0 +1,36 @@
+"""Planning stays quick, and the number of jobs is that of the configuration, not of the scans."""
+
+import re
+import resource
+
+
+def planned(project, *overlays):
+    """Return the number of jobs of a dry run, and the processor seconds that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    printed = project.snakemake("--dry-run", "--quiet", "rules", *(("--configfile", *overlays) if overlays else ()))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = int(re.search(r"^total +(\d+)$", printed, re.MULTILINE)[1])
+    return jobs, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def scans(project, number):
+    """Return an overlay for a table of scans, prepared in 200 batches."""
+    rows = "".join(f"sub-{i:05d}\tsub-{i:05d}_T1w.nii.gz\n" for i in range(number))
+    (project.folder / f"{number}.tsv").write_text(f"subject\timage\n{rows}")
+    overlay = project.folder / f"{number}.yaml"
+    overlay.write_text(f"cohort:\n  source: table\n  scans: {{path: {number}.tsv, batches: 200}}\n")
+    return overlay.name
+
+
+def test_the_full_configuration_is_planned_in_seconds(bare_project):
+    jobs, seconds = planned(bare_project)
+    assert 60 < jobs < 150
+    assert seconds < 10
+
+
+def test_ten_thousand_scans_are_no_more_jobs_than_a_hundred(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    few, _ = planned(project, scans(project, 100))
+    many, seconds = planned(project, scans(project, 10_000))
+    assert few == many > 200
+    assert seconds < 30
