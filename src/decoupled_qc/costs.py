@@ -1,0 +1,47 @@
+"""What a run cost, from Snakemake's benchmark files."""
+
+from pathlib import Path
+
+import pandas as pd
+
+ON_GPU = ("models", "predictions")  # stages whose jobs ask for a GPU
+
+
+def cost_table(folder: Path, gpus_per_job: int) -> pd.DataFrame:
+    """Return one row per stage, in order of cost, and their total.
+
+    Args:
+        folder: ``benchmarks`` of a run; its files mirror the outputs' paths. A job that was tried several times counts
+            with its last attempt.
+        gpus_per_job: That trainings and predictions ask for.
+
+    Returns:
+        ``stage`` (first folder of the outputs; networks of a kind together), ``jobs``, ``hours`` (wall clock, one job after the
+        other), ``cpu_hours``, ``gpu_hours`` (wall clock times GPUs asked for), ``peak_memory_gib`` (largest resident set of
+        a single job); no row where there is no file.
+    """
+    rows = [
+        _row(file.relative_to(folder), pd.read_csv(file, sep="\t").iloc[-1]) for file in sorted(folder.rglob("*.tsv"))
+    ]
+    if not rows:
+        return pd.DataFrame(columns=["stage", "jobs", "hours", "cpu_hours", "gpu_hours", "peak_memory_gib"])
+    jobs = pd.DataFrame(rows)
+    jobs["gpu_hours"] = jobs["hours"] * gpus_per_job * jobs.pop("on_gpu")
+    sums = {name: (name, "sum") for name in ("hours", "cpu_hours", "gpu_hours")}
+    how = {"jobs": ("hours", "size"), **sums, "peak_memory_gib": ("peak_memory_gib", "max")}
+    table = jobs.groupby("stage", as_index=False).agg(**how).sort_values("hours", ascending=False)
+    total = {"stage": "total", **table[["jobs", *sums]].sum(), "peak_memory_gib": table["peak_memory_gib"].max()}
+    return pd.concat([table, pd.DataFrame([total])], ignore_index=True).astype({"jobs": int})
+
+
+def _row(path: Path, measured: pd.Series) -> dict[str, object]:
+    """Return the costs of one job; what was too short to be measured is 0."""
+    stage, *inner = path.with_suffix("").parts
+    numbers = pd.to_numeric(measured[["s", "cpu_time", "max_rss"]], errors="coerce").fillna(0.0)
+    return {
+        "stage": f"{stage}: {inner[0].partition('-')[0]}" if stage == "models" else stage,
+        "hours": numbers["s"] / 3600,
+        "cpu_hours": numbers["cpu_time"] / 3600,
+        "on_gpu": stage in ON_GPU,
+        "peak_memory_gib": numbers["max_rss"] / 1024,
+    }
