@@ -43,7 +43,7 @@ def diagnose(
         Columns ``input`` (clean or an artefact), ``n_scans``, ``dice``, ``twice_cross_entropy``, ``variance_<cause>``.
     """
     rows = []
-    for name in ("clean", *corruption.names):
+    for name in ("clean", *corruption.names, *corruption.others):
         for case in cases:
             records = []
             if name != "clean":

@@ -33,16 +33,20 @@ class Corruption:
 
     Args:
         names: Artefacts to draw from; none for the task network.
+        others: Artefacts that are not this network's cause, so that a teacher learns to stay silent on them.
         settings: Each artefact's config block.
-        clean_probability: Of a volume that stays clean (the paper corrupts about half).
+        clean_probability: Of a volume that stays without ``names`` (the paper corrupts about half).
+        other_probability: Of such a volume that it holds one of ``others`` (0 in the paper).
         n_artefacts_probability: Of one, two, three … artefacts at once in a corrupted volume.
         local_probability: Of an artefact that covers only a part of the volume (method of Shaw et al. 2020, Fig. 3).
         spacing_mm: Of the volumes.
     """
 
     names: Sequence[str]
+    others: Sequence[str]
     settings: dict[str, dict]
     clean_probability: float
+    other_probability: float
     n_artefacts_probability: Sequence[float]
     local_probability: float
     spacing_mm: float
@@ -152,6 +156,8 @@ class PatchStream:
             clean_probability=plan.clean_probability,
             n_artefacts_probability=plan.n_artefacts_probability,
         )
+        if not drawn and plan.others and rng.random() < plan.other_probability:
+            drawn = [str(rng.choice(plan.others))]
         records = [
             artefacts.sample_record(
                 name,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from decoupled_qc.checkpoint import Checkpoint, key_of
@@ -35,6 +36,7 @@ def train_stage(
     inference: dict,
     training: dict,
     artefacts: dict[str, dict],
+    others: dict[str, dict],
     coupled: bool,
 ) -> None:
     """Train one network and write its folder: weights, card, ``metrics.csv`` and ``diagnostics.csv``.
@@ -56,6 +58,7 @@ def train_stage(
         spacing_mm: Of the cohort's volumes.
         network, augmentation, corruption, inference, training: The config's blocks.
         artefacts: name → settings, of the artefacts this network learns.
+        others: name → settings, of artefacts that it may see and must not answer to.
         coupled: One variance for all causes together (eq. 4 on corrupted images), instead of one for each.
     """
     names = list(artefacts)
@@ -73,7 +76,7 @@ def train_stage(
     frozen = {cause: model for cause, model in donors.items() if cause in causes}
 
     subjects = read_manifest(manifest)
-    plan = Corruption(names=names, settings=artefacts, spacing_mm=spacing_mm, **corruption)
+    plan = Corruption(names, list(others), artefacts | others, spacing_mm=spacing_mm, **corruption)
     stream = PatchStream(
         _cases(manifest, subjects, "train"),
         plan,
@@ -93,6 +96,7 @@ def train_stage(
         "corruption": corruption,
         "training": training,
         "artefacts": artefacts,
+        "others": others,
         "code": fingerprint,
     }
     read = [donor / WEIGHTS for donor in frozen_folders] + _volumes(manifest, subjects, "train")
@@ -101,7 +105,7 @@ def train_stage(
     wanted = training["diagnostics"]
     table = diagnose(
         net,
-        _cases(manifest, subjects, "validation")[: wanted["n_scans"]],
+        _spread(_cases(manifest, subjects, "validation"), wanted["n_scans"]),
         plan,
         epsilon=epsilon,
         severity=wanted["severity"],
@@ -127,6 +131,12 @@ def train_stage(
 def _volumes(manifest: Path, subjects, role: str) -> list[Path]:
     chosen = subjects[subjects["role"] == role]
     return [manifest.parent / name for name in (*chosen["image"], *chosen["dseg"])]
+
+
+def _spread(cases: list, n: int) -> list:
+    """Return n cases from all over a list, so that every anatomy has its share."""
+    places = np.linspace(0, len(cases) - 1, min(n, len(cases))).round().astype(int)
+    return [cases[place] for place in places]
 
 
 def _cases(manifest: Path, subjects, role: str) -> list:

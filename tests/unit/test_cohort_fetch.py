@@ -1,3 +1,5 @@
+import dataclasses
+import gzip
 import hashlib
 import io
 import stat
@@ -5,6 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 
 from decoupled_qc.cohort import fetch
@@ -117,6 +120,29 @@ def test_without_apt_get_the_optional_head_is_absent(downloads, tmp_path, monkey
     monkeypatch.setattr(fetch.shutil, "which", lambda name: None)
     target = fetch_whole("colin27", downloads, tmp_path / "heads" / "colin27", optional=True)
     assert "no apt-get" in absence(target)
+
+
+def test_a_head_of_an_npm_package_is_unpacked_and_made_nifti(downloads, tmp_path, monkeypatch):
+    header = b'{"order": ["xspace", "yspace", "zspace"], %s}' % b", ".join(
+        b'"%s": {"start": 0, "space_length": 2, "step": 1, "direction_cosines": %s}' % axis
+        for axis in ((b"xspace", b"[1, 0, 0]"), (b"yspace", b"[0, 1, 0]"), (b"zspace", b"[0, 0, 1]"))
+    )
+    real = fetch.HEADS["brainbrowser"]
+    contents = dict(zip(real.members, (gzip.compress(header), gzip.compress(bytes(8))), strict=True))
+    command = tmp_path / "npm"
+    command.write_text(f"#!/bin/sh\ncp {source_archive(tmp_path / 'made.tgz', **contents)} toy-1.0.tgz\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    toy = dataclasses.replace(real, archive="toy-1.0.tgz", package="toy@1.0", sha256=sha256(tmp_path / "made.tgz"))
+    monkeypatch.setitem(fetch.HEADS, "toy", toy)
+    target = fetch_whole("toy", downloads, tmp_path / "heads" / "toy")
+    assert nib.load(target / "T1w.nii.gz").shape == (2, 2, 2)
+
+
+def test_without_npm_its_head_is_absent(downloads, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch.shutil, "which", lambda name: None)
+    target = fetch_whole("brainbrowser", downloads, tmp_path / "heads" / "brainbrowser", optional=True)
+    assert "no npm" in absence(target)
 
 
 def test_a_cut_off_archive_is_one_sentence(toy, downloads, tmp_path, monkeypatch):

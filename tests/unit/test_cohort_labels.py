@@ -58,6 +58,18 @@ def test_the_mixture_finds_tissue_that_the_priors_only_hint_at(brain, priors):
         assert dice > 0.9 and dice > 2 * (blurred & masks[tissue]).sum() / (blurred.sum() + masks[tissue].sum())
 
 
+def test_tissue_beyond_the_skull_is_dropped_and_speckle_becomes_fluid():
+    fractions = np.zeros((3, 40, 40, 40), np.float32)
+    fractions[2, 4:24, 4:24, 4:24] = 1  # the brain
+    fractions[1, 30:40, 4:24, 4:24] = 1  # as much as scalp gives where a registration went astray
+    fractions[1, 26, 30, 30] = 0.7
+    fractions[0, 26, 30, 30] = 0.3
+    kept = tissues.in_one_piece(fractions)
+    assert np.array_equal(kept[:, :25], fractions[:, :25])
+    assert not kept[:, 30:].any()
+    assert np.allclose(kept[:, 26, 30, 30], [1, 0, 0])
+
+
 def test_labels_are_the_same_every_time(brain, priors):
     assert np.array_equal(tissues.classify(brain[2], priors), tissues.classify(brain[2], priors))
 

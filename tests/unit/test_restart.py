@@ -68,6 +68,7 @@ class Training:
             "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32"},
             "training": training,
             "artefacts": {"noise": config["artefacts"]["noise"]},
+            "others": {},
             "coupled": False,
         }
         self.model, self.checkpoint = folder / "models" / "net", folder / "checkpoints" / "net.pt"

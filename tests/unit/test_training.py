@@ -37,11 +37,13 @@ def phantom(subject):
     return Case(subject, image.clamp(0, 1), label.to(torch.uint8))
 
 
-def stream(names, **changes):
+def stream(names, others=(), **changes):
     plan = Corruption(
         names=names,
+        others=others,
         settings=SETTINGS,
         clean_probability=0.5,
+        other_probability=1.0,
         n_artefacts_probability=[0.5, 0.5],
         local_probability=0.5,
         spacing_mm=2.0,
@@ -68,6 +70,21 @@ def trained(names, frozen, tmp_path, **changes):
     network = DecoupledUNet(("task", *names), **SMALL)
     fit(network, frozen, stream(names), replace(RECIPE, **changes), tmp_path, no_checkpoint(tmp_path))
     return network
+
+
+def test_a_teacher_sees_other_artefacts_as_nothing_of_its_own():
+    patches = stream(["noise"], others=["blur"], patch_size=20)  # whole volumes
+    seen = set()
+    for step in range(0, 24, 2):
+        batch = patches.batch(step)
+        for sample, origin in enumerate(batch.origins):
+            (name,) = [record["artefact"] for record in origin["records"]]
+            seen.add(name)
+            own = name == "noise"
+            assert batch.drawn["noise"][sample] == own and "blur" not in batch.drawn
+            assert not torch.equal(batch.image[sample], batch.clean[sample])
+            assert torch.equal(batch.single["noise"][sample], batch.image[sample] if own else batch.clean[sample])
+    assert seen == {"noise", "blur"}
 
 
 def test_a_batch_does_not_depend_on_what_was_asked_before():

@@ -28,6 +28,11 @@ for name in ARTEFACTS:  # an artefact without a module or with a wrong setting s
             f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
         )
     artefacts.check_settings(name, config["artefacts"][name])
+if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
+    raise WorkflowError(
+        "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "
+        "other artefacts instead of staying silent: set it to 0 or route the training."
+    )
 
 
 wildcard_constraints:
@@ -55,6 +60,12 @@ def source_fingerprint(kind):
     return provenance.fingerprint(Path(sources.__file__).parent / f"{kind}.py") if kind != "heads" else None
 
 
+def others_of(stage, names):
+    """Return the artefacts that a teacher sees besides its own."""
+    seen = stage == "teacher" and config["corruption"]["other_probability"] > 0
+    return [name for name in ARTEFACTS if name not in names] if seen else []
+
+
 def training_params(stage, names, rep, changes=None, coupled=False):
     """Return the config blocks that one training uses; replicates differ in the seed, variants in some keys."""
     common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
@@ -67,6 +78,7 @@ def training_params(stage, names, rep, changes=None, coupled=False):
         "inference": config["inference"],
         "training": {**common, **STAGES[stage], **(changes or {})},
         "artefacts": {name: config["artefacts"][name] for name in names},
+        "others": {name: config["artefacts"][name] for name in others_of(stage, names)},
         "coupled": coupled,
     }
 

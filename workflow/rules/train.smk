@@ -43,7 +43,9 @@ use rule train_task as train_teacher with:
     threads: STAGES["teacher"]["threads"]
     params:
         code=fingerprint("train"),
-        artefact_code=lambda wildcards: [artefact_fingerprint(wildcards.artefact)],
+        artefact_code=lambda wildcards: [
+            artefact_fingerprint(name) for name in [wildcards.artefact, *others_of("teacher", [wildcards.artefact])]
+        ],
         blocks=lambda wildcards: training_params("teacher", [wildcards.artefact], wildcards.rep),
         checkpoint=f"{OUT}/checkpoints/teacher-{{artefact}}-rep-{{rep}}.pt",
     message:

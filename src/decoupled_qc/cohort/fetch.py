@@ -1,4 +1,4 @@
-"""Real heads that ordinary packages carry: fetched by pip and apt, checked, and unpacked to the few files needed."""
+"""Real heads that ordinary packages carry: fetched by pip, apt or npm, checked, and unpacked to the few files needed."""
 
 import hashlib
 import logging
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from decoupled_qc.cohort import brainbrowser
 from decoupled_qc.cohort.absence import mark_absent
 from decoupled_qc.errors import InputError
 
@@ -29,10 +30,11 @@ class Head:
 
     Args:
         archive: Name of the file that holds it, as it can be put into the downloads folder by hand.
-        package: Requirement for pip, or name of the Debian package.
-        members: File in the archive (without a source distribution's top folder) → file in the head's folder.
+        package: Requirement for pip or npm, or name of the Debian package.
+        members: File in the archive (without its top folder, if it is a tar) → file in the head's folder.
         sha256: Of the archive; None where only the members are checked (a Debian package is rebuilt now and then).
         members_sha256: Of members, by their name in the head's folder.
+        convert: Makes NIfTI of the members, given the head's folder; None where they are.
     """
 
     archive: str
@@ -40,6 +42,7 @@ class Head:
     members: dict[str, str]
     sha256: str | None = None
     members_sha256: dict[str, str] = field(default_factory=dict)
+    convert: Callable[[Path], None] | None = None
 
 
 def _surfaces() -> dict[str, str]:
@@ -86,6 +89,17 @@ HEADS = {
             "desc-brain_T1w.nii.gz": "592a2d20abdf36eefcb540ca8958428040edffc1bc1a18ba1dcfbabac77c5dd1",
         },
     ),
+    # One real whole head with its neck, the viewer's example (AGPL-3.0). Its face is not removed: render no image of it.
+    "brainbrowser": Head(
+        archive="brainbrowser-2.3.0.tgz",
+        package="brainbrowser@2.3.0",
+        sha256="bf3ddf344dc4f1bffb17131468ab5c27ed4e44a6adab5b6e97b81d56c30ac609",
+        members={
+            "examples/models/structural1.mnc.header.gz": brainbrowser.HEADER,
+            "examples/models/structural1.mnc.raw.gz": brainbrowser.RAW,
+        },
+        convert=brainbrowser.to_nifti,
+    ),
 }
 
 
@@ -128,7 +142,7 @@ def _find(head: Head, downloads: Path) -> Path:
     path = downloads / head.archive
     if not path.exists():
         downloads.mkdir(parents=True, exist_ok=True)
-        fetch = _apt_download if head.archive.endswith(".deb") else _pip_download
+        fetch = {".deb": _apt_download, ".tgz": _npm_pack}.get(path.suffix, _pip_download)
         with tempfile.TemporaryDirectory(dir=downloads, prefix=".partial-") as name:
             try:
                 fetch(head, Path(name))
@@ -181,6 +195,13 @@ def _apt_download(head: Head, folder: Path) -> None:
     _run(["apt-get", *options, "--quiet", "download", head.package], folder)
 
 
+def _npm_pack(head: Head, folder: Path) -> None:
+    """Fetch by the user's own npm configuration; nothing of the package is installed or run."""
+    if shutil.which("npm") is None:
+        raise _FetchError("this machine has no npm")
+    _run(["npm", "pack", "--silent", "--ignore-scripts", head.package], folder)
+
+
 def _run(call: list[str], folder: Path) -> None:
     """Run a command in a folder; its own error line becomes the reason if it fails."""
     try:
@@ -196,7 +217,7 @@ def _run(call: list[str], folder: Path) -> None:
 
 def _unpack(archive: Path, head: Head, folder: Path) -> None:
     """Write the members that are needed under our own names: no path in an archive is ever followed."""
-    members = {".whl": _zip_members, ".gz": _source_members, ".deb": _debian_members}[archive.suffix]
+    members = {".whl": _zip_members, ".deb": _debian_members}.get(archive.suffix, _source_members)
     try:
         for member, content in members(archive):
             if member in head.members:
@@ -212,6 +233,8 @@ def _unpack(archive: Path, head: Head, folder: Path) -> None:
             _check(path, head.members_sha256.get(name))
         except _FetchError as error:
             raise InputError(f"{archive} holds another {name} ({error}): put the right archive there.") from None
+    if head.convert is not None:
+        head.convert(folder)
 
 
 Members = Iterator[tuple[str, Callable[[], IO[bytes]]]]
@@ -224,7 +247,7 @@ def _zip_members(archive: Path) -> Members:
 
 
 def _source_members(archive: Path) -> Members:
-    """Yield the files of a source distribution, without its top folder."""
+    """Yield the files of a source distribution or an npm package, without its top folder."""
     with tarfile.open(archive, "r|gz") as file:
         for entry in file:
             if entry.isfile():
