@@ -1,6 +1,7 @@
 """Every figure is drawn from a run that never happened, and says what that run's files say."""
 
 import json
+from itertools import permutations
 from pathlib import Path
 
 import matplotlib.text
@@ -21,6 +22,8 @@ from decoupled_qc.analysis.severity import severity_trend
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
+from decoupled_qc.figures.figure_1 import figure_1, most_unlike
+from decoupled_qc.figures.figure_2 import figure_2
 from decoupled_qc.figures.figure_3 import figure_3
 from decoupled_qc.figures.figure_4 import figure_4
 from decoupled_qc.figures.figure_5 import figure_5
@@ -71,6 +74,8 @@ class Run:
         real = (self.scans("clean", "real"), self.maps("clean", "real"))
         sweeps = [f"sweep-{artefact}" for artefact in ("noise", "blur") if artefact in self.artefacts]
         drawers = {
+            "1": lambda: figure_1(self.wide, *both, self.artefacts),
+            "2": lambda: figure_2(self.artefacts, route="paper"),
             "3": lambda: figure_3(self.wide, both[0], self.artefacts, example_severity=0.75),
             "4": lambda: figure_4(self.wide, *both, self.artefacts, example_severity=0.75),
             "5": lambda: figure_5(
@@ -94,6 +99,8 @@ class Run:
 
 
 ALL = [
+    ("1", {}),
+    ("2", {}),
     ("3", {}),
     ("4", {}),
     ("5", {"bars": "sum_var"}),
@@ -200,6 +207,34 @@ def test_stand_in_is_said_in_the_figure_and_only_where_it_is_one(run, name):
 def test_stand_in_is_read_from_the_scores(run):
     assert is_stand_in(run.wide)
     assert not is_stand_in(run.wide.rename(columns={"rating:stand_in": "rating:expert"}))
+
+
+def test_figure_1_pairs_scans_of_like_severity_and_unlike_dice(run):
+    rows = run.draw("1").rows
+    assert rows["artefact"].tolist() == [name for name in ARTEFACTS for _ in range(2)]
+    for name, pair in rows.groupby("artefact"):
+        members = run.wide[run.wide["condition"] == f"sim-{name}"]
+        severity, dice = (members.set_index("scan")[column] for column in ("severity", "dice:gm"))
+        gaps = {pair: abs(severity[pair[0]] - severity[pair[1]]) for pair in permutations(members["scan"], 2)}
+        allowed = max(0.1, min(gaps.values()))
+        best = max(dice[one] - dice[other] for (one, other), gap in gaps.items() if gap <= allowed)
+        assert pair["severity"].max() - pair["severity"].min() <= allowed
+        assert pair["dice"].iloc[0] - pair["dice"].iloc[1] == pytest.approx(best)
+
+
+def test_a_pair_of_like_severity_beats_one_of_unlike_severity():
+    scans = pd.DataFrame({"scan": list("abcd"), "severity": [0.1, 0.15, 0.2, 0.9], "dice:gm": [0.8, 0.5, 0.7, 0.1]})
+    assert most_unlike(scans)["scan"].tolist() == ["a", "b"]
+    assert most_unlike(scans.iloc[[0, 3]])["scan"].tolist() == ["a", "d"]
+    assert most_unlike(scans.iloc[[0]])["scan"].tolist() == ["a"]
+
+
+def test_figure_2_names_every_network_and_where_it_learns_from(run):
+    drawing = run.draw("2")
+    rows = drawing.rows.set_index("network")
+    assert list(rows.index) == ["task", *(f"teacher-{name}" for name in ARTEFACTS), "student"]
+    assert rows.loc["student", "pseudo_label_of"].split() == ["task", *ARTEFACTS]
+    assert all(name in texts(drawing) for name in ARTEFACTS) and "'paper'" in drawing.caption
 
 
 def test_figure_3_shows_one_subject_clean_and_with_each_artefact(run):

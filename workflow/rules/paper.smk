@@ -4,6 +4,48 @@
 include: "paper_files.smk"
 
 
+rule figure_1:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+        conditions=scans_of(*SIMULATED),
+        predictions=maps_of(*SIMULATED),
+    output:
+        **figure_files("1"),
+    log:
+        f"{OUT}/logs/figures/figure_1.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_1.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("figure_1"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing figure 1: the same artefact, harmless or not."
+    script:
+        "../scripts/figure_1.py"
+
+
+rule figure_2:
+    output:
+        **figure_files("2"),
+    log:
+        f"{OUT}/logs/figures/figure_2.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/figure_2.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("figure_2"),
+        artefacts=ARTEFACTS,
+        route=config["training"]["route"],
+    message:
+        "Drawing figure 2: the three stages of training."
+    script:
+        "../scripts/figure_2.py"
+
+
 rule figure_3:
     input:
         scores=f"{OUT}/scores.csv",

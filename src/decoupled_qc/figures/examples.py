@@ -1,0 +1,63 @@
+"""Scans side by side: image, segmentation, summed artefact variance on one scale; the layout of figures 1, 6 and 9."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from decoupled_qc.figures.images import (
+    colour_bar,
+    explain_segmentation,
+    gather_scans,
+    image_grid,
+    read_slices,
+    show_image,
+    show_segmentation,
+    show_variance,
+    top_of,
+)
+
+SCORE = "artefact_uncertainty:mean"
+ROWS = ("scan", "segmentation", "artefact variance")
+
+
+def draw_examples(
+    chosen: pd.DataFrame,
+    titles: Sequence[tuple[str, str]],
+    conditions: Sequence[Path],
+    predictions: Sequence[Path],
+    artefacts: Sequence[str],
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw scans as columns.
+
+    Args:
+        chosen: Rows of the wide score table, in the order to draw.
+        titles: Of each scan's image and of its segmentation; above the variance stands its mean over
+            the scan, the artefact uncertainty.
+        conditions: Folders with the scans, ``clean`` among them.
+        predictions: Folders of their maps.
+        artefacts: Whose variances are summed.
+
+    Returns:
+        The figure; and ``chosen`` with ``artefact_uncertainty``, ``axial_slice`` and ``scale_top``, the upper end of the
+        scale of variance.
+    """
+    slices = read_slices(gather_scans(conditions), list(chosen["scan"]), predictions, artefacts)
+    sums = [np.sum(list(found.variance.values()), axis=0) for found in slices]
+    top = top_of(sums)
+    figure, grid, bars = image_grid(len(ROWS), len(slices), slices[0].image.shape, colour_bars=True)
+    for column, (found, total, title) in enumerate(zip(slices, sums, titles, strict=True)):
+        show_image(grid[0, column], found.image)
+        show_segmentation(grid[1, column], found)
+        drawn = show_variance(grid[2, column], total, top)
+        for row, text in enumerate((*title, f"mean {chosen[SCORE].iloc[column]:.3g}")):
+            grid[row, column].set_title(text)
+    for axes, name in zip(grid[:, 0], ROWS, strict=True):
+        axes.set_ylabel(name)
+    figure.align_ylabels(grid[:, 0])
+    colour_bar(figure, bars[-1], drawn, "variance, one scale")
+    explain_segmentation(figure)
+    rows = chosen.rename(columns={SCORE: "artefact_uncertainty"})
+    return figure, rows.assign(axial_slice=[found.slice_index for found in slices], scale_top=top)

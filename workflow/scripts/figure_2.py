@@ -1,0 +1,8 @@
+"""Draw figure 2: the three stages of training."""
+
+from decoupled_qc.figures import style
+from decoupled_qc.figures.figure_2 import figure_2
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+style.save(figure_2(snakemake.params.artefacts, route=snakemake.params.route), **snakemake.output)
