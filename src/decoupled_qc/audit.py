@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: There is nothing to audit; or, with ``--strict``, a scan cannot be used: table and page are written.
     """
     kind = "bids" if Path(arguments.path).is_dir() else "table"
-    found = write_audit(sources.find_scans(kind, arguments.path, arguments.pattern, None), arguments.out)
+    found = write_audit(sources.find_scans(kind, arguments.path, [arguments.pattern], None), arguments.out)
     bad = found[found["status"] != "ok"]
     print(f"{len(found) - len(bad)} of {len(found)} scans can be used: {arguments.out / 'audit.html'}")
     for row in bad.itertuples():

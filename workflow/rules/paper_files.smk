@@ -7,6 +7,10 @@ ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions"
 ANALYSES += ["severity"] if SWEEPS else []
 
 
+RATED = not HEADS and SCANS["real"] is not None and not SCORING["ratings"]  # by the cohort's own raters
+RATING_LEVELS = 1 + abs(SCANS["rating"]["best"] - SCANS["rating"]["worst"]) if RATED else 4
+
+
 def figure_files(name):
     """Return the files of a figure."""
     base = f"{OUT}/figures/figure_{name}"
