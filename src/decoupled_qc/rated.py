@@ -128,7 +128,9 @@ def read_ratings(path: Path, scans: pd.Series) -> pd.Series:
     means = table.groupby("scan")["rating"].mean()
     found = scans.map(means)
     if found.isna().all():
-        raise InputError(f"{path} rates none of the scans of condition real, such as {scans.iloc[0]}: check its column scan.")
+        raise InputError(
+            f"{path} rates none of the scans of condition real, such as {scans.iloc[0]}: check its column scan."
+        )
     return found.set_axis(scans)
 
 
@@ -170,5 +172,7 @@ def read_measures(path: Path, columns: list[str], scans: pd.Series) -> pd.DataFr
             raise InputError(f"{path} has no column '{column}' of config key scoring.measures.columns.")
     table = table.set_index(table[name].str.removesuffix("_T1w"))[columns]
     if not table.index.isin(scans).any():
-        raise InputError(f"{path} knows none of the scans of condition real, such as {scans.iloc[0]}: check column {name}.")
+        raise InputError(
+            f"{path} knows none of the scans of condition real, such as {scans.iloc[0]}: check column {name}."
+        )
     return table.reindex(scans)

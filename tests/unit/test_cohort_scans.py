@@ -13,7 +13,8 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
 
-SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2, "real": 0.0}
+ADMIT = {"pattern": "*", "good": None, "real": None, "strict": False, "min_subjects": 3}
 MM = 2.0
 
 
@@ -45,7 +46,7 @@ def bids(tmp_path):
 
 
 def find(path, pattern="*"):
-    return sources.find_scans("bids" if path.is_dir() else "table", str(path), pattern, None)
+    return sources.find_scans("bids" if path.is_dir() else "table", str(path), [pattern], None)
 
 
 def reasons(path):
@@ -55,7 +56,7 @@ def reasons(path):
 
 def admitted(path, **changes):
     scans = find(path)
-    return splits.admit(scans, audit(scans)[0], **({"strict": False, "min_subjects": 3} | changes))
+    return splits.admit(scans, audit(scans)[0], **(ADMIT | changes))
 
 
 def test_a_bids_folder_is_listed_with_labels_and_ratings(bids):
@@ -169,11 +170,13 @@ def test_a_subject_in_two_roles_stops(bids):
     scans.loc[:1, "role"] = ["train", "test"]
     scans.loc[:1, "subject"] = "sub-00"
     with pytest.raises(InputError, match="Subject sub-00 has the roles test and train"):
-        splits.admit(scans, audit(scans)[0], strict=False, min_subjects=1)
+        splits.admit(scans, audit(scans)[0], **ADMIT)
 
 
-def cohort(n):
-    return pd.DataFrame({"subject": [f"sub-{number}" for number in range(n)], "role": ""})
+def cohort(n, **columns):
+    names = [f"sub-{number}" for number in range(n)]
+    known = {"role": "", "is_clean": True, "is_rated": False}
+    return pd.DataFrame({"subject": names, "scan": names, **known, **columns})
 
 
 def test_roles_follow_shares_and_not_the_order():
@@ -198,7 +201,7 @@ def test_splits_that_cannot_be_made(tmp_path):
         splits.split(cohort(9), SHARES | {"train": 0.8}, None, seed=1)
     with pytest.raises(InputError, match="No subject is left for the role"):
         splits.split(cohort(2), SHARES, None, seed=1)
-    with pytest.raises(InputError, match="sub-0 has role 'training'; use one of train, validation, test"):
+    with pytest.raises(InputError, match="sub-0 has role 'training'; use one of train, validation, test, real"):
         splits.split(cohort(5).assign(role="training"), SHARES, None, seed=1)
     with pytest.raises(InputError, match="does not exist: correct config key cohort.scans.splits"):
         splits.split(cohort(5), SHARES, tmp_path / "splits.tsv", seed=1)
@@ -246,7 +249,9 @@ def test_prepared_batch_keeps_volumes_and_names_where_labels_come_from(bids, tmp
     scans = find(bids).assign(role="test").head(2)
     folder = tmp_path / "batch"
     folder.mkdir()
-    prepare.prepare_scans(scans, tmp_path / "no-atlas-needed", folder, spacing_mm=4.0, registration_mm=4.0)
+    prepare.prepare_scans(
+        scans, tmp_path / "no-atlas-needed", folder, spacing_mm=4.0, registration_mm=4.0, best_rating=1
+    )
     table = pd.read_csv(folder / "subjects.tsv", sep="\t")
     assert list(table["label_source"]) == ["provided"] * 2
     made = nib.load(folder / table["dseg"][0])
@@ -262,11 +267,11 @@ def test_freesurfer_values_become_tissues():
 
 
 def test_batches_become_the_manifest_that_training_reads(bids):
-    scans = admitted(bids).drop(columns="role").merge(splits.split(admitted(bids), SHARES, None, seed=1), on="subject")
+    scans = splits.chosen(admitted(bids), splits.split(admitted(bids), SHARES, None, seed=1))
     folders = [bids / "cohort" / f"batch-{batch}" for batch in range(7)]  # one more than there are scans
     for batch, folder in enumerate(folders):
         folder.mkdir(parents=True)
-        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, spacing_mm=4.0, registration_mm=4.0)
+        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, spacing_mm=4.0, registration_mm=4.0, best_rating=1)
     write_manifest(folders, bids / "cohort" / "manifest.tsv")
     found = read_manifest(bids / "cohort" / "manifest.tsv")
     assert sorted(found["subject"]) == [f"sub-{number:02d}" for number in range(6)]

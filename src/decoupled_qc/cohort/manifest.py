@@ -39,7 +39,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} lists no subject: give at least one anatomy of the config some subjects.")
     table = table.assign(**{column: "" for column in RATED_COLUMNS if column not in table})
     for row in table[~table["role"].isin([*ROLES, REAL])].itertuples():
-        raise InputError(f"{path}: subject {row.subject} has role '{row.role}'; use one of {', '.join([*ROLES, REAL])}.")
+        raise InputError(
+            f"{path}: subject {row.subject} has role '{row.role}'; use one of {', '.join([*ROLES, REAL])}."
+        )
     several = table["subject"].duplicated() & (table["role"] != REAL)
     several |= table.groupby("subject")["role"].transform("nunique") > 1
     for subject in table["subject"][several | table.duplicated(["subject", "scan"])]:

@@ -73,6 +73,7 @@ def fetch(
     settings = Config(
         signature_version=UNSIGNED,
         s3={"addressing_style": "path"},
+        response_checksum_validation="when_required",  # a part has none, and the whole is checked by its MD5
         max_pool_connections=WORKERS,
         connect_timeout=20,
         read_timeout=60,
@@ -89,7 +90,9 @@ def fetch(
         ) from error
     wanted = select(listed, include, subjects)
     if not wanted:
-        raise InputError(f"{dataset} holds no file like {', '.join(include)}: correct config key cohort.scans.fetch.include.")
+        raise InputError(
+            f"{dataset} holds no file like {', '.join(include)}: correct config key cohort.scans.fetch.include."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     known = _known(folder)
     _check_unchanged(dataset, wanted, known)
@@ -100,7 +103,9 @@ def fetch(
         *(dataset, version, licence, len(wanted), len(missing), size / 1e9, folder),
     )
     if size > shutil.disk_usage(folder).free:
-        raise InputError(f"{folder} has less than {size / 1e9:.1f} GB free: make room, or lower config key cohort.scans.subjects.")
+        raise InputError(
+            f"{folder} has less than {size / 1e9:.1f} GB free: make room, or lower config key cohort.scans.subjects."
+        )
     rows, broken = _fetch_all(client, dataset, wanted, folder, known)
     table = pd.DataFrame(sorted(rows), columns=COLUMNS)
     kept = known[~known["path"].isin(table["path"])] if len(known) else known
@@ -137,7 +142,9 @@ def _listed(client: object, dataset: str) -> Iterator[Entry]:
 
 def _check_version(client: object, dataset: str, version: str, listed: Sequence[Entry]) -> None:
     if DESCRIPTION not in {entry.path for entry in listed}:
-        raise InputError(f"OpenNeuro's bucket has no data set {dataset}: correct config key cohort.scans.fetch.dataset.")
+        raise InputError(
+            f"OpenNeuro's bucket has no data set {dataset}: correct config key cohort.scans.fetch.dataset."
+        )
     body = client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read()
     doi = json.loads(body).get("DatasetDOI", "")
     if not doi.endswith(f".v{version}"):

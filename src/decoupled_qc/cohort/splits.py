@@ -59,7 +59,9 @@ def admit(
     matches = kept["scan"].map(lambda name: fnmatch.fnmatchcase(name, pattern))
     rated = kept["scan"].map(lambda name: real is not None and fnmatch.fnmatchcase(name, real)) & ratings.notna()
     if real is not None and not rated.any():
-        raise InputError(f"No scan named like '{real}' has a rating: correct config key cohort.scans.real, or add ratings.")
+        raise InputError(
+            f"No scan named like '{real}' has a rating: correct config key cohort.scans.real, or add ratings."
+        )
     kept = kept.assign(is_clean=matches & (ratings.isin(good) if good is not None else True), is_rated=rated)
     kept = kept[kept["is_clean"] | kept["is_rated"]]
     _check_subjects(kept)
@@ -135,7 +137,9 @@ def _ratings(scans: pd.DataFrame) -> pd.Series:
     """Return ratings as numbers, NaN where there is none."""
     numbers = pd.to_numeric(scans["rating"].replace("", None), errors="coerce")
     for row in scans[numbers.isna() & (scans["rating"] != "")].itertuples():
-        raise InputError(f"Scan {row.scan} has the rating '{row.rating}', which is no number: correct it, or empty the cell.")
+        raise InputError(
+            f"Scan {row.scan} has the rating '{row.rating}', which is no number: correct it, or empty the cell."
+        )
     return numbers
 
 

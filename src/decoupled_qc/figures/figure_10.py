@@ -16,7 +16,9 @@ PANELS = (
 SPREAD = 0.3
 
 
-def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool, levels: int = 4) -> Drawing:
+def figure_10(
+    wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool, levels: int = 4
+) -> Drawing:
     """Draw the rating, 1 is worst, against the paper's three scores.
 
     Points of one rating are spread evenly in height so that none hides another.
@@ -54,8 +56,8 @@ def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str
     columns = ["scan", "subject", "anatomy", "artefact", "severity", rating, "height"]
     rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
-    what = (
-        "Stand-in rating of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else "Rating"
+    what = kind.capitalize() + (
+        " of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else ""
     )
     caption = (
         f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height. "

@@ -50,7 +50,8 @@ def figure_9(
     chosen = worst_first.drop_duplicates("artefact").head(N_SCANS)
     word = "stand-in rating" if stand_in else "rating"
     titles = [
-        (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.2g} of {levels}") for _, scan in chosen.iterrows()
+        (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.2g} of {levels}")
+        for _, scan in chosen.iterrows()
     ]
     figure, rows = draw_examples(chosen, titles, conditions, predictions, artefacts)
     if stand_in:
