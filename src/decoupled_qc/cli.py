@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import audit, correlate, simulate, status
+from decoupled_qc import agreement, audit, correlate, rate, simulate, status
 from decoupled_qc.errors import InputError
 
-COMMANDS = (simulate, audit, correlate, status)
+COMMANDS = (simulate, audit, correlate, rate, agreement, status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
