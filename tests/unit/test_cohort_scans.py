@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from decoupled_qc import audit as audit_command
 from decoupled_qc import cli
 from decoupled_qc.audit import write_audit
-from decoupled_qc.cohort import aseg, prepare, sources, splits
-from decoupled_qc.cohort.audit import audit
+from decoupled_qc.cohort import aseg, checks, prepare, sources, splits
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
@@ -49,14 +49,18 @@ def find(path, pattern="*"):
     return sources.find_scans("bids" if path.is_dir() else "table", str(path), [pattern], None)
 
 
+def audit(scans):
+    return pd.DataFrame([checks.check_scan(row)[0] for row in scans.itertuples()])
+
+
 def reasons(path):
-    found, _ = audit(find(path))
+    found = audit(find(path))
     return dict(found.loc[found["status"] != "ok", ["scan", "reason"]].itertuples(index=False))
 
 
 def admitted(path, **changes):
     scans = find(path)
-    return splits.admit(scans, audit(scans)[0], **(ADMIT | changes))
+    return splits.admit(scans, audit(scans), **(ADMIT | changes))
 
 
 def test_a_bids_folder_is_listed_with_labels_and_ratings(bids):
@@ -170,7 +174,7 @@ def test_a_subject_in_two_roles_stops(bids):
     scans.loc[:1, "role"] = ["train", "test"]
     scans.loc[:1, "subject"] = "sub-00"
     with pytest.raises(InputError, match="Subject sub-00 has the roles test and train"):
-        splits.admit(scans, audit(scans)[0], **ADMIT)
+        splits.admit(scans, audit(scans), **ADMIT)
 
 
 def cohort(n, **columns):
@@ -225,8 +229,19 @@ def test_audit_command_writes_table_and_page_and_strict_fails_after_it(bids, tmp
 
 def test_the_page_names_twins(bids, tmp_path):
     write(bids, "sub-09", 4)
-    write_audit(find(bids), tmp_path)
+    write_audit(find(bids), tmp_path, 1)
     assert "sub-04_T1w = sub-09_T1w" in (tmp_path / "audit.html").read_text()
+
+
+def test_many_scans_make_several_pages_and_the_order_holds_with_two_jobs(bids, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_command, "SCANS_A_PAGE", 4)
+    cut_off(bids)
+    one, two = (write_audit(find(bids), tmp_path / str(jobs), jobs) for jobs in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+    assert list(one["status"]) == ["ok", "ok", "excluded", "ok", "ok", "ok"]
+    pages = [(tmp_path / "2" / name).read_text() for name in ("audit.html", "audit-2.html")]
+    assert [page.count("<figure") for page in pages] == [4, 2] and 'href="audit-2.html"' in pages[0]
+    assert "5 of 6 scans can be used" in pages[0]
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "PIR"])

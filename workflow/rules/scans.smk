@@ -39,6 +39,7 @@ rule audit_scans:
         f"{OUT}/benchmarks/cohort/audit.tsv"
     conda:
         "../../envs/environment.yaml"
+    threads: 2
     params:
         code=fingerprint("audit_scans"),
         source_code=lambda wildcards: source_fingerprint(COHORT["source"]),

@@ -114,8 +114,9 @@ def read_subjects(path: Path) -> pd.DataFrame:
     for column in ("subject", "anatomy", "role"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
-    refuse(path, table.duplicated("subject"), "lists a subject that an earlier row has: keep one")
-    return table[["subject", "anatomy", "role"]]
+    table = table[["subject", "anatomy", "role"]].drop_duplicates(ignore_index=True)  # a real subject has several scans
+    refuse(path, table.duplicated("subject"), "gives a subject another anatomy or role than an earlier row: keep one")
+    return table
 
 
 def one_row_a_scan(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:

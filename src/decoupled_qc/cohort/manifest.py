@@ -26,7 +26,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
     Raises:
         InputError: A column is missing; a subject stands twice or has two roles; a role is unknown; an anatomy gives test
-            or real subjects and others; a real scan has no name or rating; an image or label is missing, unreadable, not three-dimensional, or of the other's shape.
+            or real subjects and others; a real scan has no name or rating; an image or label is missing, unreadable, not
+            three-dimensional, or of the other's shape.
     """
     path = Path(path)
     if not path.is_file():

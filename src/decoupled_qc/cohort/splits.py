@@ -28,7 +28,7 @@ def admit(
 
     Args:
         scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
-        found: As :func:`decoupled_qc.cohort.audit.audit` returns it.
+        found: As :func:`decoupled_qc.audit.write_audit` returns it.
         pattern: Names of the scans that train, validate and test; one scan of each subject.
         good: Ratings with which such a scan counts as without artefact; any, and none, if None.
         real: Names of the scans of the real set, all that have a rating; None without a real set.
