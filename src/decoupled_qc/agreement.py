@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.metrics import cohen_kappa_score
 
 from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
 from decoupled_qc.errors import InputError
@@ -15,7 +14,6 @@ from decoupled_qc.rated import read_rater_table
 from decoupled_qc.seeds import rng_for
 
 N_BOOT = 1000
-GRADES = [1.0, 2.0, 3.0, 4.0]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
     """Return a row per pair of raters: quadratic-weighted kappa, Spearman's rho, and how often they gave the same.
 
-    Kappa is 1 - sum(w o) / sum(w e), w the squared difference, o the observed and e the chance table of both raters' grades;
+    Kappa is 1 - sum(w o) / sum(w e), w the squared difference of grades, o the observed and e the chance table of both raters' grades;
     higher is better, 0 is chance. Its interval (95 %, percentile) is by bootstrap of whole subjects.
 
     Args:
@@ -63,17 +61,14 @@ def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
             continue
         first, second = both[one].to_numpy(), both[other].to_numpy()
         subject = both.index.str.partition("_").get_level_values(0).to_numpy()
-        draws = [
-            _kappa(first, second, weights)
-            for block in subject_draws(subject, N_BOOT, rng_for(0, one, other, "agreement"))
-            for weights in block
-        ]
-        low, high = percentile_interval(np.array(draws)) if len(set(subject)) > 1 else (np.nan, np.nan)
+        rng = rng_for(0, one, other, "agreement")
+        draws = np.concatenate([_kappa(first, second, weights) for weights in subject_draws(subject, N_BOOT, rng)])
+        low, high = percentile_interval(draws) if len(set(subject)) > 1 else (np.nan, np.nan)
         varied = len(set(first)) > 1 and len(set(second)) > 1
         rows.append(
             {
                 "raters": f"{one}, {other}",
-                "kappa": _kappa(first, second, None),
+                "kappa": float(_kappa(first, second, np.ones((1, len(both))))[0]),
                 "ci_low": low,
                 "ci_high": high,
                 "rho": stats.spearmanr(first, second).statistic if varied else np.nan,
@@ -85,9 +80,11 @@ def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _kappa(first: np.ndarray, second: np.ndarray, weights: np.ndarray | None) -> float:
-    """Return the quadratic-weighted kappa, NaN where both gave all scans one and the same grade."""
-    here = slice(None) if weights is None else weights > 0
-    if len(set(first[here]) | set(second[here])) == 1:
-        return np.nan
-    return cohen_kappa_score(first, second, labels=GRADES, weights="quadratic", sample_weight=weights)
+def _kappa(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return quadratic-weighted kappa (draws,) under weights (draws, n), NaN where both gave all scans one and the same grade."""
+    share = weights / weights.sum(axis=1, keepdims=True)
+    observed = share @ (first - second) ** 2
+    means = [share @ grades for grades in (first, second)]
+    spreads = [share @ grades**2 - mean**2 for grades, mean in zip((first, second), means, strict=True)]
+    chance = sum(spreads) + (means[0] - means[1]) ** 2  # the mean squared difference of grades drawn apart
+    return 1 - np.divide(observed, chance, out=np.full(len(share), np.nan), where=chance > 1e-9)
