@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
 def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
     """Return a row per pair of raters: quadratic-weighted kappa, Spearman's rho, and how often they gave the same.
 
-    Kappa is 1 - sum(w o) / sum(w e), w the squared difference of grades, o the observed and e the chance table of both raters' grades;
-    higher is better, 0 is chance. Its interval (95 %, percentile) is by bootstrap of whole subjects.
+    Kappa is 1 - sum(w o) / sum(w e), w the squared difference of grades, o the observed and e the chance table of both raters'
+    grades; higher is better, 0 is chance. Its interval (95 %, percentile) is by bootstrap of whole subjects.
 
     Args:
         ratings: ``scan``, ``rater``, ``rating`` 1 to 4; a scan's subject is its name up to the first ``_``.
