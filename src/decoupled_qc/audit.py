@@ -15,6 +15,7 @@ from decoupled_qc.files import write_whole
 
 log = logging.getLogger(__name__)
 
+SCANS_A_JOB = 50  # fewer are looked at sooner than a second process starts
 SCANS_A_PAGE = 500  # pictures that a browser shows at once, and that are held in memory
 
 
@@ -52,13 +53,13 @@ def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
     Args:
         scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
         folder: For the files; pages of an earlier audit there are removed.
-        jobs: Scans looked at side by side.
+        jobs: Scans looked at side by side, if there are many.
     """
     n_pages = -(-len(scans) // SCANS_A_PAGE)
     names = ["audit.html", *(f"audit-{number}.html" for number in range(2, n_pages + 1))]
     for old in folder.glob("audit-*.html"):
         old.unlink()
-    looks = _look_at_all(scans, jobs)
+    looks = _look_at_all(scans, min(jobs, -(-len(scans) // SCANS_A_JOB)))
     rows, first = [], []
     for name in names:
         shown = [next(looks) for _ in range(min(SCANS_A_PAGE, len(scans) - len(rows)))]
