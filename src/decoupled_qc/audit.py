@@ -2,9 +2,8 @@
 
 import argparse
 import logging
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +14,6 @@ from decoupled_qc.files import write_whole
 
 log = logging.getLogger(__name__)
 
-SCANS_A_JOB = 50  # fewer are looked at sooner than a second process starts
 SCANS_A_PAGE = 500  # pictures that a browser shows at once, and that are held in memory
 
 
@@ -53,13 +51,13 @@ def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
     Args:
         scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
         folder: For the files; pages of an earlier audit there are removed.
-        jobs: Scans looked at side by side, if there are many.
+        jobs: Scans looked at side by side.
     """
     n_pages = -(-len(scans) // SCANS_A_PAGE)
     names = ["audit.html", *(f"audit-{number}.html" for number in range(2, n_pages + 1))]
     for old in folder.glob("audit-*.html"):
         old.unlink()
-    looks = _look_at_all(scans, min(jobs, -(-len(scans) // SCANS_A_JOB)))
+    looks = _look_at_all(scans, jobs)
     rows, first = [], []
     for name in names:
         shown = [next(looks) for _ in range(min(SCANS_A_PAGE, len(scans) - len(rows)))]
@@ -79,19 +77,9 @@ def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
 
 
 def _look_at_all(scans: pd.DataFrame, jobs: int) -> Iterator[dict]:
-    """Yield a row per scan in their order."""
-    if jobs == 1:
-        yield from map(_look, scans.itertuples())
-        return
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
-    rows = list(scans.itertuples(index=False, name=None))
-    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        yield from pool.map(_look_at_values, [list(scans.columns)] * len(rows), rows, chunksize=8)
-
-
-def _look_at_values(columns: list[str], values: tuple) -> dict:
-    """Look at a scan in another process, which cannot be given a row's own type."""
-    return _look(next(pd.DataFrame([values], columns=columns).itertuples()))
+    """Yield a row per scan in their order; unpacking, numpy and hashing leave Python's lock to the other threads."""
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(_look, scans.itertuples())
 
 
 def _look(row: tuple) -> dict:

@@ -235,7 +235,6 @@ def test_the_page_names_twins(bids, tmp_path):
 
 def test_many_scans_make_several_pages_and_the_order_holds_with_two_jobs(bids, tmp_path, monkeypatch):
     monkeypatch.setattr(audit_command, "SCANS_A_PAGE", 4)
-    monkeypatch.setattr(audit_command, "SCANS_A_JOB", 3)
     cut_off(bids)
     one, two = (write_audit(find(bids), tmp_path / str(jobs), jobs) for jobs in (1, 2))
     pd.testing.assert_frame_equal(one, two)
