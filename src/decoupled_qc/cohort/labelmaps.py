@@ -85,9 +85,7 @@ def depth(labels: NDArray[np.uint16]) -> NDArray[np.float32]:
     return ndimage.distance_transform_edt(labels > 0).astype(np.float32) * np.float32(HEAD_SPACING_MM)
 
 
-def paint(
-    labels: NDArray[np.uint16], depth_mm: NDArray[np.float32], rng: np.random.Generator
-) -> NDArray[np.float32]:
+def paint(labels: NDArray[np.uint16], depth_mm: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Return a head with a random brightness for every structure; partial volume and noise come later.
 
     Args:
