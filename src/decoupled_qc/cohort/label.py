@@ -13,6 +13,7 @@ from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, LABELS, TISSUES, Anatomy, write_anatomy
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
+from decoupled_qc.grids import CAP_PERCENTILE
 from decoupled_qc.seeds import rng_for
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 AIR_MM = 8  # kept around the head, so that a warped one stays in view
 NECK_MM = 30  # kept below the brain
 ROOM_MM = [(24, 24), (26, 24), (30, 24)]  # around an average brain for its head: left, right, back, front, below, above
-CAP_PERCENTILE = 99.95  # of the head: a few fat and vessel voxels must not set the scale of all others
 EDGE_MM = 0.7  # softness of the seam between a painted brain and its head
 CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: where cortex labels are compared
 

@@ -19,6 +19,7 @@ from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
+from decoupled_qc.grids import BLUR
 from decoupled_qc.seeds import rng_for
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 LABEL_SOURCE = "ANTs Atropos"
 LABEL_MAP_SOURCE = "label map"
 GOLDEN_RATIO = (1 + np.sqrt(5)) / 2  # its multiples modulo 1 fill [0, 1) evenly, whatever their number
-BLUR = 1 / np.sqrt(8 * np.log(2))  # a voxel averages over its own width, as a Gaussian of that width at half maximum
 
 
 def make_subjects(
