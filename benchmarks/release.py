@@ -29,8 +29,10 @@ from decoupled_qc.cohort.label import read_atlas
 from decoupled_qc.cohort.prepare import classical_fractions
 from decoupled_qc.scans import Scan, as_scan, read_scan
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
 
 OUT = Path(__file__).parent / "release"
+SETTINGS = artefact_settings(Path(__file__).parents[1] / "config" / "release.yaml")
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 REGISTRATION_MM = 2.0
 GREY_MATTER = 2
@@ -71,11 +73,11 @@ def compare_labels(data: Path, predictor: Predictor, atlas: Path) -> pd.DataFram
 
 def corrupt(scan: Scan, name: str, artefact: str, severity: float, model: Model) -> Scan:
     """Return a scan on the model's grid with one artefact over all of it; the realisation is the same at every severity."""
-    spacing_mm, settings = model.card["spacing_mm"], model.card["artefacts"][artefact]
+    spacing_mm = model.card["spacing_mm"]
     image, affine = to_model_grid(scan, spacing_mm)
     rng = rng_for(0, name, artefact)
     record = artefacts.sample_record(
-        artefact, severity, tuple(image.shape), spacing_mm, rng, settings, local_probability=0.0
+        artefact, severity, tuple(image.shape), spacing_mm, rng, SETTINGS[artefact], local_probability=0.0
     )
     return as_scan(nib.Nifti1Image(artefacts.corrupt(image, [record]).numpy(), affine), name)
 
