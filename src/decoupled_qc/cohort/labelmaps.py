@@ -20,7 +20,7 @@ from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, rea
 AIR_MM = 8  # kept around the head
 NECK_MM = 30  # kept below the brain
 STRUCTURE_SD = 0.04  # of a structure's brightness, relative to white matter
-OUTSIDE_SD = 0.3  # of the logarithm of the brightness of tissue outside the brain
+OUTSIDE_SD = 0.2  # of the logarithm of the brightness of tissue outside the brain
 SOFT = (507, 511)  # muscle, fat and skin: a mixture and not one brightness
 # Brightness with white matter = 1, and the labels that share it: FreeSurfer's inside the brain (left and right together),
 # the label maps' own outside of it.
