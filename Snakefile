@@ -1,6 +1,7 @@
 # The chain, in the order data flow through it. Results of a configuration: results/<run>/
 #   figures/ tables/ report.html scores.csv analysis/     what to look at
 #   cohort/ conditions/ models/ predictions/ scores/      what they were made from
+#   model/ apply/                                         when asked for: the student to give away, and its verdicts on scans
 #   logs/ benchmarks/                                     what happened, and what it cost
 
 
@@ -19,6 +20,7 @@ include: "workflow/rules/paper_files.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/beyond.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/apply.smk"
 
 
 rule all:

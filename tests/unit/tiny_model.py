@@ -28,12 +28,19 @@ def measured_scans(n_subjects=12):
     for subject in range(n_subjects):
         for artefact in ["none", *ARTEFACTS]:
             for severity in [0.0] if artefact == "none" else [0.25, 0.75]:
-                rise = {name: np.exp(0.1 * rng.normal() + (3 * severity if name == artefact else 0)) for name in ARTEFACTS}
+                rise = {
+                    name: np.exp(0.1 * rng.normal() + (3 * severity if name == artefact else 0)) for name in ARTEFACTS
+                }
                 own = {f"uncertainty_{name}": 0.02 * value for name, value in rise.items()}
                 total = sum(own.values())
                 rows.append(
                     {
-                        **{"subject": f"sub-{subject}", "anatomy": f"a{subject % 3}", "artefact": artefact, "severity": severity},
+                        **{
+                            "subject": f"sub-{subject}",
+                            "anatomy": f"a{subject % 3}",
+                            "artefact": artefact,
+                            "severity": severity,
+                        },
                         **{"dice:gm": 0.9 - 0.5 * severity + 0.01 * rng.normal(), "error_ml": 20 * rng.normal(), **own},
                         **{"artefact_uncertainty": total, "artefact_uncertainty:mean": total, "task_uncertainty": 0.1},
                         **{"gm_volume_ml": 600 + 50 * rng.normal(), "volume_scale_ml": 40.0, "snr": 6.0, "cnr": 2.0},
@@ -52,7 +59,14 @@ def write_tiny_model(folder, spacing_mm=4.0):
     save_model(folder, network, {"network": SHAPE, "epsilon": 0.05})
     sha256 = digest(folder / "weights.safetensors")
     card = {
-        **{"format": 1, "artefacts": ARTEFACTS, "sha256": sha256, "spacing_mm": spacing_mm, "epsilon": 0.05, "network": SHAPE},
+        **{
+            "format": 1,
+            "artefacts": ARTEFACTS,
+            "sha256": sha256,
+            "spacing_mm": spacing_mm,
+            "epsilon": 0.05,
+            "network": SHAPE,
+        },
         "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32"},
     }
     (folder / "model.json").write_text(json.dumps(card))

@@ -1,5 +1,6 @@
 """From what a user names on the command line to a list of scans, each with a name that is safe and its own."""
 
+import glob
 import hashlib
 import os
 import re
@@ -57,6 +58,26 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     if not found:
         raise InputError("No scan was given: name files, folders or a BIDS dataset.")
     return list(found.values())
+
+
+def expand_patterns(patterns: Iterable[str]) -> list[str]:
+    """Return the files, folders and datasets that patterns stand for, sorted; of a ``.txt``, those that its lines name.
+
+    Args:
+        patterns: Paths, with ``*`` and ``**`` as in a shell.
+
+    Raises:
+        InputError: Nothing fits one of them.
+    """
+    found = []
+    for pattern in patterns:
+        files = sorted(glob.glob(pattern, recursive=True))
+        if not files:
+            raise InputError(f"Nothing fits '{pattern}' of config key apply.inputs: correct it.")
+        for file in files:
+            listed = Path(file).read_text().splitlines() if file.endswith(".txt") else [file]
+            found += [line.strip() for line in listed if line.strip()]
+    return found
 
 
 def _in_folder(folder: Path, out: Path) -> list[Path]:

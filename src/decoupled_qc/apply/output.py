@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -162,6 +163,26 @@ def write_rows(out: Path, rows: Mapping[str, dict], artefacts: Iterable[str]) ->
     table = pd.DataFrame([_rounded(row) for row in rows.values()], columns=columns(artefacts))
     with storage(out), write_whole(out / TABLE) as partial:
         table.to_csv(partial, index=False)
+
+
+def gather(tables: list[Path], path: Path) -> None:
+    """Join the tables of batches: folders become relative to the joint table's.
+
+    Args:
+        tables: ``predictions.csv`` of each batch, of one model.
+        path: Of the joint table; the reference is copied beside it.
+    """
+    parts = []
+    for table in tables:
+        part = pd.read_csv(table, dtype=str, keep_default_na=False)
+        batch = table.parent.relative_to(path.parent).as_posix()
+        parts.append(part.assign(folder=[f"{batch}/{folder}" for folder in part["folder"]]))
+    joint = pd.concat(parts, ignore_index=True)
+    for name in ("dataset_description.json", "reference.json"):
+        with write_whole(path.with_name(name)) as partial:
+            shutil.copyfile(tables[0].with_name(name), partial)
+    with write_whole(path) as partial:
+        joint.to_csv(partial, index=False)
 
 
 def _rounded(row: dict) -> dict:

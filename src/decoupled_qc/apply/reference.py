@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import nibabel as nib
@@ -115,7 +116,9 @@ def summarise(
         InputError: There are scans of one subject only, from which nothing can be said of another.
     """
     if measured["subject"].nunique() < 2:
-        raise InputError("The reference needs validation scans of two subjects or more: give config key cohort more of them.")
+        raise InputError(
+            "The reference needs validation scans of two subjects or more: give config key cohort more of them."
+        )
     clean = measured[measured["artefact"] == NO_ARTEFACT]
     scores = [*BANDED, *(f"uncertainty_{name}" for name in artefacts)]
     half = half_width(measured, error_rate)
@@ -142,13 +145,17 @@ def summarise(
     }
 
 
-def severities(scans: pd.DataFrame, bands: list[float]) -> dict[str, list[float]]:
-    """Return band, such as ``0.25-0.5``, → artefact uncertainty of an artefact's scans in it, sorted."""
-    names = [f"{low:g}-{high:g}" for low, high in zip(bands, bands[1:], strict=False)]
+def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_uncertainty") -> dict[str, list[float]]:
+    """Return band, such as ``0.25-0.5``, → a score of the scans in it, sorted.
+
+    Args:
+        scans: Of one artefact.
+        bands: Rising ends.
+        score: Column.
+    """
+    names = [f"{low:g}-{high:g}" for low, high in pairwise(bands)]
     member = pd.cut(scans["severity"], bands, labels=names)
-    return {
-        name: _sorted(scans.loc[member == name, "artefact_uncertainty"]) for name in names if (member == name).any()
-    }
+    return {name: _sorted(scans.loc[member == name, score]) for name in names}
 
 
 def cause_accuracy(measured: pd.DataFrame, artefacts: list[str], level: float) -> dict:

@@ -96,6 +96,7 @@ def named_cause(rises: Mapping[str, float], threshold: float) -> str:
 def nearest_severity(score: float, reference: Mapping, cause: str) -> str:
     """Return the band of the named cause, or ``clean``, whose median artefact uncertainty is nearest."""
     bands = {CLEAN: reference["clean"]["artefact_uncertainty"], **reference["severity"].get(cause, {})}
+    bands = {band: values for band, values in bands.items() if values}
     return min(bands, key=lambda band: abs(float(np.median(bands[band])) - score))
 
 
