@@ -1,7 +1,7 @@
 """Take a model folder into the package: `python benchmarks/ship_weights.py results/release/model`.
 
-The card gets a section on real scans, from the tables that `benchmarks/release.py` wrote for these weights; none of its numbers is
-typed. The self-test's expected numbers are measured here.
+The card gets a section on real scans, from the tables that `benchmarks/release.py` wrote for these weights; none of its
+numbers is typed. The self-test's expected numbers are measured here.
 """
 
 import shutil
@@ -26,17 +26,18 @@ PLAUSIBLE_ML = (450, 900)  # grey matter of an adult
 def real_scans() -> Iterator[str]:
     """Yield the card's section on real scans, as Markdown."""
     labelled = pd.read_csv(TABLES / "labelled.csv").set_index("method")
-    dice = labelled["dice"]
+    dice, volume = labelled["dice"], labelled["gm_volume_ml"].round().astype(int)
     if dice["weights"] < USABLE_DICE:
         yield "\n**These weights are not good enough for use: see their Dice on a real scan below.**"
+    ours, classical = "weights", "classical route"
     yield f"""
 ## On real scans
 
 None of these scans was trained or tuned on, and nothing here was fitted to them.
 
-- Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{dice["weights"]:.2f}**; of the classical route
-  (registration, N4, Atropos) {dice["classical route"]:.2f}. Grey matter {labelled["gm_volume_ml"]["weights"]:.0f} mL; FreeSurfer {labelled["gm_volume_ml"]["FreeSurfer"]:.0f} mL, classical
-  {labelled["gm_volume_ml"]["classical route"]:.0f} mL
+- Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{dice[ours]:.2f}**; of the classical route
+  (registration, N4, Atropos) {dice[classical]:.2f}
+- Its grey matter: {volume[ours]} mL; by FreeSurfer {volume["FreeSurfer"]} mL, by the classical route {volume[classical]} mL
 """
     yield from _as_they_are(pd.read_csv(TABLES / "scans.csv"))
     path = TABLES / "corrupted.csv"
@@ -61,9 +62,10 @@ def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
 def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame) -> Iterator[str]:
     severities = sorted(scans["severity"].unique())
     right = scans["cause"] == scans["artefact"]
+    n, chance = scans.groupby("set")["scan"].nunique().sum(), 1 / scans["artefact"].nunique()
     yield f"""
-The same {scans["scan"].nunique()} scans ({scans.groupby("set")["scan"].nunique().sum()} people) with one simulated artefact each: {right.mean():.0%} of {len(scans)} were given their own
-artefact as the cause (chance {1 / scans["artefact"].nunique():.0%}). Share right, and mean predicted Dice (without artefact {clean["predicted_dice"].mean():.2f}), by severity:
+The same {n} scans with one simulated artefact each: {right.mean():.0%} of {len(scans)} were given their own artefact as the cause
+(chance {chance:.0%}). Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} without artefact), by severity:
 """
     yield "| artefact | " + " | ".join(f"severity {value:g}" for value in severities) + " |"
     yield "|---" * (len(severities) + 1) + "|"
