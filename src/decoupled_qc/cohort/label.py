@@ -46,13 +46,12 @@ def label_head(name: str, head: Path, atlas: Path, folder: Path, *, registration
         mark_absent(folder, reason)
         log.warning("No anatomy %s: %s", name, reason)
         return
-    average = read_atlas(atlas)
     if (head / LABELS).exists():
         anatomy, checks = _paint_label_map(head / LABELS, rng_for(seed, name, "head")), []
     elif (head / "label-GM_probseg.nii.gz").exists():
         anatomy, checks = _dress_average(read_atlas(head), rng_for(seed, name, "head")), []
     else:
-        anatomy, checks = _label_whole_head(head, average, registration_mm, rng_for(seed, name, "neck"))
+        anatomy, checks = _label_whole_head(head, read_atlas(atlas), registration_mm, rng_for(seed, name, "neck"))
     write_anatomy(folder, anatomy)
     volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / 1000
     rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
