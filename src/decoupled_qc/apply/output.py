@@ -12,8 +12,10 @@ from pathlib import Path
 import nibabel as nib
 import pandas as pd
 
+from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.inputs import Input
 from decoupled_qc.apply.predictor import Result
+from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.errors import ResourceError
 from decoupled_qc.files import write_whole
 
@@ -90,7 +92,7 @@ def storage(out: Path) -> Iterator[None]:
         raise ResourceError(f"{out} {reason}, and give the same command again.") from error
 
 
-def write_result(out: Path, one: Input, result: Result, key: dict, model: dict) -> dict:
+def write_result(out: Path, one: Input, result: Result, key: dict, model: Model) -> dict:
     """Write a scan's maps and, when they are whole, its summary; return its row.
 
     Args:
@@ -98,23 +100,30 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: dict) 
         one: The scan.
         result: What the model says of it.
         key: That tells whether a later call is about the same scan and model, see :func:`key_of`.
-        model: What the summary says about the model.
+        model: The model.
 
     Raises:
         ResourceError: It cannot be written.
     """
     folder = out / one.folder
     row = {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": OK, "error": "", **result.row}
-    files = {}
     with storage(out):
         folder.mkdir(parents=True, exist_ok=True)
+        written = []
         for name, file in result.maps.items():
-            path = folder / f"{one.scan}_desc-{name}.nii.gz"
-            with write_whole(path) as partial:
+            written.append(folder / f"{one.scan}_desc-{name}.nii.gz")
+            with write_whole(written[-1]) as partial:
                 nib.save(file, partial)
-            files[path.name] = path.stat().st_size
-        summary = {"row": row, "measures": result.measures, "Sources": [str(one.path.absolute())], "model": model}
-        _write_json(folder / f"{one.scan}_{SUMMARY}", {**summary, "key": key, "files": files})
+        summary = {
+            "row": row,
+            "measures": result.measures,
+            "percentiles": percentiles(row["artefact_uncertainty"], model.reference),
+            "Sources": [str(one.path.absolute())],
+            "model": {"sha256": model.card["sha256"], "versions": model.card.get("versions", {})},
+            "key": key,
+            "files": {path.name: path.stat().st_size for path in written},
+        }
+        _write_json(folder / f"{one.scan}_{SUMMARY}", summary)
     return row
 
 

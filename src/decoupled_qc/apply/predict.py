@@ -132,16 +132,14 @@ class _Worker:
 
     def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
-        card = self.predictor.model.card
         try:
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
-            key = key_of(one.path, card["sha256"])
+            key = key_of(one.path, self.predictor.model.card["sha256"])
             row = earlier_row(out, one, key)
             if row is None:
                 result = self.predictor(read_scan(one.path))
-                about = {"sha256": card["sha256"], "versions": card.get("versions", {})}
-                row = write_result(out, one, result, key, about)
+                row = write_result(out, one, result, key, self.predictor.model)
             return row, 0
         except InputError as error:
             return error_row(one, str(error)), INPUT_FAILED

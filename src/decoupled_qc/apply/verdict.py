@@ -77,6 +77,15 @@ def percentile(value: float, reference: list[float]) -> float:
     return float(100 * (below + upto) / 2 / len(reference))
 
 
+def percentiles(score: float, reference: Mapping) -> dict:
+    """Return where an artefact uncertainty lies among clean scans and in each artefact's bands of severity, 0 to 100."""
+    among = {
+        name: {band: percentile(score, values) for band, values in bands.items() if values}
+        for name, bands in reference["severity"].items()
+    }
+    return {CLEAN: percentile(score, reference["clean"]["artefact_uncertainty"]), **among}
+
+
 def cause_rises(found: Mapping[str, float], clean: Mapping, artefacts: list[str]) -> dict[str, float]:
     """Return how far each head's log mean variance lies above clean reference scans, in their standard deviations."""
     rises = {}
