@@ -23,14 +23,19 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/apply.smk"
 
 
+RESULTS = [
+    f"{OUT}/models/student/rep-0",
+    f"{OUT}/scores.csv",
+    f"{OUT}/tables/table_1.csv",
+    f"{OUT}/tables/table_2.csv",
+    f"{OUT}/tables/table_paper.csv",
+    f"{OUT}/report.html",
+    *expand(f"{OUT}/analysis/{{name}}.csv", name=ANALYSES),
+    *expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
+]
+
+
 rule all:
     default_target: True
     input:
-        f"{OUT}/models/student/rep-0",
-        f"{OUT}/scores.csv",
-        f"{OUT}/tables/table_1.csv",
-        f"{OUT}/tables/table_2.csv",
-        f"{OUT}/tables/table_paper.csv",
-        f"{OUT}/report.html",
-        expand(f"{OUT}/analysis/{{name}}.csv", name=ANALYSES),
-        expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
+        RESULTS if config["product"] == "results" else f"{OUT}/model",

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from decoupled_qc import audit, correlate, simulate, status
-from decoupled_qc.apply import export_onnx, predict
+from decoupled_qc.apply import export_onnx, predict, self_test
 from decoupled_qc.errors import InputError, ResourceError
 
-COMMANDS = (predict, simulate, audit, correlate, status, export_onnx)
+COMMANDS = (predict, self_test, simulate, audit, correlate, status, export_onnx)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
