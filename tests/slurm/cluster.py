@@ -57,6 +57,9 @@ AccountingStoragePort={dbd_port}
 AccountingStoragePass={folder}/munge.sock
 AccountingStoreFlags=job_comment
 AccountingStorageTRES=gres/gpu
+# A job of the partition "urgent" takes the place of a training, which is told and goes back into the queue.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 # Quick reactions.
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=5,bf_interval=5
 ReturnToService=2
@@ -162,7 +165,8 @@ class Cluster:
         cpu_nodes = ",".join(node for node, gpus in NODES.items() if not gpus)
         gpu_nodes = ",".join(node for node, gpus in NODES.items() if gpus)
         lines.append(f"PartitionName=cpu Nodes={cpu_nodes} Default=YES MaxTime=INFINITE State=UP\n")
-        lines.append(f"PartitionName=gpu Nodes={gpu_nodes} MaxTime=INFINITE State=UP\n")
+        lines.append(f"PartitionName=gpu Nodes={gpu_nodes} MaxTime=INFINITE GraceTime=15 State=UP\n")
+        lines.append(f"PartitionName=urgent Nodes={gpu_nodes} MaxTime=INFINITE PriorityTier=9 PreemptMode=OFF State=UP\n")
         self._conf.write_text("".join(lines))
         (self.folder / "gres.conf").write_text("\n".join(devices) + "\n")
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
