@@ -55,7 +55,7 @@ def weights(project):
 def ahead(submitted, tmp_path_factory):
     """The project before longer trainings of both teachers; and the weights that they end with when nothing happens."""
     project = submitted[0].copy_to(tmp_path_factory.mktemp("ahead") / "project")
-    lengthen(project, 400)
+    lengthen(project, 1000)
     undisturbed = project.copy_to(tmp_path_factory.mktemp("undisturbed") / "project")
     undisturbed.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
     return project, weights(undisturbed)
