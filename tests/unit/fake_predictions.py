@@ -23,9 +23,7 @@ def reference(seed: int = 0) -> dict:
 
     clean = {"artefact_uncertainty": scores(0.01, 60), "task_uncertainty": scores(0.2, 60), "snr": scores(12, 60)}
     clean |= {f"uncertainty_{name}": scores(0.002, 60) for name in ARTEFACTS}
-    severity = {
-        name: {band: scores(0.02 * 2**place, 30) for place, band in enumerate(BANDS)} for name in ARTEFACTS
-    }
+    severity = {name: {band: scores(0.02 * 2**place, 30) for place, band in enumerate(BANDS)} for name in ARTEFACTS}
     counts = {"n_scans": 660, "n_subjects": 60, "n_anatomies": 4}
     return {"format": 1, "artefacts": list(ARTEFACTS), **counts, "level": 0.9, "clean": clean, "severity": severity}
 

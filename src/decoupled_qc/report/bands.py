@@ -28,17 +28,36 @@ def score_rows(row: Mapping, reference: Mapping) -> list[dict]:
         low, _, middle, _, high = np.percentile(values, PERCENTILES)
         rows.append(
             {
-                "score": score.replace("_", " "),
+                "score": score_name(score),
                 "value": number(found, -3),
                 "low": number(low, -3),
                 "median": number(middle, -3),
                 "high": number(high, -3),
                 "n": len(values),
                 "percentile": round(percentile(found, values)),
-                "strip": strips({"": values}, found, title=f"{score} of the scan among clean reference scans", bare=True),
+                "strip": strips(
+                    {"": values}, found, title=f"{score} of the scan among clean reference scans", bare=True
+                ),
             }
         )
     return rows
+
+
+def score_name(column: str) -> str:
+    """Return the name of a column of scores for reading, such as ``motion uncertainty``."""
+    if column in ("snr", "cnr"):
+        return column.upper()
+    return column.removeprefix("uncertainty_").replace("_", " ") + " uncertainty" * column.startswith("uncertainty_")
+
+
+def dimming(row: Mapping, reference: Mapping) -> float:
+    """Return how much further the maps' scale reaches than their own values, so that a clean scan's maps look dim.
+
+    1 where the scan is more uncertain than every clean reference scan, else the ratio to the most uncertain of those.
+    """
+    own = as_float(row.get("artefact_uncertainty"))
+    clean = reference.get("clean", {}).get("artefact_uncertainty", [])
+    return max(max(clean) / own, 1.0) if own and clean else 1.0
 
 
 def severity_strips(row: Mapping, reference: Mapping) -> list[dict]:

@@ -42,11 +42,18 @@ def write_group_page(out: Path) -> Path:
     columns = [column for column in columns if column[0] in rows]
     scans = sorted((_scan(row, columns) for row in rows.to_dict("records")), key=_outliers_first)
     counts = {decision: sum(scan["decision"] == decision for scan in scans) for decision in ORDER}
-    page = environment().get_template("group_page.html").render(
-        n_scans=len(scans),
-        counts=counts,
-        n_unlike=sum(bool(scan["unlike"]) for scan in scans),
-        data={"scans": scans, "columns": [{"heading": heading, "digits": digits} for _, heading, digits in columns]},
+    page = (
+        environment()
+        .get_template("group_page.html")
+        .render(
+            n_scans=len(scans),
+            counts=counts,
+            n_unlike=sum(bool(scan["unlike"]) for scan in scans),
+            data={
+                "scans": scans,
+                "columns": [{"heading": heading, "digits": digits} for _, heading, digits in columns],
+            },
+        )
     )
     target = out / "index.html"
     with write_whole(target) as partial:

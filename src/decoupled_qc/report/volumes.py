@@ -29,12 +29,21 @@ def shrink(volume: nib.Nifti1Image, most_voxels: int) -> nib.Nifti1Image:
     shape = np.array(volume.shape)
     target_mm = (np.prod(shape * spacing_mm) / most_voxels) ** (1 / 3)
     smaller = np.minimum(shape, np.maximum(np.rint(shape * spacing_mm / target_mm), 1)).astype(int)
-    values = torch.from_numpy(np.ascontiguousarray(volume.dataobj))[None, None]
-    values = F.adaptive_avg_pool3d(values, tuple(smaller.tolist()))[0, 0].numpy()
-    factor = shape / smaller
+    return _resized(volume, smaller, F.adaptive_avg_pool3d)
+
+
+def enlarge(volume: nib.Nifti1Image, shape: tuple[int, int, int]) -> nib.Nifti1Image:
+    """Return a volume of more voxels over the same space, linear between the old ones."""
+    return _resized(volume, shape, lambda values, size: F.interpolate(values, size, mode="trilinear"))
+
+
+def _resized(volume: nib.Nifti1Image, shape, resize) -> nib.Nifti1Image:
+    shape = tuple(int(n) for n in shape)
+    values = torch.from_numpy(np.array(volume.dataobj, dtype=np.float32))[None, None]
+    factor = np.array(volume.shape) / np.array(shape)
     # the centre of the first new voxel lies (factor - 1) / 2 old voxels inside
     change = nib.affines.from_matvec(np.diag(factor), (factor - 1) / 2)
-    return nib.Nifti1Image(values, volume.affine @ change)
+    return nib.Nifti1Image(resize(values, shape)[0, 0].numpy(), volume.affine @ change)
 
 
 def pack(volume: nib.Nifti1Image, low: float, high: float) -> str:
