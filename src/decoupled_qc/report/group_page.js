@@ -33,11 +33,13 @@
   const body = document.querySelector(".table tbody");
   const rows = scans.map((scan, n) => make("tr", { className: "row" },
     make("th", { scope: "row", title: scan.name }, scan.page ? make("a", { href: scan.page }, scan.name) : scan.name),
-    make("td", { className: "words " + scan.decision }, MARKS[scan.decision] + " " + scan.decision + (scan.unlike ? " ⚠" : "")),
-    make("td", { className: "words" }, scan.cause),
-    ...scan.values.map((value, c) => make("td", {}, number(value, columns[c].digits))),
-    make("td", { className: "words note" }, scan.note)));
-  const heads = HEADINGS.map(([heading], n) => make("th", { scope: "col" },
+    make("td", { className: "words " + scan.decision }, MARKS[scan.decision] + " " + scan.decision,
+      ...(scan.unlike ? [make("abbr", { title: "unlike the training data" }, " ⚠")] : [])),
+    ...(scan.page ? [make("td", { className: "words" }, scan.cause),
+      ...scan.values.map((value, c) => make("td", {}, number(value, columns[c].digits))),
+      make("td", { className: "words note" }, scan.note)]
+      : [make("td", { className: "words error", colSpan: columns.length + 2 }, scan.note)])));
+  const heads = HEADINGS.map(([heading], n) => make("th", { scope: "col", className: n < 3 || n === HEADINGS.length - 1 ? "words" : "" },
     make("button", { type: "button", onclick: () => sortBy(n, state.column === n && !state.down) }, heading)));
   document.querySelector(".table thead").append(make("tr", {}, ...heads));
 
