@@ -1,11 +1,10 @@
 """Time and memory of auditing and splitting many scans, and how they grow: the volumes are tiny, so this is the cost per scan
 of everything but reading voxels.
 
-    python benchmarks/audit.py --scans 500 5000 --csv audit.csv
+    python benchmarks/audit.py --scans 500 5000
 """
 
 import argparse
-import csv
 import multiprocessing
 import resource
 import tempfile
@@ -24,18 +23,11 @@ ADMISSION = {"pattern": "*", "good": None, "real": None, "strict": False, "min_s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, nargs="+", default=[500, 5000])
-    parser.add_argument("--csv", type=Path, required=True)
     arguments = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")  # a process of its own each, for a peak of its own
-    rows = []
     for number in arguments.scans:
         with tempfile.TemporaryDirectory() as name, spawn.Pool(1) as pool:
-            rows.append(pool.apply(measure, (number, Path(name))))
-        print(rows[-1], flush=True)
-    with arguments.csv.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+            print(pool.apply(measure, (number, Path(name))), flush=True)
 
 
 def measure(number: int, folder: Path) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A data set with the layout and the score table of MR-ART goes from an S3 server to Table 2, as a user would run it."""
+"""A data set laid out as MR-ART goes from an S3 server to Table 2, as a user would run it: ``make test-cohort``."""
 
 import json
 from pathlib import Path
@@ -77,7 +77,9 @@ def fill(bucket, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(bare_project, tmp_path_factory):
+def results(request, bare_project, tmp_path_factory):
+    if "cohort" not in request.config.option.markexpr:
+        pytest.skip("minutes: make test-cohort")
     folder = tmp_path_factory.mktemp("mrart")
     project = bare_project.copy_to(folder / "project")
     resources = project.folder / "resources"
@@ -98,7 +100,7 @@ def results(bare_project, tmp_path_factory):
     return project.folder / "results/mrart"
 
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cohort
 
 
 def test_every_file_is_verified_and_the_bad_scan_left_out_with_its_reason(results):
