@@ -83,8 +83,10 @@ def render(
 
 
 def _cells(table: pd.DataFrame) -> dict[str, list]:
-    """Return a table as header and rows of text."""
-    return {"header": list(table.columns), "rows": table.astype(str).to_numpy().tolist()}
+    """Return a table as header, rows of text, and which columns hold words rather than numbers."""
+    text = table.astype(str)
+    words = [bool(text[name].str.contains("[A-Za-z]{4}").any()) for name in text]
+    return {"header": list(table.columns), "rows": text.to_numpy().tolist(), "words": words}
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
