@@ -1,4 +1,4 @@
-"""The pages in headless Chromium, opened from disk: ``make test-browser``. Skipped with a reason wherever that is not possible."""
+"""The pages in headless Chromium, opened from disk: ``make test-browser``; skipped with a reason where that cannot be."""
 
 import importlib.util
 import shutil

@@ -65,7 +65,7 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
 
 def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
     page = render(**contents)
-    assert '<td class="words">artefact_uncertainty' in page or '<td class="words">entropy (mean)</td>' in page
+    assert '<td class="words">entropy (mean)</td>' in page
     assert re.search(r"<td>0\.050</td>", page) and '<th scope="col">scans</th>' in page
 
 

@@ -53,10 +53,10 @@ def write_scan_page(out: Path, row: Mapping, image: Path, reference: Mapping) ->
         .get_template("scan_page.html")
         .render(
             scan=scan,
-            row=row,
             verdict=wording.verdict(row),
             decision=wording.text(row.get("decision")),
-            unlike=wording.text(row.get("unlike_reason")) if wording.as_bool(row.get("unlike_training")) else "",
+            unlike=wording.as_bool(row.get("unlike_training")),
+            reason=wording.text(row.get("unlike_reason")),
             facts=_facts(row),
             scores=bands.score_rows(row, reference),
             severities=bands.severity_strips(row, reference),
