@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke test test-slurm test-browser lint bench
+.PHONY: setup demo smoke weights test test-slurm test-browser lint bench
 
 setup: .venv/.complete
 
@@ -25,6 +25,12 @@ demo: setup
 
 smoke: setup
 	$(SNAKEMAKE) --configfile config/smoke.yaml
+
+# The weights in the package, again. DATA is a folder of public scans, see benchmarks/release.py.
+weights: setup
+	$(SNAKEMAKE) --configfile config/release.yaml
+	$(BIN)/python benchmarks/release.py $(DATA) --model results/release/model
+	$(BIN)/python benchmarks/ship_weights.py results/release/model
 
 test: setup lint
 	$(BIN)/python -m pytest
