@@ -80,9 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
-    print(
-        f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {arguments.out / ('index.html' if pages else TABLE)}"
-    )
+    see = arguments.out / ("index.html" if pages else TABLE)
+    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {see}")
     for row in errors:
         print(f"  {row['error']}")
     bad = {FAIL: {FAIL}, REVIEW: {FAIL, REVIEW}, None: set()}[arguments.fail_on]
