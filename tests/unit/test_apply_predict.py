@@ -290,26 +290,3 @@ def test_several_jobs_give_the_same_results(model, tmp_path):
     assert main(["predict", *map(str, scans), "-o", str(tmp_path / "two"), "--model", str(model), "--jobs", "2"]) == 0
     two = pd.read_csv(tmp_path / "two" / "predictions.csv", keep_default_na=False).set_index("scan").loc[one.index]
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
-
-
-def test_pages_are_written_once_and_only_where_wanted(scan, model, tmp_path):
-    out = tmp_path / "out"
-    code = main(["predict", str(scan), "-o", str(out), "--model", str(model), "--no-pages"])
-    page = out / "sub-01" / "anat" / "sub-01.html"
-    assert code == 0 and not page.exists() and not (out / "index.html").exists()
-    predict(out, model, scan, tmp_path / "missing.nii")  # the result is there, only its page is not
-    assert "predicted grey-matter Dice" in page.read_text()
-    index = (out / "index.html").read_text()
-    assert '"sub-01/anat/sub-01.html"' in index and "missing.nii does not exist" in index
-    before = page.stat().st_mtime_ns
-    predict(out, model, scan)
-    assert page.stat().st_mtime_ns == before
-
-
-def test_a_fault_in_a_page_leaves_the_result(scan, model, tmp_path, monkeypatch, caplog):
-    def fault(*_):
-        raise RuntimeError("a fault")
-
-    monkeypatch.setattr("decoupled_qc.apply.predict.write_scan_page", fault)
-    code, table = predict(tmp_path / "out", model, scan)
-    assert code == 0 and table.loc["sub-01", "status"] == "ok" and "its page could not be written" in caplog.text

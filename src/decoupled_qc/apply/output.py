@@ -127,11 +127,6 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model)
     return row
 
 
-def page_of(out: Path, one: Input) -> Path:
-    """Return where a scan's page lies."""
-    return out / one.folder / f"{one.scan}.html"
-
-
 def key_of(path: Path, sha256: str) -> dict:
     """Return what must be the same for a result to be whole and up to date: file, its size and time, weights, version."""
     status = path.stat()

@@ -15,23 +15,9 @@ from tqdm import tqdm
 from decoupled_qc.analysis.prediction import FAIL, PASS, REVIEW
 from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs
-from decoupled_qc.apply.output import (
-    ERROR,
-    TABLE,
-    begin,
-    earlier_row,
-    error_row,
-    key_of,
-    page_of,
-    read_rows,
-    storage,
-    write_result,
-    write_rows,
-)
+from decoupled_qc.apply.output import ERROR, begin, earlier_row, error_row, key_of, read_rows, write_result, write_rows
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.errors import InputError, ResourceError
-from decoupled_qc.report.group_page import write_group_page
-from decoupled_qc.report.scan_page import write_scan_page
 from decoupled_qc.scans import read_scan
 
 log = logging.getLogger(__name__)
@@ -50,9 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="model folder (default: the one that comes with the package)")
     parser.add_argument(
         "--jobs", type=int, default=1, help="scans at a time, each with its own model (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--no-pages", action="store_true", help="write maps and tables only, no page per scan and none of all scans"
     )
     parser.add_argument(
         "--fail-on", choices=(FAIL, REVIEW), help=f"end with code {QUALITY_FAILED} if a scan is decided so, or worse"
@@ -75,13 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_model(arguments.model)
     earlier = read_rows(arguments.out)
     inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
-    pages = not arguments.no_pages
-    rows, code = predict_all(inputs, arguments.out, model, arguments.jobs, earlier, pages=pages)
+    rows, code = predict_all(inputs, arguments.out, model, arguments.jobs, earlier)
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
-    see = arguments.out / ("index.html" if pages else TABLE)
-    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {see}")
+    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {arguments.out / 'predictions.csv'}")
     for row in errors:
         print(f"  {row['error']}")
     bad = {FAIL: {FAIL}, REVIEW: {FAIL, REVIEW}, None: set()}[arguments.fail_on]
@@ -89,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def predict_all(
-    inputs: list[Input], out: Path, model: Model, jobs: int, earlier: dict[str, dict], *, pages: bool
+    inputs: list[Input], out: Path, model: Model, jobs: int, earlier: dict[str, dict]
 ) -> tuple[list[dict], int]:
     """Predict scans into a folder of results; those that an earlier call finished are not done again.
 
@@ -101,7 +82,6 @@ def predict_all(
         model: An open model.
         jobs: Scans at a time.
         earlier: Rows that are in the table already.
-        pages: Whether to write a page per scan, and one of all at the end.
 
     Returns:
         The row of each input, and the exit code.
@@ -112,28 +92,25 @@ def predict_all(
     begin(out, model.reference)
     rows, code = dict(earlier), 0
     progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
-    for one, row, failed in _each(inputs, out, model, jobs, pages):
+    for one, row, failed in _each(inputs, out, model, jobs):
         rows[one.scan] = row
         code = max(code, failed)
         write_rows(out, rows, model.reference["artefacts"])
         progress.update()
     progress.close()
-    if pages:
-        with storage(out):
-            write_group_page(out)
     return [rows[one.scan] for one in inputs], code
 
 
-def _each(inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool) -> Iterator[tuple[Input, dict, int]]:
+def _each(inputs: list[Input], out: Path, model: Model, jobs: int) -> Iterator[tuple[Input, dict, int]]:
     """Yield (input, row, exit code) as scans are done."""
     jobs = min(jobs, len(inputs))
     if jobs == 1:
-        worker = _Worker(model, pages)
+        worker = _Worker(model)
         yield from ((one, *worker(one, out)) for one in inputs)
         return
     threads = max(1, torch.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads, pages)) as pool:
+    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads)) as pool:
         waiting = {pool.submit(_work, one, out): one for one in inputs}
         try:
             for done in as_completed(waiting):
@@ -150,9 +127,8 @@ def _each(inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool) 
 class _Worker:
     """A model that predicts and writes one scan after the other."""
 
-    def __init__(self, model: Model, pages: bool):
+    def __init__(self, model: Model):
         self.predictor = Predictor(model)
-        self.pages = pages
 
     def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
@@ -164,9 +140,6 @@ class _Worker:
             if row is None:
                 result = self.predictor(read_scan(one.path))
                 row = write_result(out, one, result, key, self.predictor.model)
-                page_of(out, one).unlink(missing_ok=True)
-            if self.pages and not page_of(out, one).is_file():
-                self._write_page(out, one, row)
             return row, 0
         except InputError as error:
             return error_row(one, str(error)), INPUT_FAILED
@@ -179,26 +152,16 @@ class _Worker:
             log.exception("%s", one.path)
             return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED
 
-    def _write_page(self, out: Path, one: Input, row: dict) -> None:
-        """Write the scan's page; a fault of ours in it takes nothing from the result."""
-        try:
-            with storage(out):
-                write_scan_page(out, row, one.path, self.predictor.model.reference)
-        except ResourceError:
-            raise
-        except Exception:
-            log.exception("%s has a result, but its page could not be written.", one.path)
-
 
 _worker: Callable[[Input, Path], tuple[dict, int]]
 
 
-def _start_worker(folder: Path, threads: int, pages: bool) -> None:
+def _start_worker(folder: Path, threads: int) -> None:
     """Load the model once in a process of its own."""
     global _worker
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
-    _worker = _Worker(open_model(folder), pages)
+    _worker = _Worker(open_model(folder))
 
 
 def _work(one: Input, out: Path) -> tuple[dict, int]:
