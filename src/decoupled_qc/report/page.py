@@ -4,10 +4,10 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from decoupled_qc import tables
+from decoupled_qc.report.templates import environment
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,6 @@ def render(
         stand_in: Whether the real set's scans and ratings are stand-ins.
         versions: Name → version.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("decoupled_qc.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     paper_tables = [
         {
             "title": tables.title(set_name, stand_in),
@@ -64,7 +59,7 @@ def render(
         for set_name, table in (("simulated", table_1), ("real", table_2))
     ]
     test = manifest[manifest["role"] == "test"]
-    return environment.get_template("report.html").render(
+    return environment().get_template("report.html").render(
         run=run,
         headline=table_1.iloc[0],
         number=tables.number,

@@ -5,22 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
-
 from decoupled_qc.files import write_whole
 from decoupled_qc.report import bands, stills, viewer, wording
 from decoupled_qc.report.pictures import draw_pictures
-
-
-def environment() -> jinja2.Environment:
-    """Return the templates of the pages; whatever they are given is escaped."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("decoupled_qc.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+from decoupled_qc.report.templates import environment
 
 
 def write_scan_page(out: Path, row: Mapping, image: Path, reference: Mapping) -> Path:
