@@ -59,7 +59,8 @@ def render(
         for set_name, table in (("simulated", table_1), ("real", table_2))
     ]
     test = manifest[manifest["role"] == "test"]
-    return environment().get_template("report.html").render(
+    template = environment().get_template("report.html")
+    return template.render(
         run=run,
         headline=table_1.iloc[0],
         number=tables.number,
