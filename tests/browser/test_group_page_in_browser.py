@@ -1,19 +1,15 @@
-import time
-
 import pytest
 
 pytestmark = pytest.mark.browser
 
 
 def open_group(page, out):
-    began = time.perf_counter()
     page.goto((out / "index.html").as_uri())
     page.wait_for_selector("body[data-ready=true]", state="attached")
-    return time.perf_counter() - began
 
 
 def visible_names(page):
-    return page.eval_on_selector_all("tbody tr:not(.hidden) th", "cells => cells.map((cell) => cell.innerText)")
+    return page.eval_on_selector_all("tbody th", "cells => cells.map((cell) => cell.innerText)")
 
 
 def point(page, plot=0, kind="fail"):
@@ -68,7 +64,7 @@ def test_search_and_decisions_hide_the_rest_everywhere(page, folder):
     open_group(page, folder)
     page.fill("#search", "MOTION")
     assert visible_names(page) == ["unsure"]
-    assert page.locator(".point:not(.off)").count() == 2 and page.locator(".tile:not(.hidden)").count() == 1
+    assert page.locator(".point:not(.off)").count() == 2 and page.locator(".tile").count() == 1
     assert page.inner_text("#shown") == "1 of 5 shown"
     page.fill("#search", "")
     page.click("button[data-decision=fail]")
@@ -83,18 +79,22 @@ def test_a_scan_that_could_not_be_read_says_why_and_its_name_is_only_text(page, 
     assert "It is a CT." in page.inner_text("tbody")
 
 
+def processor_seconds(session):
+    """Return the time that the page's main thread has used; other load on the machine does not count."""
+    found = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
+    return found["ThreadTime"]
+
+
 def test_two_thousand_scans_open_and_answer_quickly(page, large_folder):
-    seconds = open_group(page, large_folder)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    open_group(page, large_folder)
     assert page.locator("tbody tr").count() == 2000 and page.locator(".tile").count() == 2000
-    took = page.evaluate("""() => {
-      const began = performance.now();
-      const search = document.getElementById("search");
-      search.value = "fail"; search.dispatchEvent(new Event("input"));
-      document.querySelector(".table thead button").click();
-      document.body.getBoundingClientRect();
-      return performance.now() - began;
-    }""")
+    opened = processor_seconds(session)
+    page.fill("#search", "fail")
+    page.locator(".table thead button").first.click()
     assert page.inner_text("#shown") == "200 of 2000 shown"
+    answered = processor_seconds(session) - opened
     size = (large_folder / "index.html").stat().st_size
-    print(f"2,000 scans: {size / 1e6:.2f} MB, open in {seconds:.1f} s, search and sort in {took:.0f} ms")
-    assert seconds < 20 and took < 5000  # an idle machine needs a tenth of it
+    print(f"2,000 scans: {size / 1e6:.2f} MB; processor s to open {opened:.2f}, to search and sort {answered:.2f}")
+    assert opened < 5 and answered < 3

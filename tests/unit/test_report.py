@@ -63,6 +63,12 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
     assert "Dice &lt;against&gt; scores" in page
 
 
+def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
+    page = render(**contents)
+    assert '<td class="words">entropy (mean)</td>' in page
+    assert re.search(r"<td>0\.050</td>", page) and '<th scope="col">scans</th>' in page
+
+
 def test_page_says_stand_in_only_where_it_is_one(contents):
     assert "Stand-in:" in render(**contents)
     assert "stand-in:" not in render(**{**contents, "stand_in": False}).lower()

@@ -14,6 +14,7 @@ rule report:
         captions=expand(f"{OUT}/figures/figure_{{name}}.txt", name=FIGURES),
         networks=expand(f"{OUT}/models/{{network}}/rep-0", network=NETWORKS),
         template="src/decoupled_qc/report/report.html",
+        style="src/decoupled_qc/report/style.css",
     output:
         report(f"{OUT}/report.html", category="Report", caption="../report/report.rst"),
     log:

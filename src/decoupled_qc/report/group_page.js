@@ -57,9 +57,13 @@
       });
     }
     heads.forEach((head, n) => head.setAttribute("aria-sort", n !== column ? "none" : down ? "descending" : "ascending"));
-    byId("order").value = column === "outliers" || column === "name" ? column : "";
-    body.append(...state.order.map((n) => rows[n]));
-    mosaic.append(...state.order.map((n) => tiles[n]).filter(Boolean));
+    byId("order").value = column === "outliers" || column === "name" ? column : "column";
+    arrange();
+  }
+  function arrange() { // what is hidden leaves the document, so that 2,000 scans stay quick
+    const there = state.order.filter((n) => state.shown.has(n));
+    body.replaceChildren(...there.map((n) => rows[n]));
+    mosaic.replaceChildren(...there.map((n) => tiles[n]).filter(Boolean));
   }
 
   // ---- mosaic
@@ -125,15 +129,17 @@
     draw("text", { x: (LEFT + W) / 2, y: H - 4, "text-anchor": "middle" }, svg).textContent = columns[kx].heading;
     draw("text", { transform: `translate(14 ${H / 2}) rotate(-90)`, "text-anchor": "middle" }, svg).textContent = columns[ky].heading;
     const r = scans.length > 400 ? 3 : 5;
-    plot.points = scans.map((scan) => {
+    plot.points = [];
+    for (let n = scans.length - 1; n >= 0; n--) { // outliers last, on top of the others
+      const scan = scans[n];
       const [vx, vy] = [scan.values[kx], scan.values[ky]];
-      if (vx === null || vy === null) return null;
+      if (vx === null || vy === null) continue;
       const [px, py] = [x.at(vx), y.at(vy)];
       const shape = { pass: `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`, review: `M0 ${-1.3 * r}L${1.3 * r} 0L0 ${1.3 * r}L${-1.3 * r} 0Z`,
         fail: `M${-1.2 * r} ${-r}L${1.2 * r} ${-r}L0 ${1.3 * r}Z` }[scan.decision];
       const mark = draw("path", { class: "point " + scan.decision, d: shape, transform: `translate(${px.toFixed(1)} ${py.toFixed(1)})` }, svg);
-      return { px, py, mark };
-    });
+      plot.points[n] = { px, py, mark };
+    }
     plot.bar = draw("line", { class: "bar hidden" }, svg);
     plot.ring = draw("circle", { class: "ring hidden", r: r + 4 }, svg);
     plot.toY = heading("predicted Dice") === ky ? y.at : null;
@@ -206,10 +212,9 @@
       const text = `${scan.name} ${scan.decision} ${scan.cause} ${scan.note}`.toLowerCase();
       const on = words.every((word) => text.includes(word)) && (!pressed.length || pressed.includes(scan.decision));
       if (on) state.shown.add(n);
-      rows[n].classList.toggle("hidden", !on);
-      if (tiles[n]) tiles[n].classList.toggle("hidden", !on);
       for (const plot of plots) plot.points[n]?.mark.classList.toggle("off", !on);
     });
+    arrange();
     byId("shown").textContent = `${state.shown.size} of ${scans.length} shown`;
   }
   byId("search").addEventListener("input", () => { show(); choose(state.chosen); });
@@ -221,7 +226,7 @@
   }));
 
   plots.forEach(redraw);
-  sortBy("outliers", false);
   show();
+  sortBy("outliers", false);
   document.body.dataset.ready = "true";
 })();

@@ -8,7 +8,7 @@ import pandas as pd
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 from decoupled_qc.report import wording
-from decoupled_qc.report.scan_page import environment
+from decoupled_qc.report.templates import environment
 
 ORDER = ("error", "fail", "review", "pass")
 # Column, heading, decimals; those of each artefact come after them.

@@ -18,7 +18,7 @@
 
   async function start() {
     const nv = new niivue.Niivue({
-      dragAndDropEnabled: false, backColor: [0, 0, 0, 1], crosshairColor: [0.3, 0.8, 1, 0.7], crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6,
+      dragAndDropEnabled: false, backColor: [0, 0, 0, 1], crosshairColor: [0.3, 0.8, 1, 0.7], crosshairWidth: 1.2, crosshairWidthUnit: "mm", crosshairGap: 6,
       multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW, multiplanarPadPixels: 6,
       show3Dcrosshair: true, isColorbar: false, multiplanarShowRender: niivue.SHOW_RENDER.NEVER, logLevel: "silent",
     });

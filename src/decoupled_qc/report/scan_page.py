@@ -5,22 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
-
 from decoupled_qc.files import write_whole
 from decoupled_qc.report import bands, stills, viewer, wording
 from decoupled_qc.report.pictures import draw_pictures
-
-
-def environment() -> jinja2.Environment:
-    """Return the templates of the pages; whatever they are given is escaped."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("decoupled_qc.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+from decoupled_qc.report.templates import environment
 
 
 def write_scan_page(out: Path, row: Mapping, image: Path, reference: Mapping) -> Path:
@@ -53,10 +41,10 @@ def write_scan_page(out: Path, row: Mapping, image: Path, reference: Mapping) ->
         .get_template("scan_page.html")
         .render(
             scan=scan,
-            row=row,
             verdict=wording.verdict(row),
             decision=wording.text(row.get("decision")),
-            unlike=wording.text(row.get("unlike_reason")) if wording.as_bool(row.get("unlike_training")) else "",
+            unlike=wording.as_bool(row.get("unlike_training")),
+            reason=wording.text(row.get("unlike_reason")),
             facts=_facts(row),
             scores=bands.score_rows(row, reference),
             severities=bands.severity_strips(row, reference),

@@ -11,7 +11,7 @@ OUTLINE_RGB = (255, 214, 10)
 GAP_PIXELS = 4
 
 # Of a map, from nothing to the top of its scale: part, red, green, blue, opacity. The viewer takes the same.
-COLOURS = ((0.0, 70, 10, 90, 0), (0.25, 150, 30, 100, 150), (0.6, 240, 110, 30, 215), (1.0, 255, 245, 160, 245))
+COLOURS = ((0.0, 70, 10, 90, 0), (0.3, 150, 30, 100, 110), (0.65, 240, 110, 30, 200), (1.0, 255, 245, 160, 245))
 
 
 def three_planes(
