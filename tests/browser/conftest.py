@@ -60,7 +60,10 @@ def page(browser):
     tab.on("console", lambda message: message.type in ("error", "warning") and tab.problems.append(message.text))
     tab.on("pageerror", lambda error: tab.problems.append(str(error)))
     tab.on("dialog", lambda dialog: (tab.problems.append(dialog.message), dialog.dismiss()))
-    tab.on("request", lambda request: request.url.startswith(("file:", "data:", "blob:")) or tab.problems.append(request.url))
+    tab.on(
+        "request",
+        lambda request: request.url.startswith(("file:", "data:", "blob:")) or tab.problems.append(request.url),
+    )
     yield tab
     context.close()
     assert tab.problems == []

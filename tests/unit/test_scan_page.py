@@ -13,7 +13,7 @@ from decoupled_qc.report import bands, viewer, wording
 from decoupled_qc.report.scan_page import write_scan_page
 from decoupled_qc.report.volumes import enlarge, pack, read_volume, shrink
 
-NASTY = "<script>alert(1)<&script> \"it's\" & more"
+NASTY = '<script>alert(1)<&script> "it\'s" & more'
 
 
 class Page(HTMLParser):
@@ -89,7 +89,9 @@ def test_numbers_for_people(value, digits, text):
     assert wording.number(value, digits) == text
 
 
-@pytest.mark.parametrize("written, truth", [("True", True), (True, True), ("false", False), ("", False), (np.True_, True)])
+@pytest.mark.parametrize(
+    "written, truth", [("True", True), (True, True), ("false", False), ("", False), (np.True_, True)]
+)
 def test_truth_as_a_table_writes_it(written, truth):
     assert wording.as_bool(written) is truth
 
