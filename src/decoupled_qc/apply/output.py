@@ -123,7 +123,7 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
             "row": row,
             "measures": result.measures,
             "percentiles": percentiles(row["artefact_uncertainty"], model.reference),
-            "Sources": [str(one.path.absolute())],
+            "Sources": [str(one.path)],
             "model": {"sha256": model.card["sha256"], "versions": model.card.get("versions", {})},
             "key": key,
             "files": {path.name: path.stat().st_size for path in written},
@@ -136,7 +136,7 @@ def key_of(path: Path, sha256: str) -> dict:
     """Return what must be the same for a result to be whole and up to date: file, its size and time, weights, version."""
     status = path.stat()
     return {
-        "input": str(path.absolute()),
+        "input": str(path),
         "bytes": status.st_size,
         "changed_ns": status.st_mtime_ns,
         "sha256": sha256,
