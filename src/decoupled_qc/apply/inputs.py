@@ -46,14 +46,14 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     Raises:
         InputError: A folder holds no scan.
     """
-    names = dict(taken)
+    used = set(taken.values())
     found = {}
     for path in map(Path, given):
         for file in map(Path.absolute, _in_folder(path, out) if path.is_dir() else [path]):
             key = os.path.realpath(file)
             if key not in found:
-                name = names.get(str(file)) or _own_name(file, set(names.values()))
-                names[str(file)] = name
+                name = taken.get(str(file)) or _own_name(file, used)
+                used.add(name)
                 found[key] = Input(file, name, _folder(file, name))
     if not found:
         raise InputError("No scan was given: name files, folders or a BIDS dataset.")
