@@ -14,15 +14,6 @@ TEACHERS = ("teacher-noise", "teacher-blur")
 MODELS = tuple(f"{RUN}/models/{teacher}/rep-0" for teacher in TEACHERS)
 
 
-def lengthen(project, steps):
-    """Set the teachers' number of steps, save after each, and forget those that are trained."""
-    project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
-    project.edit("config/smoke.yaml", "steps: 11", f"steps: {steps}")
-    project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
-    for model in MODELS:
-        shutil.rmtree(project.folder / model)
-
-
 def log_of(project, teacher):
     file = project.folder / RUN / "logs/models" / teacher / "rep-0.log"
     return file.read_text() if file.is_file() else ""
@@ -55,10 +46,15 @@ def weights(project):
 def ahead(submitted, tmp_path_factory):
     """The project before longer trainings of both teachers; and the weights that they end with when nothing happens."""
     project = submitted[0].copy_to(tmp_path_factory.mktemp("ahead") / "project")
-    lengthen(project, 1000)
-    undisturbed = project.copy_to(tmp_path_factory.mktemp("undisturbed") / "project")
-    undisturbed.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
-    return project, weights(undisturbed)
+    project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
+    project.edit("config/smoke.yaml", "steps: 11", "steps: 1000")
+    project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
+    project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
+    undisturbed = weights(project)
+    for teacher, model in zip(TEACHERS, MODELS, strict=True):
+        shutil.rmtree(project.folder / model)
+        (project.folder / RUN / f"logs/models/{teacher}/rep-0.log").unlink()
+    return project, undisturbed
 
 
 def test_a_cancelled_and_a_displaced_training_go_on_to_the_same_weights(ahead, submit, tmp_path):
@@ -98,8 +94,9 @@ def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahea
     assert {job["JobID"] for job in submission.jobs("train_teacher") if job["State"] == "NODE_FAIL"} == lost
 
 
-def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(project, submit):
-    lengthen(project, 1_000_000)
+def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead, submit, tmp_path):
+    project = ahead[0].copy_to(tmp_path / "project")
+    project.edit("config/smoke.yaml", "steps: 1000", "steps: 1000000")
     time = "train_teacher:runtime=2", "train_teacher:slurm_extra=--signal=TERM@30"  # comes up to 60 s too early
     submission = submit(project, "--set-resources", *time, "--", MODELS[0])
     wait_for_resumption(project, "teacher-noise")
