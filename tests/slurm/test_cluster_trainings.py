@@ -97,8 +97,10 @@ def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahea
 def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead, submit, tmp_path):
     project = ahead[0].copy_to(tmp_path / "project")
     project.edit("config/smoke.yaml", "steps: 1000", "steps: 1000000")
-    profile = "train_teacher: {slurm_partition: gpu, runtime: "
-    project.edit("profiles/slurm/config.yaml", f"{profile}1440", f"{profile}2")
+    teacher = (
+        'train_teacher: {{slurm_partition: gpu, runtime: {}, mem_mb: 32000 * attempt, slurm_extra: "--signal=TERM@{}"}}'
+    )
+    project.edit("profiles/slurm/config.yaml", teacher.format(1440, 120), teacher.format(3, 30))  # 30 to 90 s before
     submission = submit(project, "--", MODELS[0])
     wait_for_resumption(project, "teacher-noise")
     at = int(re.search(r"Resuming at step (\d+) of 1000000", log_of(project, "teacher-noise"))[1])
