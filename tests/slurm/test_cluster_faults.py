@@ -76,7 +76,7 @@ def test_options_choose_partition_account_and_arrays_and_jobs_see_their_nodes_sc
     site = ("slurm_partition=gpu", "slurm_account=test", "runtime=20", "mem_mb=4000")
     submission = submit(project, "--default-resources", *site, "--slurm-array-jobs", "simulate", "--", *conditions)
     assert submission.wait() == 0, submission.text[-3000:]
-    jobs = [job for job in slurm.jobs(submission.began) if "_" in job["JobID"]]  # an array's jobs have no comment here
+    jobs = submission.jobs("simulate")
     assert {job["JobID"].partition("_")[2] for job in jobs} == {"1", "2"}
     assert {(job["Partition"], job["Account"]) for job in jobs} == {("gpu", "test")}
     for name in ("noise", "blur"):
