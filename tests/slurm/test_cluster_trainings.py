@@ -47,7 +47,7 @@ def ahead(submitted, tmp_path_factory):
     """The project before longer trainings of both teachers; and the weights that they end with when nothing happens."""
     project = submitted[0].copy_to(tmp_path_factory.mktemp("ahead") / "project")
     project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
-    project.edit("config/smoke.yaml", "steps: 11", "steps: 1000")
+    project.edit("config/smoke.yaml", "steps: 11", "steps: 2000")
     project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
     project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
     undisturbed = weights(project)
@@ -57,23 +57,25 @@ def ahead(submitted, tmp_path_factory):
     return project, undisturbed
 
 
-def test_a_cancelled_and_a_displaced_training_go_on_to_the_same_weights(ahead, submit, tmp_path):
+def test_displaced_and_cancelled_trainings_go_on_to_the_same_weights(ahead, submit, tmp_path):
     project, expected = ahead[0].copy_to(tmp_path / "project"), ahead[1]
     submission = submit(project, "--", *MODELS)
     wait_for_steps(project, *TEACHERS)
-    displaced = job_of("teacher-blur")
-    slurm.run("scancel", job_of("teacher-noise"))
+    noise, blur = (job_of(teacher) for teacher in TEACHERS)
     slurm.run("sbatch", "-p", "urgent", "--gpus=2", "-n1", "--mem=100", "-o", "/dev/null", "--wrap", "sleep 3")
-    slurm.wait_for(lambda: slurm.state_of(displaced) == "PENDING", slurm.PATIENCE_S, "a training back in the queue")
-    assert "the state is saved" in log_of(project, "teacher-blur")
-    slurm.run("scontrol", "update", f"JobId={displaced}", "StartTime=now")  # SLURM would wait for two minutes
+    for job in (noise, blur):
+        slurm.wait_for(lambda each=job: slurm.state_of(each) == "PENDING", slurm.PATIENCE_S, f"job {job} in the queue")
+        slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
     wait_for_resumption(project, *TEACHERS)
+    slurm.run("scancel", noise)
     assert submission.wait() == 0, submission.text[-3000:]
     assert weights(project) == expected
-    states = {job["State"].split()[0] for job in submission.jobs("train_teacher")}
-    assert states == {"CANCELLED", "PREEMPTED", "COMPLETED"}
-    again = [job["State"] for job in submission.jobs("train_teacher") if job["JobID"] == displaced]
-    assert again == ["PREEMPTED", "COMPLETED"]  # the same job, which cost none of the attempts
+    states = {}
+    for job in submission.jobs("train_teacher"):
+        states.setdefault(job["JobID"], []).append(job["State"].split()[0])
+    assert states.pop(blur) == ["PREEMPTED", "COMPLETED"]  # the same job: it cost no attempt
+    assert states.pop(noise) == ["PREEMPTED", "CANCELLED"]
+    assert list(states.values()) == [["COMPLETED"]]  # the next attempt
 
 
 def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahead, submit, cluster, tmp_path):
@@ -96,7 +98,7 @@ def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahea
 
 def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead, submit, tmp_path):
     project = ahead[0].copy_to(tmp_path / "project")
-    project.edit("config/smoke.yaml", "steps: 1000", "steps: 1000000")
+    project.edit("config/smoke.yaml", "steps: 2000", "steps: 1000000")
     teacher = (
         'train_teacher: {{slurm_partition: gpu, runtime: {}, mem_mb: 32000 * attempt, slurm_extra: "--signal=TERM@{}"}}'
     )
