@@ -41,7 +41,8 @@ test-cohort: setup
 
 # As root on Debian: a real cluster on this machine, which is gone afterwards.
 test-slurm: setup
-	command -v slurmctld slurmdbd munged mariadbd || { apt-get update && apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
+	(for program in slurmctld slurmdbd munged mariadbd; do command -v $$program || exit; done) || \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
 	$(BIN)/python -m pytest -m slurm tests/slurm
 
 # The pages in headless Chromium, without a graphics card.

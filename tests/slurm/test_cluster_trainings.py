@@ -14,15 +14,6 @@ TEACHERS = ("teacher-noise", "teacher-blur")
 MODELS = tuple(f"{RUN}/models/{teacher}/rep-0" for teacher in TEACHERS)
 
 
-def lengthen(project, steps):
-    """Set the teachers' number of steps, save after each, and forget those that are trained."""
-    project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
-    project.edit("config/smoke.yaml", "steps: 11", f"steps: {steps}")
-    project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
-    for model in MODELS:
-        shutil.rmtree(project.folder / model)
-
-
 def log_of(project, teacher):
     file = project.folder / RUN / "logs/models" / teacher / "rep-0.log"
     return file.read_text() if file.is_file() else ""
@@ -55,29 +46,36 @@ def weights(project):
 def ahead(submitted, tmp_path_factory):
     """The project before longer trainings of both teachers; and the weights that they end with when nothing happens."""
     project = submitted[0].copy_to(tmp_path_factory.mktemp("ahead") / "project")
-    lengthen(project, 1000)
-    undisturbed = project.copy_to(tmp_path_factory.mktemp("undisturbed") / "project")
-    undisturbed.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
-    return project, weights(undisturbed)
+    project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
+    project.edit("config/smoke.yaml", "steps: 11", "steps: 2000")
+    project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
+    project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
+    undisturbed = weights(project)
+    for teacher, model in zip(TEACHERS, MODELS, strict=True):
+        shutil.rmtree(project.folder / model)
+        (project.folder / RUN / f"logs/models/{teacher}/rep-0.log").unlink()
+    return project, undisturbed
 
 
-def test_a_cancelled_and_a_displaced_training_go_on_to_the_same_weights(ahead, submit, tmp_path):
+def test_displaced_and_cancelled_trainings_go_on_to_the_same_weights(ahead, submit, tmp_path):
     project, expected = ahead[0].copy_to(tmp_path / "project"), ahead[1]
     submission = submit(project, "--", *MODELS)
     wait_for_steps(project, *TEACHERS)
-    displaced = job_of("teacher-blur")
-    slurm.run("scancel", job_of("teacher-noise"))
+    noise, blur = (job_of(teacher) for teacher in TEACHERS)
     slurm.run("sbatch", "-p", "urgent", "--gpus=2", "-n1", "--mem=100", "-o", "/dev/null", "--wrap", "sleep 3")
-    slurm.wait_for(lambda: slurm.state_of(displaced) == "PENDING", slurm.PATIENCE_S, "a training back in the queue")
-    assert "the state is saved" in log_of(project, "teacher-blur")
-    slurm.run("scontrol", "update", f"JobId={displaced}", "StartTime=now")  # SLURM would wait for two minutes
+    for job in (noise, blur):
+        slurm.wait_for(lambda each=job: slurm.state_of(each) == "PENDING", slurm.PATIENCE_S, f"job {job} in the queue")
+        slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
     wait_for_resumption(project, *TEACHERS)
+    slurm.run("scancel", noise)
     assert submission.wait() == 0, submission.text[-3000:]
     assert weights(project) == expected
-    states = {job["State"].split()[0] for job in submission.jobs("train_teacher")}
-    assert states == {"CANCELLED", "PREEMPTED", "COMPLETED"}
-    again = [job["State"] for job in submission.jobs("train_teacher") if job["JobID"] == displaced]
-    assert again == ["PREEMPTED", "COMPLETED"]  # the same job, which cost none of the attempts
+    states = {}
+    for job in submission.jobs("train_teacher"):
+        states.setdefault(job["JobID"], []).append(job["State"].split()[0])
+    assert states.pop(blur) == ["PREEMPTED", "COMPLETED"]  # the same job: it cost no attempt
+    assert states.pop(noise) == ["PREEMPTED", "CANCELLED"]
+    assert list(states.values()) == [["COMPLETED"]]  # the next attempt
 
 
 def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahead, submit, cluster, tmp_path):
@@ -98,10 +96,14 @@ def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahea
     assert {job["JobID"] for job in submission.jobs("train_teacher") if job["State"] == "NODE_FAIL"} == lost
 
 
-def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(project, submit):
-    lengthen(project, 1_000_000)
-    time = "train_teacher:runtime=2", "train_teacher:slurm_extra=--signal=TERM@30"  # comes up to 60 s too early
-    submission = submit(project, "--set-resources", *time, "--", MODELS[0])
+def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead, submit, tmp_path):
+    project = ahead[0].copy_to(tmp_path / "project")
+    project.edit("config/smoke.yaml", "steps: 2000", "steps: 1000000")
+    teacher = (
+        'train_teacher: {{slurm_partition: gpu, runtime: {}, mem_mb: 32000 * attempt, slurm_extra: "--signal=TERM@{}"}}'
+    )
+    project.edit("profiles/slurm/config.yaml", teacher.format(1440, 120), teacher.format(3, 30))  # 30 to 90 s before
+    submission = submit(project, "--", MODELS[0])
     wait_for_resumption(project, "teacher-noise")
     at = int(re.search(r"Resuming at step (\d+) of 1000000", log_of(project, "teacher-noise"))[1])
     assert at > 0
