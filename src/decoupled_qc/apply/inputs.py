@@ -82,7 +82,7 @@ def expand_patterns(patterns: Iterable[str]) -> list[str]:
 
 def _in_folder(folder: Path, out: Path) -> list[Path]:
     if (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/")):
-        files = [Path(row) for row in bids.find(folder, "*").get("image", [])]
+        files = [Path(row) for row in bids.find(folder).get("image", [])]
         kind = "T1-weighted scan in sub-*/[ses-*/]anat/"
     else:
         files = sorted(_walk(folder, out.resolve(), set()))
