@@ -88,9 +88,10 @@ def export(model: Model, path: Path) -> float:
     )
     about = {key: model.card[key] for key in ("spacing_mm", "epsilon", "artefacts", "inference", "sha256")}
     causes = list(model.network.causes)
-    onnx.helper.set_model_props(program.model_proto, {"decoupled_qc": json.dumps({**about, "causes": causes})})
+    proto = program.model_proto  # made anew at each access
+    onnx.helper.set_model_props(proto, {"decoupled_qc": json.dumps({**about, "causes": causes})})
     with write_whole(path) as partial:
-        onnx.save(program.model_proto, partial)
+        onnx.save(proto, partial)
         session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
         with torch.inference_mode():
             wanted = [value.numpy() for value in window(image[:1])]

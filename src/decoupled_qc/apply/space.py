@@ -13,6 +13,7 @@ from decoupled_qc.grids import foreground, isotropic, unit_range
 from decoupled_qc.scans import MAX_VOXELS, Scan
 
 MARGIN_MM = 10.0  # of air kept around the head: ghosts show there
+BLACK_PERCENTILE = 1.0  # what is darker, such as the ringing of an earlier resampling, must not lift the air
 MIN_MM = 30.0  # what is thinner than this shows no brain
 
 
@@ -38,7 +39,9 @@ def to_model_grid(scan: Scan, spacing_mm: float) -> tuple[Tensor, NDArray[np.flo
     if np.prod(extent_mm / spacing_mm) > MAX_VOXELS:
         size = " x ".join(f"{side:.0f}" for side in extent_mm)
         raise InputError(f"{scan.path} covers {size} mm, far more than a head: correct its voxel size, or crop it.")
-    file = isotropic(nib.Nifti1Image(scan.image.numpy(), scan.file.affine), spacing_mm)
+    black = np.percentile(scan.image.numpy(), BLACK_PERCENTILE)
+    lifted = np.clip(scan.image.numpy() - np.float32(black), 0, None)
+    file = isotropic(nib.Nifti1Image(lifted, scan.file.affine), spacing_mm)
     values = np.asarray(file.dataobj)
     if np.percentile(values, 99.9) <= 0:
         raise InputError(
