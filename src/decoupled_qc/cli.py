@@ -5,13 +5,15 @@ import sys
 from collections.abc import Sequence
 
 from decoupled_qc import audit, correlate, simulate, status
-from decoupled_qc.errors import InputError
+from decoupled_qc.errors import InputError, sentence
 
 COMMANDS = (simulate, audit, correlate, status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 2 after one sentence on what cannot be used.
+    """Run a command; return 0, 2 after one sentence on what cannot be used, or 1 after one on anything else that went wrong.
+
+    With ``--debug`` an error keeps its traceback.
 
     Args:
         arguments: Of the command line; those of the process if None.
@@ -23,11 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = command.__doc__.splitlines()[0]
         own = commands.add_parser(name, help=text, description=text)
         command.add_arguments(own)
+        own.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
         own.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
-    except InputError as error:
-        print(f"decoupled-qc: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        if chosen.debug:
+            raise
+        print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
+        return 130
     return 0

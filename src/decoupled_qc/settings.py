@@ -1,13 +1,17 @@
 """The simulators' default settings, for use without the benchmark: those of its configuration."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 import yaml
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
+from decoupled_qc.seeds import rng_for
 
+TRIAL_VOXELS = 12
 DEFAULTS = Path(__file__).parent / "config.yaml"
 
 
@@ -26,8 +30,51 @@ def artefact_settings(overlay: Path | None = None) -> dict[str, dict]:
     try:
         blocks = yaml.safe_load(overlay.read_text())["artefacts"]
         return settings | {name: settings.get(name, {}) | block for name, block in blocks.items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{overlay} has no readable block 'artefacts' ({error}): see config/README.md.") from error
+
+
+def check_finite(config: object, key: str = "") -> None:
+    """Check that no number of a configuration is infinite or not a number, which a schema lets through.
+
+    Args:
+        config: Mappings and lists of values.
+        key: Where they lie, for the message.
+
+    Raises:
+        InputError: One is.
+    """
+    if isinstance(config, Mapping):
+        for name, value in config.items():
+            check_finite(value, f"{key}.{name}".lstrip("."))
+    elif isinstance(config, list | tuple):
+        for value in config:
+            check_finite(value, key)
+    elif isinstance(config, float) and not math.isfinite(config):
+        raise InputError(f"Config key {key} is {config}: give a finite number.")
+
+
+def try_settings(artefact: str, settings: dict) -> None:
+    """Check that an artefact can be made with its settings, on a small volume at the ends of the severity.
+
+    Args:
+        artefact: Its name.
+        settings: Its config block.
+
+    Raises:
+        InputError: It cannot; the message names the block.
+    """
+    image = torch.linspace(0, 1, TRIAL_VOXELS**3).reshape((TRIAL_VOXELS,) * 3)
+    for severity in (1e-3, 1.0):
+        record = artefacts.sample_record(
+            artefact, severity, image.shape, 1.0, rng_for(0, artefact), settings, local_probability=0.0
+        )
+        try:
+            artefacts.corrupt(image, [record])
+        except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            raise InputError(
+                f"Config block artefacts.{artefact} cannot be used ({error}): see config/README.md."
+            ) from error
 
 
 def settings_of(artefact: str, changes: Mapping | None = None) -> dict:

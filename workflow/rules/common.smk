@@ -4,12 +4,13 @@ from pathlib import Path
 
 from snakemake.utils import min_version, validate
 
-from decoupled_qc import artefacts, provenance
+from decoupled_qc import artefacts, provenance, settings
 from decoupled_qc.cohort import sources
 from decoupled_qc.seeds import seed_for
 
 min_version("9.27")
 validate(config, "../schemas/config.schema.yaml")
+settings.check_finite(config)
 
 OUT = f"results/{config['run']}"
 ARTEFACTS = config["use_artefacts"]
@@ -27,7 +28,7 @@ for name in ARTEFACTS:  # an artefact without a module or with a wrong setting s
         raise WorkflowError(
             f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
         )
-    artefacts.check_settings(name, config["artefacts"][name])
+    settings.try_settings(name, config["artefacts"][name])
 if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
     raise WorkflowError(
         "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "

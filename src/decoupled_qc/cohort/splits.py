@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.cohort.manifest import ROLES
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
 
@@ -76,7 +77,10 @@ def split(scans: pd.DataFrame, shares: Mapping[str, float], earlier: Path | None
     if earlier is not None:
         if not Path(earlier).is_file():
             raise InputError(f"{earlier} does not exist: correct config key cohort.scans.splits.")
-        table = pd.read_csv(earlier, sep="\t", dtype=str)
+        table = read_cells(earlier, "\t")
+        for column in ("subject", "role"):
+            if column not in table:
+                raise InputError(f"{earlier} has no column '{column}': give the splits.tsv of an earlier run.")
         frozen = dict(zip(table["subject"], table["role"], strict=True))
         for subject, role in given.items():
             if role and role != frozen.get(subject, role):
