@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke test test-slurm lint bench
+.PHONY: setup demo smoke test test-slurm test-faults lint bench
 
 setup: .venv/.complete
 
@@ -32,6 +32,10 @@ test: setup lint
 test-slurm: setup
 	command -v slurmctld slurmdbd munged mariadbd || { apt-get update && apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+# The chain killed at every stage, on a full disk, with results read-only (both as root only), and so on: about a quarter of an hour.
+test-faults: setup
+	$(BIN)/python -m pytest -m faults tests/faults
 
 lint: setup
 	$(BIN)/ruff check .

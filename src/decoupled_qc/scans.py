@@ -59,7 +59,9 @@ def read_scan(path: str | os.PathLike) -> Scan:
         raise InputError(f"{path} is constant ({low:g} everywhere), so it shows nothing: check the file.")
     if not np.finfo(np.float64).tiny < high - low < np.inf:
         raise InputError(f"{path} has intensities from {low:g} to {high:g}, which cannot be scaled: check the file.")
-    image = torch.from_numpy(((values - low) / (high - low)).astype(np.float32))
+    values -= low  # in place: a copy more of a large scan may be what does not fit
+    values /= high - low
+    image = torch.from_numpy(values.astype(np.float32))
     spacing_mm = tuple(float(size) for size in nib.affines.voxel_sizes(file.affine))
     return Scan(path, image, spacing_mm, low, high, file)
 

@@ -1,6 +1,5 @@
 """The simulators' default settings, for use without the benchmark: those of its configuration."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,26 +31,6 @@ def artefact_settings(overlay: Path | None = None) -> dict[str, dict]:
         return settings | {name: settings.get(name, {}) | block for name, block in blocks.items()}
     except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{overlay} has no readable block 'artefacts' ({error}): see config/README.md.") from error
-
-
-def check_finite(config: object, key: str = "") -> None:
-    """Check that no number of a configuration is infinite or not a number, which a schema lets through.
-
-    Args:
-        config: Mappings and lists of values.
-        key: Where they lie, for the message.
-
-    Raises:
-        InputError: One is.
-    """
-    if isinstance(config, Mapping):
-        for name, value in config.items():
-            check_finite(value, f"{key}.{name}".lstrip("."))
-    elif isinstance(config, list | tuple):
-        for value in config:
-            check_finite(value, key)
-    elif isinstance(config, float) and not math.isfinite(config):
-        raise InputError(f"Config key {key} is {config}: give a finite number.")
 
 
 def try_settings(artefact: str, settings: dict) -> None:

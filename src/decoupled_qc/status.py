@@ -12,7 +12,7 @@ import pandas as pd
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
-STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>[\d.]+) min")
+STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>\d+\.\d+) min")
 TIME = "%Y-%m-%d %H:%M:%S"
 
 

@@ -90,7 +90,8 @@ def split(scans: pd.DataFrame, shares: Mapping[str, float], earlier: Path | None
         given = {subject: role or frozen.get(subject, "") for subject, role in given.items()}
     for subject, role in given.items():
         if role and role not in ROLES:
-            raise InputError(f"Subject {subject} has role '{role}'; use one of {', '.join(ROLES)}.")
+            place = f" in its table or in {earlier}" if earlier else ""
+            raise InputError(f"Subject {subject} has role '{role}'{place}; use one of {', '.join(ROLES)}.")
     counts = {role: list(given.values()).count(role) for role in ROLES}
     for subject in sorted((name for name in given if not given[name]), key=lambda name: seed_for(seed, name, "split")):
         role = max(ROLES, key=lambda role: shares[role] * len(given) - counts[role])

@@ -34,7 +34,7 @@ def find_scans(kind: str, path: str | None, pattern: str, limit: int | None) -> 
     """
     check(kind, path)
     found = importlib.import_module(f"{__name__}.{kind}").find(Path(path).absolute(), pattern)
-    scans = pd.DataFrame(found, columns=COLUMNS).fillna("").sort_values("scan", ignore_index=True)
+    scans = pd.DataFrame(found, columns=COLUMNS).astype(object).fillna("").sort_values("scan", ignore_index=True)
     if scans.empty:
         raise InputError(f"{path} holds no scan named like '{pattern}': check it and config key cohort.scans.pattern.")
     for name in scans["scan"][scans["scan"].duplicated()]:
