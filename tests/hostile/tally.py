@@ -14,13 +14,13 @@ from decoupled_qc import cli
 
 TRIED, FAILED = Counter(), Counter()
 COUNTS = "HOSTILE_COUNTS"  # environment variable: csv to write the counts to
-MORE = "HOSTILE_MORE"  # environment variable: how many times as many cases as in the quick tests
+MORE = "HOSTILE_MORE"  # environment variable: how many times as many cases as in the quick tests, such as 10 or 0.1
 LONGEST_SENTENCE = 1000
 
 
 def search(n_cases: int) -> settings:
     """Return the settings of a search: the same cases in every run, so that nothing is met by chance."""
-    count = n_cases * int(os.environ.get(MORE, 1))
+    count = max(1, round(n_cases * float(os.environ.get(MORE, 1))))
     return settings(
         max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
