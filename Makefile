@@ -43,5 +43,4 @@ lint: setup
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 bench: setup
-	$(BIN)/python benchmarks/simulate.py --csv benchmarks/simulate.csv
-	$(BIN)/python benchmarks/results.py benchmarks
+	$(BIN)/python benchmarks/run.py

@@ -4,6 +4,7 @@ import difflib
 import math
 import textwrap
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -28,10 +29,15 @@ def check_config(config: Mapping, files: Iterable[str | Path], schema: Path) -> 
     """
     for path in files:
         _check_keys(Path(path))
-    error = best_match(Draft202012Validator(yaml.safe_load(schema.read_text())).iter_errors(config))
+    error = best_match(Draft202012Validator(_read(schema)).iter_errors(config))
     if error is not None:
         raise InputError(_said(error))
     _check_finite(config)
+
+
+@cache
+def _read(schema: Path) -> dict:
+    return yaml.safe_load(schema.read_text())
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -114,7 +114,8 @@ def open_image(path: Path) -> nib.Nifti1Image:
         raise InputError(f"{path} {'is no file' if path.exists() else 'does not exist'}: check the name.")
     try:
         file = nib.load(path)
-        sizes, turned = nib.affines.voxel_sizes(file.affine), np.linalg.det(file.affine[:3, :3])
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            sizes, turned = nib.affines.voxel_sizes(file.affine), np.linalg.det(file.affine[:3, :3])
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read as an image ({error}): give a NIfTI file.") from error
     if not isinstance(file, nib.Nifti1Image):

@@ -52,7 +52,7 @@ def audit(scans: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple]]:
             known |= {"status": "excluded", "reason": str(error)}
             log.warning("%s is excluded: %s", row.scan, error)
         rows.append(known)
-    return pd.DataFrame(rows, columns=COLUMNS).fillna(""), slices
+    return pd.DataFrame(rows, columns=COLUMNS).astype(object).fillna(""), slices
 
 
 def check_header(scan: Scan) -> None:
