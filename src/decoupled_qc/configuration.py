@@ -57,14 +57,13 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _check_keys(path: Path) -> None:
-    with path.open(encoding="utf-8") as file:
-        loader = _UniqueKeys(file)
-        try:
-            loader.get_single_data()
-        except yaml.YAMLError as error:
-            raise InputError(f"{path} is not YAML ({error}): correct it.") from error
-        finally:
-            loader.dispose()
+    try:
+        with path.open(encoding="utf-8") as file:
+            yaml.load(file, _UniqueKeys)
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is not YAML ({error}): correct it.") from error
 
 
 def _said(error: ValidationError) -> str:

@@ -110,8 +110,8 @@ def open_image(path: Path) -> nib.Nifti1Image:
         InputError: The file is missing, no NIfTI, not in millimetres, without a usable affine, smaller than its header says, or
             larger than this machine's memory.
     """
-    if not path.is_file():
-        raise InputError(f"{path} {'is no file' if path.exists() else 'does not exist'}: check the name.")
+    if not os.path.isfile(path):  # which also takes names that no file can have
+        raise InputError(f"{path} {'is no file' if os.path.exists(path) else 'does not exist'}: check the name.")
     try:
         file = nib.load(path)
         with np.errstate(all="ignore"):  # what is not finite is refused below

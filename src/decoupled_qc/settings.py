@@ -21,16 +21,19 @@ def artefact_settings(overlay: Path | None = None) -> dict[str, dict]:
         overlay: YAML file with a block ``artefacts``; what else it holds does not matter here.
 
     Raises:
-        InputError: The overlay cannot be read or has no such block.
+        InputError: The overlay cannot be read, has no such block, or names an artefact that there is not.
     """
     settings = yaml.safe_load(DEFAULTS.read_text())["artefacts"]
     if overlay is None:
         return settings
     try:
         blocks = yaml.safe_load(overlay.read_text())["artefacts"]
-        return settings | {name: settings.get(name, {}) | block for name, block in blocks.items()}
+        merged = {name: settings.get(name, {}) | block for name, block in blocks.items()}
     except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{overlay} has no readable block 'artefacts' ({error}): see config/README.md.") from error
+    for name in blocks:
+        artefacts.module_path(name)
+    return settings | merged
 
 
 def try_settings(artefact: str, settings: dict) -> None:

@@ -1,0 +1,30 @@
+"""The same bits whatever the number of threads, where that is promised: docs/determinism.md."""
+
+import pytest
+import torch
+from phantom import head
+
+from decoupled_qc import artefacts
+from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", artefacts.available())
+def test_an_artefact_has_the_same_bits_with_one_thread_and_with_two(name, threads):
+    image = head((40, 54, 47))
+    found = []
+    for count in (1, 2, 1):
+        threads(count)
+        record = artefacts.sample_record(
+            name, 0.7, image.shape, 1.5, rng_for(1, name), artefact_settings()[name], local_probability=0.5
+        )
+        found.append(artefacts.corrupt(image, [record]))
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    assert not torch.equal(found[0], image)
