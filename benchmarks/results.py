@@ -159,8 +159,8 @@ def hostile(path: Path) -> Iterator[str]:
         tried, failed = table["tried"].sum(), table["failed"].sum()
         yield from ["", "## Hostile input", ""]
         yield (
-            f"{tried} cases tried, {failed} failed: a case fails if it ends in anything but a right result or one clear sentence, "
-            "or leaves something half-written."
+            f"{tried} cases tried, {failed} failed: a case fails if it ends in anything but a right result or one clear "
+            "sentence, or leaves something half-written."
         )
         yield ""
         yield from grid(list(table), (map(str, row) for row in table.to_numpy()))
