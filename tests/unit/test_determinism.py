@@ -1,4 +1,4 @@
-"""The same bits whatever the number of threads, where that is promised: docs/determinism.md."""
+"""The same bits whatever the number of threads, where that is promised: docs/faults.md."""
 
 import pytest
 import torch
