@@ -6,5 +6,5 @@ import pytest
 def pytest_collection_modifyitems(config, items):
     if "faults" not in config.option.markexpr:
         for item in items:
-            if "faults" in item.keywords:
+            if item.get_closest_marker("faults"):
                 item.add_marker(pytest.mark.skip(reason="minutes of a whole chain: make test-faults"))
