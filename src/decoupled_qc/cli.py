@@ -5,15 +5,16 @@ import sys
 from collections.abc import Sequence
 
 from decoupled_qc import audit, correlate, simulate, status
-from decoupled_qc.errors import InputError, sentence
+from decoupled_qc.apply import export_onnx, predict, self_test
+from decoupled_qc.errors import exit_code, sentence
 
-COMMANDS = (simulate, audit, correlate, status)
+COMMANDS = (predict, self_test, simulate, audit, correlate, status, export_onnx)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, 2 after one sentence on what cannot be used, or 1 after one on anything else that went wrong.
+    """Run a command; return its exit code or 0, 2 after one sentence on what cannot be used, 3 on what the machine lacks.
 
-    With ``--debug`` an error keeps its traceback.
+    Anything else that goes wrong is 1, after one sentence too; with ``--debug`` an error keeps its traceback.
 
     Args:
         arguments: Of the command line; those of the process if None.
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="decoupled-qc", description="How far an MRI scan can be trusted for a task.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
+        name = command.__name__.rpartition(".")[2].replace("_", "-")
         text = command.__doc__.splitlines()[0]
         own = commands.add_parser(name, help=text, description=text)
         command.add_arguments(own)
@@ -29,13 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        return chosen.run(chosen) or 0
     except Exception as error:
         if chosen.debug:
             raise
         print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return exit_code(error)
     except KeyboardInterrupt:
         print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
         return 130
-    return 0

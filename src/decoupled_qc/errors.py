@@ -10,9 +10,26 @@ class InputError(ValueError):
     """Input that cannot be used: the message is one sentence naming the file, key or row, and what to do."""
 
 
+class ResourceError(RuntimeError):
+    """The machine lacks something, such as disk space or memory: the message is one sentence on what, and what to do."""
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Say whether the machine lacks something: memory, space, or permission."""
+    lacking = isinstance(error, OSError) and error.errno in (*FULL, *READ_ONLY)
+    return lacking or isinstance(error, ResourceError | MemoryError)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return 2 for input that cannot be used, 3 for what the machine lacks, 1 for anything else."""
+    if isinstance(error, InputError):
+        return 2
+    return 3 if is_of_machine(error) else 1
+
+
 def sentence(error: BaseException) -> str:
     """Return one sentence on an error, on one line: what went wrong, and what to do."""
-    if isinstance(error, InputError):
+    if isinstance(error, InputError | ResourceError):
         text = str(error)
     elif isinstance(error, MemoryError):
         text = "The machine's memory is not enough for this: close other programs, or use a smaller input."

@@ -1,4 +1,4 @@
-"""One scan from anywhere: a NIfTI file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
+"""One scan from anywhere: a NIfTI or MGH file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
 
 import math
 import os
@@ -14,12 +14,12 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 
 SUFFIXES = (".nii", ".nii.gz")
+MGH_SUFFIXES = (".mgz", ".mgh")
 OTHER_UNITS = ("meter", "micron")
 SIZES_MM = (1e-3, 1e3)  # of a voxel: anything else is no scan of a head
-SMALLEST_SINE = 1e-4  # of axes in an affine; nearer to a plane nothing can be resampled
-DEFLATE_RATIO = 1032  # what gzip compresses to at most
-WORKING_BYTES = 8 + 8  # of a voxel while a scan is read and scaled
 RESOLUTION = 2.0**-16  # of a scan's range, finer than any scanner's numbers
+MAX_VOXELS = 2**28  # a cube of 640 voxels; what claims to be more is refused before memory is taken
+DEFLATE_RATIO = 1032  # the most that gzip can compress
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Scan:
     """A scan as the networks and simulators take it, and what is needed to write one like it.
 
     Attributes:
-        path: Where it came from.
+        path: Where it came from, or a name for what came from memory.
         image: (D, H, W), float32, min-max scaled to [0, 1].
         spacing_mm: Voxel size along each axis, mm.
         low, high: What 0 and 1 of ``image`` are in the file's own intensities.
-        file: The NIfTI image, for its affine and header.
+        file: As a NIfTI image, for its affine and header.
     """
 
     path: Path
@@ -43,27 +43,54 @@ class Scan:
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
-    """Read a scan from a NIfTI file; orientation, oblique or not, stays as it is.
+    """Read a scan from a ``.nii``, ``.nii.gz``, ``.mgz`` or ``.mgh`` file; orientation, oblique or not, stays as it is.
 
-    A fourth axis of one volume is taken off.
+    A fourth axis of one volume is taken off. Whether the file can hold what its header promises is checked before
+    memory is taken for it.
 
     Raises:
-        InputError: The file is missing, no NIfTI, not readable to its end, not one real-valued volume in millimetres, not
+        InputError: The file is missing, no image, not readable to its end, not one real-valued volume in millimetres, not
             finite, or constant.
     """
     path = Path(path)
-    file = open_image(path)
+    return as_scan(open_image(path), path)
+
+
+def open_image(path: Path) -> nib.spatialimages.SpatialImage:
+    """Open an image and check what its header claims, before any memory is taken for its voxels.
+
+    Raises:
+        InputError: The file is missing, no image, shorter than its header says, or not one volume in millimetres.
+    """
+    file = _load(path)
+    _check_size(path, file)
+    _check_geometry(path, file)
+    return file
+
+
+def as_scan(file: nib.spatialimages.SpatialImage, path: str | os.PathLike) -> Scan:
+    """Return an image of nibabel's as a scan, with the checks of :func:`read_scan`.
+
+    Args:
+        file: In memory or on disk.
+        path: Where it came from, or a name for messages.
+
+    Raises:
+        InputError: See :func:`read_scan`.
+    """
+    path = Path(path)
+    _check_geometry(path, file)
     values = _values(path, file)
     low, high = float(values.min()), float(values.max())
     if low == high:
         raise InputError(f"{path} is constant ({low:g} everywhere), so it shows nothing: check the file.")
     if not np.finfo(np.float64).tiny < high - low < np.inf:
         raise InputError(f"{path} has intensities from {low:g} to {high:g}, which cannot be scaled: check the file.")
-    values -= low  # in place: a copy more of a large scan may be what does not fit
-    values /= high - low
-    image = torch.from_numpy(values.astype(np.float32))
+    scaled = values - low  # no copy more: of a large scan it may be what does not fit
+    scaled /= high - low
+    image = torch.from_numpy(scaled.astype(np.float32))
     spacing_mm = tuple(float(size) for size in nib.affines.voxel_sizes(file.affine))
-    return Scan(path, image, spacing_mm, low, high, file)
+    return Scan(path, image, spacing_mm, low, high, _as_nifti(file))
 
 
 def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
@@ -103,68 +130,72 @@ def _fine_enough(low: float, high: float) -> type[np.floating]:
     return np.float32 if step <= RESOLUTION * (high - low) else np.float64
 
 
-def open_image(path: Path) -> nib.Nifti1Image:
-    """Open a NIfTI file and check what its header claims, before any memory is taken for its voxels.
-
-    Raises:
-        InputError: The file is missing, no NIfTI, not in millimetres, without a usable affine, smaller than its header says, or
-            larger than this machine's memory.
-    """
-    if not os.path.isfile(path):  # which also takes names that no file can have
-        raise InputError(f"{path} {'is no file' if os.path.exists(path) else 'does not exist'}: check the name.")
+def _load(path: Path) -> nib.spatialimages.SpatialImage:
+    if not os.path.exists(path):  # which also takes names that no file can have
+        raise InputError(f"{path} does not exist: check the name.")
+    if not os.path.isfile(path):
+        raise InputError(f"{path} is no file: give a NIfTI file.")
     try:
         file = nib.load(path)
-        with np.errstate(all="ignore"):  # what is not finite is refused below
-            sizes, turned = nib.affines.voxel_sizes(file.affine), np.linalg.det(file.affine[:3, :3])
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read as an image ({error}): give a NIfTI file.") from error
-    if not isinstance(file, nib.Nifti1Image):
+    if not isinstance(file, nib.Nifti1Image | nib.MGHImage):
         raise InputError(f"{path} is a {type(file).__name__}, not NIfTI: convert it to .nii.gz first.")
-    units = file.header.get_xyzt_units()[0]
-    if units in OTHER_UNITS:
-        raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
-    low, high = SIZES_MM
-    if not (np.isfinite(file.affine).all() and (sizes > low).all() and (sizes < high).all()):
-        raise InputError(f"{path} has an affine with voxels of {_by(sizes)} mm: correct its header.")
-    if abs(turned) < SMALLEST_SINE * sizes.prod():
-        raise InputError(f"{path} has an affine that folds its three axes into a plane: correct its header.")
-    _check_claim(path, file)
     return file
 
 
-def _check_claim(path: Path, file: nib.Nifti1Image) -> None:
-    """Compare the number of bytes that the header asks for with what the file can hold, and with this machine's memory."""
-    if not path.name.lower().endswith(SUFFIXES):  # bzip2 and the like have no largest ratio
-        raise InputError(f"{path} is compressed as no NIfTI should be: make it .nii.gz or .nii.")
-    n_voxels = math.prod(int(n) for n in file.shape)
-    claimed = n_voxels * file.get_data_dtype().itemsize
-    most = path.stat().st_size * (DEFLATE_RATIO if path.name.lower().endswith(".gz") else 1)
-    if claimed > most:
+def _check_size(path: Path, file: nib.spatialimages.SpatialImage) -> None:
+    """Refuse a file that is too short for its header: of a compressed one, shorter than any compression could make it."""
+    name = path.name.lower()
+    if not name.endswith(SUFFIXES + MGH_SUFFIXES):  # bzip2 and the like have no largest ratio
+        raise InputError(f"{path} is compressed as no image should be: make it .nii.gz or .nii.")
+    promised = math.prod(map(int, file.shape)) * file.get_data_dtype().itemsize
+    there = path.stat().st_size
+    most = there * (DEFLATE_RATIO if name.endswith((".gz", ".mgz")) else 1)
+    if promised > most:
         raise InputError(
-            f"{path} has a header for {claimed} bytes of voxels (shape {file.shape}), and the file holds no more than {most}: "
+            f"{path} has {there} bytes, too few for the {'x'.join(map(str, file.shape))} voxels that its header promises: "
             "copy it again."
         )
-    needed = n_voxels * WORKING_BYTES
-    if needed > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+
+
+def _check_geometry(path: Path, file: nib.spatialimages.SpatialImage) -> None:
+    shape = file.shape
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape) < 1:
+        raise InputError(f"{path} has shape {shape}: give one volume with three axes.")
+    if math.prod(map(int, shape)) > MAX_VOXELS:
         raise InputError(
-            f"{path} has shape {file.shape}, which takes {needed / 2**30:.0f} GiB, more than this machine's memory: crop it."
+            f"{path} has shape {shape}, more than {MAX_VOXELS} voxels: crop it, or give it coarser voxels."
         )
+    units = file.header.get_xyzt_units()[0] if isinstance(file, nib.Nifti1Image) else "mm"
+    if units in OTHER_UNITS:
+        raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
+    with np.errstate(all="ignore"):  # what is not finite is refused here
+        sizes = nib.affines.voxel_sizes(file.affine)
+    low, high = SIZES_MM
+    if not (np.isfinite(file.affine).all() and (sizes > low).all() and (sizes < high).all()):
+        told = " x ".join(f"{size:.3g}" for size in sizes)
+        raise InputError(f"{path} has an affine with voxels of {told} mm: correct its header.")
+    if abs(np.linalg.det(file.affine[:3, :3] / sizes)) < 0.1:
+        raise InputError(f"{path} has an affine whose axes nearly lie in a plane: correct its header.")
 
 
-def _by(sizes: np.ndarray) -> str:
-    return " x ".join(f"{size:.3g}" for size in sizes)
+def _as_nifti(file: nib.spatialimages.SpatialImage) -> nib.Nifti1Image:
+    """Return a NIfTI image without reading the voxels."""
+    if isinstance(file, nib.Nifti1Image):
+        return file
+    nifti = nib.Nifti1Image(file.dataobj, file.affine, dtype=file.get_data_dtype().newbyteorder("="))
+    nifti.header.set_xyzt_units("mm")
+    return nifti
 
 
-def _values(path: Path, file: nib.Nifti1Image) -> np.ndarray:
+def _values(path: Path, file: nib.spatialimages.SpatialImage) -> np.ndarray:
     """Return the voxels of a single volume, (D, H, W), float64."""
     if np.issubdtype(file.get_data_dtype(), np.complexfloating) or file.get_data_dtype().names:
         raise InputError(f"{path} holds {file.get_data_dtype()} values: give a real-valued magnitude image.")
-    shape = file.shape
-    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or 0 in shape:
-        raise InputError(f"{path} has shape {shape}: give one volume with three axes.")
     try:
         with np.errstate(all="ignore"):  # what overflows is infinite, and refused below
-            values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(shape[:3])
+            values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(file.shape[:3])
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read to its end ({error}): copy it again.") from error
     if not np.isfinite(values).all():

@@ -39,7 +39,7 @@ def test_a_full_disk_leaves_no_scan_and_says_what_to_do(scan, tmp_path, capsys):
     out = tmp_path / "made" / "out.nii.gz"
     call = ["simulate", str(scan), "--artefact", "noise", "--out", str(out)]
     with full_after(LIMIT_BYTES):
-        assert cli.main(call) == 1
+        assert cli.main(call) == 3
     told = capsys.readouterr().err
     assert "the disk or your quota is full: free some space and run the same again" in told and told.count("\n") == 1
     assert list(out.parent.iterdir()) == []
@@ -58,7 +58,7 @@ def test_a_full_disk_keeps_the_earlier_result(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="needs a folder that nobody can write to")
 def test_a_read_only_folder_is_named(scan, capsys):
-    assert cli.main(["simulate", str(scan), "--artefact", "noise", "--out", "/sys/kernel/out.nii.gz"]) == 1
+    assert cli.main(["simulate", str(scan), "--artefact", "noise", "--out", "/sys/kernel/out.nii.gz"]) == 3
     told = capsys.readouterr().err
     assert "/sys/kernel/" in told and "correct its permissions, or choose another folder" in told
 

@@ -1,5 +1,6 @@
 """What comes from strangers is never run, never followed out of its folder, and never shown as markup."""
 
+import argparse
 import ast
 import io
 import re
@@ -111,17 +112,24 @@ def test_every_page_is_made_with_escaping():
         assert "| safe" not in template.read_text() and "|safe" not in template.read_text(), template
 
 
-@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in cli.COMMANDS])
-def test_every_command_hides_the_traceback_but_for_debug(command, monkeypatch, capsys, tmp_path):
-    (module,) = [module for module in cli.COMMANDS if module.__name__.endswith(f".{command}")]
+def needed(module) -> list[str]:
+    """Return what a command cannot do without: a name for each argument."""
+    parser, given = argparse.ArgumentParser(), []
+    module.add_arguments(parser)
+    for action in parser._actions:
+        if action.required:
+            given += [*action.option_strings[:1], "a"]
+    return given
+
+
+@pytest.mark.parametrize("module", cli.COMMANDS, ids=lambda module: module.__name__)
+def test_every_command_hides_the_traceback_but_for_debug(module, monkeypatch, capsys):
 
     def broken(_arguments):
         raise ZeroDivisionError("a fault\nof two lines")
 
     monkeypatch.setattr(module, "run", broken)
-    # Whatever the command asks for: every required argument gets a name.
-    arguments = {"simulate": ["a", "--out", "b"], "audit": ["a", "--out", "b"], "correlate": ["a"], "status": ["a"]}
-    call = [command, *arguments.get(command, ["a", "--out", "b"])]
+    call = [module.__name__.rpartition(".")[2].replace("_", "-"), *needed(module)]
     with case("commands"):
         assert cli.main(call) == 1
         told = capsys.readouterr().err

@@ -22,6 +22,7 @@ from decoupled_qc.cohort.splits import split
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
+RESUMED = b"2026-01-01 00:00:00  Resuming at step 9 of 9.\n2026-01-01 00:00:01  step 3/9 loss 1  left 0.1 min\n"
 FEW = ("--n-boot", 20, "--n-permutations", 9)
 
 
@@ -136,7 +137,7 @@ def test_a_folder_is_never_replaced_by_a_table(tmp_path):
 def test_logs_of_any_bytes_show_a_status(tmp_path):
     log = tmp_path / "logs" / "models" / "task" / "rep-0.log"
     log.parent.mkdir(parents=True)
-    for text in (b"", b"\xff\0\n", b"2026-13-45 99:99:99  x\n", b"2026-01-01 00:00:00  step 1/0  left 1..2 min\n"):
+    for text in (b"", b"\xff\0\n", b"2026-13-45 99:99:99  x\n", b"step 1/0  left 1..2 min\n", RESUMED):
         log.write_bytes(text)
         with case("logs"):
             assert not refused("status", tmp_path)
