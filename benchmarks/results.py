@@ -200,7 +200,11 @@ def draw(tables: dict[str, pd.DataFrame], path: Path) -> None:
                 axes[0, column].plot(one["value"], one["seconds"], **look)
                 axes[1, column].plot(one["value"], one["mib"].clip(lower=0.1), **look)
             for row, unit in enumerate(("seconds", "MiB")):
-                axes[row, column].set(xscale="log", yscale="log", ylabel=unit if column == 0 else "")
+                axis = axes[row, column]
+                drawn = [value for line in axis.get_lines() for value in line.get_ydata()]
+                # At least a decade and a half, so that what hardly grows looks so.
+                limits = min(drawn) / 2, max(2 * max(drawn), 15 * min(drawn))
+                axis.set(xscale="log", yscale="log", ylim=limits, ylabel=unit if column == 0 else "")
             axes[1, column].set_xlabel(against)
             axes[0, column].legend()
         figure.savefig(path)
