@@ -7,10 +7,12 @@ import pandas as pd
 
 from decoupled_qc.analysis.correlation import one_set
 from decoupled_qc.analysis.scores import MISSING, numbers, refuse
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 from decoupled_qc.tables import p_value
 
+MOST_DRAWS = 1_000_000  # all are held at once for the percentiles; more would change no digit that is shown
 SHOWN = ["score", "rho", "ci_low", "ci_high", "p", "tau_b", "n_scans", "n_subjects", "note"]
 
 
@@ -37,8 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: The table cannot be used; nothing is then written.
     """
-    if min(arguments.n_boot, arguments.n_permutations) < 1:
-        raise InputError("--n-boot and --n-permutations must be at least 1: give more draws.")
+    for name, number in (("--n-boot", arguments.n_boot), ("--n-permutations", arguments.n_permutations)):
+        if not 1 <= number <= MOST_DRAWS:
+            raise InputError(f"{name} is {number}: give from 1 to {MOST_DRAWS} draws.")
     scans, scores = read_table(arguments.table, arguments.target, arguments.subject, arguments.scan, arguments.score)
     draws = {"n_boot": arguments.n_boot, "n_permutations": arguments.n_permutations, "seed": arguments.seed}
     found = one_set(scans, "target:own", [f"{score}:own" for score in scores], **draws).drop(columns="aggregation")
@@ -67,10 +70,7 @@ def read_table(
         InputError: It cannot be read, lacks a column, or has a cell that cannot be used; row 2 is the first below the
             header.
     """
-    try:
-        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}): give a csv or tsv with a header.") from error
+    table = read_cells(path, "\t" if path.suffix == ".tsv" else ",")
     for column in (target, subject, *([scan] if scan else []), *(scores or [])):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it has {', '.join(table.columns)}.")

@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 import torch
 
-from decoupled_qc.errors import InputError
+from decoupled_qc.errors import InputError, is_of_machine, sentence
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they kill
 
@@ -41,8 +41,9 @@ def start(log_path: str, threads: int, stop_code: int | None = None) -> None:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log an uncaught error: one sentence for input that cannot be used, the traceback for anything else."""
-    expected = issubclass(kind, InputError)
-    logging.getLogger().error("%s: %s", kind.__name__, error, exc_info=None if expected else (kind, error, trace))
+    """Log an uncaught error: one sentence where the user can mend it, the traceback for anything else."""
+    expected = isinstance(error, InputError) or is_of_machine(error)
+    text = sentence(error) if expected else str(error)
+    logging.getLogger().error("%s: %s", kind.__name__, text, exc_info=None if expected else (kind, error, trace))
     if sys.stderr.isatty():
-        print(f"{kind.__name__}: {error}", file=sys.stderr)
+        print(f"{kind.__name__}: {text}", file=sys.stderr)

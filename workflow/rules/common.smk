@@ -1,15 +1,31 @@
 """Names used by all stages: where results go, what the run holds, and the fingerprint of a rule's code."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 from decoupled_qc import artefacts, provenance
 from decoupled_qc.cohort import sources
+from decoupled_qc.configuration import check_config
+from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
+from decoupled_qc.settings import try_settings
 
 min_version("9.27")
-validate(config, "../schemas/config.schema.yaml")
+
+
+@contextmanager
+def one_sentence():
+    """Say what is wrong with the input without showing where in the code that was found."""
+    try:
+        yield
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+with one_sentence():
+    check_config(config, workflow.configfiles, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 
 OUT = f"results/{config['run']}"
 ARTEFACTS = config["use_artefacts"]
@@ -22,12 +38,13 @@ VARIANTS = config["variants"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
-    artefacts.load(name)
-    if name not in config["artefacts"]:
-        raise WorkflowError(
-            f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
-        )
-    artefacts.check_settings(name, config["artefacts"][name])
+    with one_sentence():
+        artefacts.load(name)
+        if name not in config["artefacts"]:
+            raise InputError(
+                f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
+            )
+        try_settings(name, config["artefacts"][name])
 if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
     raise WorkflowError(
         "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
 COLUMNS = (
@@ -48,7 +49,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         InputError: A column is missing, a cell is empty or no number, or a value is given twice; row 2 is the
             first below the header.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_cells(path, ",")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} has no column '{missing[0]}': it needs {', '.join(COLUMNS)}.")
@@ -110,7 +111,7 @@ def read_subjects(path: Path) -> pd.DataFrame:
     Raises:
         InputError: A column is missing or a subject is listed twice.
     """
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "\t")
     for column in ("subject", "anatomy", "role"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
