@@ -26,6 +26,7 @@ NOT_COMPUTABLE = {
     "fwhm_mm": "no head, or neighbouring voxels are unrelated",
     "efc": "the scan is all zeros",
     "gradient_entropy": "the scan is constant",
+    "edge_strength": "no slice has an edge",
     "artefact_uncertainty": "no voxel was called grey matter",
 }
 
@@ -119,6 +120,7 @@ def _measures(
     yield ("wm2max", "reference"), iqm.wm2max(image, white)
     yield ("efc", "scan"), iqm.efc(image)
     yield ("gradient_entropy", "scan"), iqm.gradient_entropy(image)
+    yield ("edge_strength", "scan"), iqm.average_edge_strength(image)
     head, air = iqm.head_and_air(image)
     yield ("fber", "scan"), iqm.fber(image, head, air)
     yield ("snrd", "reference"), iqm.snr_dietrich(image, reference, air)

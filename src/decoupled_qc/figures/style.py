@@ -71,6 +71,7 @@ LABELS = {
     "wm2max": "WM2MAX",
     "fwhm_mm": "FWHM",
     "gradient_entropy": "Gradient entropy",
+    "edge_strength": "Average edge strength",
     "dice": "GM Dice",
 }
 
