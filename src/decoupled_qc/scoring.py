@@ -1,5 +1,6 @@
 """From prediction maps to tidy scores: one value a row."""
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ NOT_COMPUTABLE = {
     "efc": "the scan is all zeros",
     "gradient_entropy": "the scan is constant",
     "edge_strength": "no slice has an edge",
+    "share_inside": "the map is all zeros",
     "artefact_uncertainty": "no voxel was called grey matter",
 }
 
@@ -61,12 +63,24 @@ def score_condition(
         spacing_mm = tuple(float(size) for size in dseg_file.header.get_zooms()[:3])
         found = read_prediction(predictions, scan.scan)
         measures = dict(_measures(image, np.asanyarray(dseg_file.dataobj), *found, spacing_mm, dilation_voxels))
+        measures |= dict(_inside_the_affected_part(found[2], json.loads(scan.records)))
         if stand_in_rating_cuts is not None:
             rating = 1 + np.searchsorted(stand_in_rating_cuts, measures["dice", "gm"], side="right")
             measures["rating", "stand_in"] = float(rating)
         identity = (scan.subject, scan.scan, model, replicate, scan.condition, scan.artefact, scan.severity)
         rows += [(*identity, *key, value, _reason(key[0], value)) for key, value in measures.items()]
     return pd.DataFrame(rows, columns=[*COLUMNS, "note"])
+
+
+def _inside_the_affected_part(
+    variance: dict[str, np.ndarray], records: list[dict]
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield which share of each map lies where a scan's only artefact is, if that covers a part of the scan."""
+    if len(records) == 1 and records[0].get("local"):
+        part = metrics.affected_part(next(iter(variance.values())).shape, records[0]["local"])
+        yield ("share_inside", "volume"), float(part.mean())
+        for cause, values in variance.items():
+            yield ("share_inside", cause), metrics.share_inside(values, part)
 
 
 def _reason(metric: str, value: float) -> str:

@@ -11,6 +11,8 @@ from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, willia
 from decoupled_qc.analysis.resampling import (
     Ranks,
     WeightedSpearman,
+    bca_interval,
+    leave_one_out,
     percentile_interval,
     permutation_p,
     spearman,
@@ -20,8 +22,8 @@ from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
-    "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "p", "p_iid",
-    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "bca_low",
+    "bca_high", "p", "p_iid", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 DIFFERENCE_COLUMNS = (
     "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
@@ -46,7 +48,9 @@ def correlate(
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
         subjects: As :func:`decoupled_qc.analysis.scores.read_subjects` returns it.
-        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high``, see
+            :func:`decoupled_qc.analysis.resampling.percentile_interval`, and ``bca_low`` and ``bca_high``, which cover less
+            where subjects are few; both 95 %.
         n_permutations: Permutations behind ``p``, see :func:`decoupled_qc.analysis.resampling.permutation_p`.
         seed: The run's.
 
@@ -57,7 +61,7 @@ def correlate(
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
-        for set_name, scans, target in _sets(one):
+        for set_name, scans, target in scan_sets(one):
             found = _correlations(scans, target, tables.score_columns(one), set_name, n_boot, n_permutations, seed)
             rows += [{**names, "set": set_name, **row} for row in found]
         if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
@@ -97,7 +101,7 @@ def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
-        for set_name, scans, target in _sets(one):
+        for set_name, scans, target in scan_sets(one):
             if set_name not in ("simulated", "real") or OURS not in one:
                 continue
             for baseline in tables.score_columns(one):
@@ -109,8 +113,12 @@ def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
     return table
 
 
-def _sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Yield (name, scans, target column) of every set that the table holds."""
+def scan_sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Yield (name, scans, target column) of every set that the table of one network holds.
+
+    Args:
+        wide: One row a scan.
+    """
     simulated = tables.simulated(wide)
     with_artefact = simulated & wide["condition"].ne("clean")
     sets = [("simulated", simulated), ("simulated_artefact_only", with_artefact)]
@@ -145,17 +153,20 @@ def _correlations(
         rng = rng_for(seed, "permutation", set_name, target)
         p = permutation_p(complete[group].to_numpy(), y, subject, n_permutations, rng)
         rho = _rhos(statistics, np.ones((1, len(y))))[:, 0]
-        draws = None
-        if complete["subject"].nunique() > 1:
+        draws, n_subjects = None, complete["subject"].nunique()
+        if n_subjects > 1:
             rng = rng_for(seed, "bootstrap", set_name, target)
-            draws = [_rhos(statistics, weights) for weights in subject_draws(subject, n_boot, rng)]
-            draws = np.concatenate(draws, axis=1)
+            draws, jackknife = (
+                np.concatenate([_rhos(statistics, weights) for weights in chunks], axis=1)
+                for chunks in (subject_draws(subject, n_boot, rng), leave_one_out(subject))
+            )
         for index, score in enumerate(group):
             x, row = complete[score].to_numpy(), rows[score]
             row.update(rho=float(rho[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
             row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
             if draws is not None:
-                row["ci_low"], row["ci_high"] = percentile_interval(draws[index])
+                row["ci_low"], row["ci_high"] = percentile_interval(draws[index], n_subjects)
+                row["bca_low"], row["bca_high"] = bca_interval(draws[index], row["rho"], jackknife[index])
     return [rows[score] for score in scores]
 
 
@@ -189,7 +200,7 @@ def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> 
         if row["n_subjects"] > 1:
             rng = rng_for(seed, "bootstrap", WITHIN, score)
             draws = np.concatenate([mean_rho(weights) for weights in subject_draws(subject, n_boot, rng)])
-            row["ci_low"], row["ci_high"] = percentile_interval(draws)
+            row["ci_low"], row["ci_high"] = percentile_interval(draws, row["n_subjects"])
     return {**row, "note": "; ".join(notes)}
 
 
@@ -208,8 +219,9 @@ def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> d
         )
         if row["n_subjects"] > 1:
             rng = rng_for(seed, "bootstrap", GIVEN, score)
-            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate([statistic(w) for w in draws]))
+            chunks = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
+            draws = np.concatenate([statistic(weights) for weights in chunks])
+            row["ci_low"], row["ci_high"] = percentile_interval(draws, row["n_subjects"])
     return {**row, "note": "; ".join(notes)}
 
 
@@ -232,7 +244,7 @@ def _difference(scans: pd.DataFrame, target: str, baseline: str, set_name: str, 
             rng = rng_for(seed, "bootstrap-difference", set_name, target, baseline)
             draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
             gains = np.concatenate([gain(weights) for weights in draws])
-            row["ci_low"], row["ci_high"] = percentile_interval(gains)
+            row["ci_low"], row["ci_high"] = percentile_interval(gains, row["n_subjects"])
             row["p"] = bootstrap_p(gains)
         row["p_williams"], row["p_steiger"] = _p_of_independent_scans(values, target, baseline)
     return {**row, "note": "; ".join(notes)}
@@ -253,7 +265,7 @@ def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> d
         "target": target.split(":")[0],
         "score": name,
         "aggregation": aggregation,
-        **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "p", "p_iid"), np.nan),
+        **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_iid"), np.nan),
         "n_scans": len(complete),
         "n_subjects": complete["subject"].nunique(),
         "n_anatomies": complete["anatomy"].nunique(),

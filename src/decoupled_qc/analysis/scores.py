@@ -22,9 +22,10 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
-HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max", "edge_strength")  # of every other score a higher value is worse
+OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
+HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max", "edge_strength", "ridge_dice")  # of every other score a higher value is worse
 STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
 MISSING = ("", "na", "n/a", "nan")
 CLEAN = "none"  # the artefact of a scan without one
@@ -179,6 +180,15 @@ def score_columns(wide: pd.DataFrame) -> list[str]:
     """Return the columns that are scores, the paper's own first."""
     columns = [name for name in wide if ":" in name and name.split(":")[0] not in NOT_SCORES]
     return sorted(columns, key=lambda name: (name != OURS, name))
+
+
+def of_image(column: str) -> bool:
+    """Say whether a score is an image quality measure, which needs no network but for the mask of some.
+
+    Args:
+        column: ``<metric>:<aggregation>``.
+    """
+    return column.split(":")[0] in OF_IMAGE
 
 
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:

@@ -72,6 +72,7 @@ LABELS = {
     "fwhm_mm": "FWHM",
     "gradient_entropy": "Gradient entropy",
     "edge_strength": "Average edge strength",
+    "ridge_dice": "Ridge",
     "dice": "GM Dice",
 }
 
