@@ -11,7 +11,6 @@ import argparse
 import math
 
 import numpy as np
-from scipy import stats
 
 from decoupled_qc.analysis.resampling import (
     Ranks,
@@ -35,7 +34,9 @@ def main():
     for pearson in (-0.84, -0.39):
         truth = 6 / math.pi * math.asin(pearson / 2)
         for n_subjects in (28, 12, 8, 5):
-            found = np.array([ends(seed, n_subjects, pearson, arguments.draws) for seed in range(arguments.simulations)])
+            found = np.array(
+                [ends(seed, n_subjects, pearson, arguments.draws) for seed in range(arguments.simulations)]
+            )
             covered = ((found[..., 0] <= truth) & (truth <= found[..., 1])).mean(axis=0)
             width = np.ptp(found, axis=2).mean(axis=0)
             cells = (f"{share:.3f} ({mean:.2f})" for share, mean in zip(covered, width, strict=True))

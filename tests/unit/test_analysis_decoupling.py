@@ -5,6 +5,7 @@ from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.decoupling import decoupling, decoupling_index
 from decoupled_qc.analysis.localisation import localisation
+from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.severity import severity_trend
 
 HEADS = ("blur", "noise", "spike")
@@ -23,8 +24,7 @@ def run_of(rises, n_subjects=10, seed=0, kind="sim", **task):
                 value = np.exp(base[head] + rise.get(head, 0.0))
                 key = (f"variance_{head}", "mean")
                 rows.append((name, f"{name}_{condition}", "student", 0, condition, artefact, 0.5, *key, value))
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def table_of(scores):
@@ -126,8 +126,7 @@ def test_severity_trend_by_hand():
         for step, uncertainty in enumerate(values):
             base = (subject, f"{subject}-{step}", "student", 0, "sweep-noise", "noise", (step + 1) / 4)
             rows += [(*base, "artefact_uncertainty", "mean", uncertainty), (*base, "snr", "reference", -uncertainty)]
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    scores = pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
     table = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1).set_index("measure")
     for measure in ("artefact_uncertainty", "snr"):  # SNR falls as it gets worse
         assert table.loc[measure, "tau"] == pytest.approx((1 + 2 / 3 + 0) / 3)
@@ -144,8 +143,7 @@ def local_run(own, other, n_subjects=10):
             shares = {"volume": 0.5, artefact: own + wobble, wrong: other, "task": 0.5}
             base = (f"sub-{subject}", f"sub-{subject}_{artefact}", "student", 0, f"sim-{artefact}", artefact, 0.5)
             rows += [(*base, "share_inside", head, share) for head, share in shares.items()]
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def test_localisation_by_hand_and_against_a_map_without_any_idea():

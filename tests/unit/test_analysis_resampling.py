@@ -77,7 +77,9 @@ def test_expanded_percentiles_of_a_mean_are_the_ends_of_students_interval(n_subj
     half = stats.t.ppf(0.975, n_subjects - 1) * values.std(ddof=1) / np.sqrt(n_subjects)
     # Exactly so for normal draws of the mean; those of few subjects have lighter tails.
     assert high - low == pytest.approx(2 * half, rel=0.25 if n_subjects == 4 else 0.1 if n_subjects == 8 else 0.02)
-    plain = np.ptp(np.quantile([np.random.default_rng(i).choice(values, n_subjects).mean() for i in range(2000)], [0.025, 0.975]))
+    plain = np.ptp(
+        np.quantile([np.random.default_rng(i).choice(values, n_subjects).mean() for i in range(2000)], [0.025, 0.975])
+    )
     assert high - low > (1.2 if n_subjects < 10 else 0.97) * plain
 
 

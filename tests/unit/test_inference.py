@@ -125,7 +125,9 @@ def test_scores_by_hand(scored):
 def test_the_share_inside_is_that_of_the_part_with_the_artefact(scored):
     local = {"axis": 0, "centre": 0.4, "width": 0.1, "far_side": False}
     record = {"artefact": "noise", "severity": 0.5, "local": local}
-    assert not any(metric == "share_inside" for metric, _ in scored(records=json.dumps([{**record, "local": None}]))[1].index)
+    assert not any(
+        metric == "share_inside" for metric, _ in scored(records=json.dumps([{**record, "local": None}]))[1].index
+    )
     value = scored(records=json.dumps([record]))[1]
     for name in ("volume", "noise", "blur", "task"):  # flat maps: 3 of 8 voxels' centres lie before 0.4
         assert value["share_inside", name] == pytest.approx(3 / 8)

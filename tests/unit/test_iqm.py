@@ -131,4 +131,6 @@ def test_average_edge_strength_of_a_step_is_its_slope_and_falls_with_blur_and_no
 
 
 def test_average_edge_strength_needs_an_edge():
-    assert math.isnan(iqm.average_edge_strength(np.ones(SHAPE))) and math.isnan(iqm.average_edge_strength(np.zeros(SHAPE)))
+    assert math.isnan(iqm.average_edge_strength(np.ones(SHAPE))) and math.isnan(
+        iqm.average_edge_strength(np.zeros(SHAPE))
+    )

@@ -29,7 +29,8 @@ def test_the_full_configuration_is_planned_in_seconds(bare_project):
 
 
 def test_each_replicate_trains_the_whole_chain_again(bare_project):
-    printed = bare_project.snakemake("--dry-run", "--quiet", "rules", "--configfile", "config/demo.yaml", "--config", "replicates=3")
+    overlay = ("--configfile", "config/demo.yaml", "--config", "replicates=3")
+    printed = bare_project.snakemake("--dry-run", "--quiet", "rules", *overlay)
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
     assert (jobs["train_task"], jobs["train_teacher"], jobs["train_student"]) == ("3", "15", "3")
 

@@ -62,9 +62,7 @@ def _rows(pairs: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
             "quantity": "additivity_slope",
             "artefact": name,
             "head": "all",
-            "n_scans": len(complete),
-            "n_subjects": complete["subject"].nunique(),
-            "n_anatomies": complete["anatomy"].nunique(),
+            **tables.counted(complete),
             "n_boot": n_boot,
         }
         notes = []

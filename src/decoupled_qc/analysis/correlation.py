@@ -266,9 +266,7 @@ def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> d
         "score": name,
         "aggregation": aggregation,
         **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_iid"), np.nan),
-        "n_scans": len(complete),
-        "n_subjects": complete["subject"].nunique(),
-        "n_anatomies": complete["anatomy"].nunique(),
+        **tables.counted(complete),
         "n_boot": n_boot,
     }
 

@@ -159,9 +159,7 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
             "value": float(estimate[key][place]),
             "ci_low": low,
             "ci_high": high,
-            "n_scans": len(of_it),
-            "n_subjects": of_it["subject"].nunique(),
-            "n_anatomies": of_it["anatomy"].nunique(),
+            **tables.counted(of_it),
             "n_boot": n_boot,
             "note": "; ".join(notes),
         }

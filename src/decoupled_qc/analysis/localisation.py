@@ -77,9 +77,7 @@ def _mean(
         "value": float(values[present].mean()) if n_subjects else np.nan,
         "ci_low": low,
         "ci_high": high,
-        "n_scans": len(of_it),
-        "n_subjects": n_subjects,
-        "n_anatomies": of_it["anatomy"].nunique(),
+        **tables.counted(of_it),
         "n_boot": n_boot,
         "note": "; ".join(notes),
     }

@@ -54,9 +54,7 @@ def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boo
     row = {
         "score": name,
         "aggregation": aggregation,
-        "n_scans": len(complete),
-        "n_subjects": complete["subject"].nunique(),
-        "n_anatomies": complete["anatomy"].nunique(),
+        **tables.counted(complete),
         "n_boot": n_boot,
     }
     notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]

@@ -25,7 +25,8 @@ TARGETS = ("dice", "rating")
 NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
 OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
-HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max", "edge_strength", "ridge_dice")  # of every other score a higher value is worse
+# Of every other score a higher value is worse.
+HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max", "edge_strength", "ridge_dice")
 STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
 MISSING = ("", "na", "n/a", "nan")
 CLEAN = "none"  # the artefact of a scan without one
@@ -200,6 +201,19 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """
     values = scans[score].to_numpy()
     return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
+
+
+def counted(scans: pd.DataFrame) -> dict[str, int]:
+    """Return on how many scans, subjects and anatomies a number rests, as every table states it.
+
+    Args:
+        scans: One row a scan.
+    """
+    return {
+        "n_scans": len(scans),
+        "n_subjects": scans["subject"].nunique(),
+        "n_anatomies": scans["anatomy"].nunique(),
+    }
 
 
 def simulated(wide: pd.DataFrame) -> pd.Series:

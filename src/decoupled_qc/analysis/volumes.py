@@ -138,9 +138,7 @@ def _scored(
                 "calibrated_on": calibrated_on,
                 "scans": group,
                 "level": level,
-                "n_scans": int(exists.sum()),
-                "n_subjects": test["subject"][exists].nunique(),
-                "n_anatomies": test["anatomy"][exists].nunique(),
+                **tables.counted(test[exists]),
                 "n_calibration_subjects": int(n_calibration[member].max()),
                 "n_boot": n_boot,
             }

@@ -69,10 +69,8 @@ def _at_cut(
             "aggregation": aggregation,
             "measure": measure,
             "threshold": turn * limit,
-            "n_scans": len(of_it),
+            **tables.counted(of_it),
             "n_failed": int(failed.sum()),
-            "n_subjects": of_it["subject"].nunique(),
-            "n_anatomies": of_it["anatomy"].nunique(),
             "n_validation_subjects": validation["subject"].nunique(),
         }
         if not notes:
