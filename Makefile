@@ -40,4 +40,5 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/simulate.py --csv benchmarks/simulate.csv
+	$(BIN)/python benchmarks/analysis.py --csv benchmarks/analysis.csv
 	$(BIN)/python benchmarks/results.py benchmarks

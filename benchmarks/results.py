@@ -21,6 +21,8 @@ TARGETS = {
     ("simulate", None, "TorchIO"): 0.5,
     ("simulate", "motion", "three FFT pairs and four resamplings"): 1.0,
     ("simulate_memory", "motion", "complex volume"): 6.0,
+    ("analysis", None, "pingouin.compute_bootci, which draws scans"): 1.0,
+    ("analysis", None, "SciPy in a loop over drawn subjects"): 1.0,
 }
 NOT_ASKED = {("simulate", "bias", "bare FFT pair")}  # it acts on the image
 

@@ -11,7 +11,7 @@ from decoupled_qc.analysis import scores as tables
 
 METRIC = "ridge_dice"
 SETS = ("all_measures", "image_measures")
-PENALTIES = np.logspace(-2, 4, 25)
+PENALTIES = np.logspace(-2, 4, 13)
 MIN_SUBJECTS = 2
 
 
@@ -19,7 +19,7 @@ def ridge_dice(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the Dice that a ridge regression predicts for every scan but those that it was fitted on.
 
     Fitted on the scans of the validation subjects, for each network. Measures enter standardised and, where they are above 0
-    on all those scans, as logarithms, since most are ratios or variances. The penalty is the one of 25 that predicts left-out
+    on all those scans, as logarithms, since most are ratios or variances. The penalty is the one of 13 that predicts left-out
     validation subjects best. Two sets of measures: ``all_measures``, and ``image_measures``, which need no network but for the
     masks of some. A measure that is missing, or the same, on the validation scans is left out.
 
@@ -53,8 +53,8 @@ def _predicted(wide: pd.DataFrame, names: list[str], fitted_on: np.ndarray, subj
     if n_subjects < MIN_SUBJECTS or not names:
         reason = f"nothing to fit: {n_subjects} validation subjects with Dice, {len(names)} measures known on all their scans"
         return pd.DataFrame({"value": np.nan, "note": reason}, index=test.index)
-    positive = (wide.loc[usable, names] > 0).all()
-    logs = wide[names].where(~positive, np.log(wide[names].where(wide[names] > 0)))
+    positive = [name for name in names if (wide.loc[usable, name] > 0).all()]
+    logs = wide[names].assign(**{name: np.log(wide[name].where(wide[name] > 0)) for name in positive})
     folds = list(LeaveOneGroupOut().split(logs[usable], groups=subjects[usable]))
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES, cv=folds, scoring="neg_mean_squared_error"))
     model.fit(logs[usable].to_numpy(), wide.loc[usable, "dice:gm"].to_numpy())
