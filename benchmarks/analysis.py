@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from decoupled_qc.analysis.correlation import correlate, difference
+from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
+from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.prediction import decisions
 from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.analysis.resampling import WeightedSpearman, percentile_interval, subject_draws

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.correlation import COLUMNS, correlate, difference
+from decoupled_qc.analysis.correlation import COLUMNS, correlate
+from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
 from decoupled_qc.errors import InputError
 

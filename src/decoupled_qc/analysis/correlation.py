@@ -7,7 +7,6 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
 from decoupled_qc.analysis.resampling import (
     Ranks,
     WeightedSpearman,
@@ -15,20 +14,13 @@ from decoupled_qc.analysis.resampling import (
     leave_one_out,
     percentile_interval,
     permutation_p,
-    spearman,
     subject_draws,
 )
-from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "bca_low",
     "bca_high", "p", "p_iid", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
-)  # fmt: skip
-DIFFERENCE_COLUMNS = (
-    "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
-    "difference", "ci_low", "ci_high", "p", "p_holm", "p_williams", "p_steiger",
-    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 MIN_SCANS = 3
 WITHIN = "simulated_within_artefact"
@@ -88,31 +80,6 @@ def one_set(
     return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("target") :]))
 
 
-def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
-    """Return |rho| of the artefact uncertainty minus |rho| of every other score, on the same scans.
-
-    Args:
-        scores, subjects, n_boot, seed: As for :func:`correlate`. Both scores see the same draws.
-
-    Returns:
-        The columns ``DIFFERENCE_COLUMNS``, for the sets ``simulated`` and ``real``; above 0 favours ours. ``p`` is the
-        bootstrap's and ``p_holm`` the same adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are
-        the usual tests, which take scans for independent.
-    """
-    rows = []
-    for names, one in tables.each_model(scores, subjects):
-        for set_name, scans, target in scan_sets(one):
-            if set_name not in ("simulated", "real") or OURS not in one:
-                continue
-            for baseline in tables.score_columns(one):
-                if baseline != OURS:
-                    row = _difference(scans, target, baseline, set_name, n_boot, seed)
-                    rows.append({**names, "set": set_name, **row})
-    table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
-    table["p_holm"] = table.groupby(["model", "replicate", "set", "target"])["p"].transform(holm)
-    return table
-
-
 def scan_sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
     """Yield (name, scans, target column) of every set that the table of one network holds.
 
@@ -141,9 +108,9 @@ def _correlations(
     for score in scores:
         present = scans[[target, score]].notna().all(axis=1)
         complete = scans[present]
-        notes = _notes(scans, complete, [target, score])
-        rows[score] = {**_identity(target, score, complete, n_boot), "note": "; ".join(notes)}
-        if not _degenerate(notes):
+        notes = notes_on(scans, complete, [target, score])
+        rows[score] = {**identity(target, score, complete, n_boot), "note": "; ".join(notes)}
+        if not degenerate(notes):
             alike.setdefault(present.to_numpy().tobytes(), []).append(score)
     for group in alike.values():
         complete = scans.dropna(subset=[target, *group])
@@ -179,8 +146,8 @@ def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> 
     """Return the mean over artefacts of rho within one artefact's scans, with a subject-bootstrap interval."""
     with_artefact = wide[wide["condition"].str.startswith("sim-")]
     complete = with_artefact.dropna(subset=["dice:gm", score])
-    row = _identity("dice:gm", score, complete, n_boot)
-    notes = _notes(with_artefact, complete, ["dice:gm", score])
+    row = identity("dice:gm", score, complete, n_boot)
+    notes = notes_on(with_artefact, complete, ["dice:gm", score])
     subject, artefact = complete["subject"].to_numpy(), complete["artefact"].to_numpy()
     groups = []
     for name in np.unique(artefact):
@@ -208,9 +175,9 @@ def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> d
     """Return the partial rho given the artefact, with a subject-bootstrap interval."""
     with_artefact = wide[wide["condition"].str.startswith("sim-")]
     complete = with_artefact.dropna(subset=["dice:gm", score])
-    row = _identity("dice:gm", score, complete, n_boot)
-    notes = _notes(with_artefact, complete, ["dice:gm", score])
-    if not _degenerate(notes):
+    row = identity("dice:gm", score, complete, n_boot)
+    notes = notes_on(with_artefact, complete, ["dice:gm", score])
+    if not degenerate(notes):
         columns = (complete[name].to_numpy() for name in (score, "dice:gm", "artefact"))
         statistic = WeightedSpearman(*columns)
         row["rho"] = float(statistic(np.ones((1, len(complete))))[0])
@@ -225,41 +192,14 @@ def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> d
     return {**row, "note": "; ".join(notes)}
 
 
-def _difference(scans: pd.DataFrame, target: str, baseline: str, set_name: str, n_boot: int, seed: int) -> dict:
-    """Return one row of :func:`difference`."""
-    complete = scans.dropna(subset=[target, OURS, baseline])
-    row = _identity(target, OURS, complete, n_boot)
-    name, aggregation = baseline.split(":", 1)
-    row.update(baseline=name, baseline_aggregation=aggregation, difference=np.nan)
-    notes = _notes(scans, complete, [target, OURS, baseline])
-    if not _degenerate(notes):
-        values = {column: complete[column].to_numpy() for column in (target, OURS, baseline)}
-        ours, theirs = (WeightedSpearman(values[column], values[target]) for column in (OURS, baseline))
+def identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
+    """Return a row without its statistics: what is compared, on how many.
 
-        def gain(weights: np.ndarray) -> np.ndarray:
-            return np.abs(ours(weights)) - np.abs(theirs(weights))
-
-        row["difference"] = float(gain(np.ones((1, len(complete))))[0])
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap-difference", set_name, target, baseline)
-            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            gains = np.concatenate([gain(weights) for weights in draws])
-            row["ci_low"], row["ci_high"] = percentile_interval(gains, row["n_subjects"])
-            row["p"] = bootstrap_p(gains)
-        row["p_williams"], row["p_steiger"] = _p_of_independent_scans(values, target, baseline)
-    return {**row, "note": "; ".join(notes)}
-
-
-def _p_of_independent_scans(values: dict[str, np.ndarray], target: str, baseline: str) -> tuple[float, float]:
-    """Return the p of Williams' t and Steiger's Z, both scores turned so that they rise with the target."""
-    ours, theirs = (spearman(values[name], values[target]) for name in (OURS, baseline))
-    between = spearman(values[OURS], values[baseline]) * np.sign(ours) * np.sign(theirs)
-    correlations = abs(ours), abs(theirs), between, len(values[target])
-    return williams_p(*correlations)[1], steiger_p(*correlations)[1]
-
-
-def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
-    """Return a row without its statistics: what is compared, on how many."""
+    Args:
+        target, score: Columns.
+        complete: The scans that have both.
+        n_boot: Draws of the bootstrap.
+    """
     name, aggregation = score.split(":", 1)
     return {
         "target": target.split(":")[0],
@@ -274,8 +214,14 @@ def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> d
 NO_RHO = "no rho: "
 
 
-def _notes(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> list[str]:
-    """Return what a reader must know of a cell: missing values, and why a number does not exist."""
+def notes_on(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return what a reader must know of a cell: missing values, and why a number does not exist.
+
+    Args:
+        scans: All of the set.
+        complete: Those without a missing value.
+        columns: That are compared.
+    """
     notes = []
     if len(complete) < len(scans):
         notes.append(f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing")
@@ -288,5 +234,6 @@ def _notes(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> l
     return notes
 
 
-def _degenerate(notes: list[str]) -> bool:
+def degenerate(notes: list[str]) -> bool:
+    """Say whether notes of :func:`notes_on` rule a rho out."""
     return any(note.startswith(NO_RHO) for note in notes)
