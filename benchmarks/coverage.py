@@ -75,7 +75,8 @@ def studentised(x: np.ndarray, y: np.ndarray, subject: np.ndarray, weights: np.n
     """Return the bootstrap-t interval on Fisher's z."""
     (z,), (error,) = z_and_error(x, y, subject, np.ones((1, len(x))))
     drawn, errors = z_and_error(x, y, subject, weights)
-    t = (drawn - z) / errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (drawn - z) / errors
     low, high = np.quantile(t[np.isfinite(t)], [0.025, 0.975])
     return math.tanh(z - high * error), math.tanh(z - low * error)
 
