@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc import iqm, metrics
+from decoupled_qc import affected, iqm, metrics
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.network import TASK
 from decoupled_qc.predictions import read_prediction
@@ -77,10 +77,10 @@ def _inside_the_affected_part(
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """Yield which share of each map lies where a scan's only artefact is, if that covers a part of the scan."""
     if len(records) == 1 and records[0].get("local"):
-        part = metrics.affected_part(next(iter(variance.values())).shape, records[0]["local"])
+        part = affected.affected_part(next(iter(variance.values())).shape, records[0]["local"])
         yield ("share_inside", "volume"), float(part.mean())
         for cause, values in variance.items():
-            yield ("share_inside", cause), metrics.share_inside(values, part)
+            yield ("share_inside", cause), affected.share_inside(values, part)
 
 
 def _reason(metric: str, value: float) -> str:
