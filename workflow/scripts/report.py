@@ -31,7 +31,7 @@ page = render(
         name: pd.read_csv(Path(folder, "diagnostics.csv"))
         for name, folder in zip(params.networks, files.networks, strict=True)
     },
-    costs=cost_table(Path(params.benchmarks), params.gpus_per_job),
+    costs=cost_table(Path(params.benchmarks), Path(params.logs), params.gpus_per_job),
     stand_in=is_stand_in(read_wide(files.scores, files.manifest)),
     versions=versions(),
 )
