@@ -63,7 +63,8 @@ def _at_cut(
         of_it, values = test[members], right[members.to_numpy()].astype(float)
         notes = [] if len(of_it) else [f"no value: no {kind} scan among the test scans"]
         if math.isnan(limit):
-            notes.append(f"no threshold: no validation scan has Dice below {cut:g}")
+            known = "no validation scan has" if len(validation) else "the score is on no validation scan with"
+            notes.append(f"no threshold: {known} Dice below {cut:g}")
         row = {
             "score": metric,
             "aggregation": aggregation,
