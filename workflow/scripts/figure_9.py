@@ -8,5 +8,6 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads)
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
 folders = snakemake.input.conditions, snakemake.input.predictions
-drawing = figure_9(wide, *folders, snakemake.params.artefacts, stand_in=is_stand_in(wide))
+params = snakemake.params
+drawing = figure_9(wide, *folders, params.artefacts, stand_in=is_stand_in(wide), levels=params.levels)
 style.save(drawing, **snakemake.output)
