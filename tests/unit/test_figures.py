@@ -351,6 +351,14 @@ def test_figure_10_plots_every_rated_scan_near_its_rating(run):
     assert "20 scans, 4 subjects, 1 anatomy" in texts(drawing)
 
 
+def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
+    assert "exceeds" not in run.draw("leakage").caption
+    first = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].head(1)
+    gain = first.assign(quantity="share_inside_gain", head="own", value=0.123, ci_low=0.1, ci_high=0.15)
+    caption = figure_leakage(pd.concat([run.decoupling, gain]), run.artefacts).caption
+    assert "exceeds the part's share of the volume by 0.12 [0.10, 0.15]" in caption
+
+
 def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
     rows = run.draw("leaderboard").rows
     for _, members in rows.groupby("set"):

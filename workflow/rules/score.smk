@@ -26,9 +26,28 @@ rule score:
         "../scripts/score.py"
 
 
+rule regress_dice:
+    input:
+        expand(f"{OUT}/scores/{{{{model}}}}/rep-{{{{rep}}}}/{{condition}}.csv", condition=CONDITIONS),
+    output:
+        f"{OUT}/scores/{{model}}/rep-{{rep}}/ridge.csv",
+    log:
+        f"{OUT}/logs/scores/{{model}}/rep-{{rep}}/ridge.log",
+    benchmark:
+        f"{OUT}/benchmarks/scores/{{model}}/rep-{{rep}}/ridge.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("regress_dice"),
+    message:
+        "Predicting Dice from all measures by ridge regression."
+    script:
+        "../scripts/regress_dice.py"
+
+
 rule gather_scores:
     input:
-        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=CONDITIONS),
+        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=[*CONDITIONS, "ridge"]),
     output:
         f"{OUT}/scores.csv",
     log:

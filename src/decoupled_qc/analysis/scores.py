@@ -23,9 +23,11 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
-HIGHER_IS_BETTER = ("snr", "snrd", "snr_total", "cnr", "fber", "wm2max")  # of every other score a higher value is worse
+OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
+# Of every other score a higher value is worse.
+HIGHER_IS_BETTER = ("snr", "snrd", "snr_total", "cnr", "fber", "wm2max", "edge_strength", "ridge_dice")
 RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
 STAND_IN = "stand_in"  # of a rating that no rater gave
 RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
@@ -185,6 +187,15 @@ def score_columns(wide: pd.DataFrame) -> list[str]:
     return sorted(columns, key=lambda name: (name != OURS, name))
 
 
+def of_image(column: str) -> bool:
+    """Say whether a score is an image quality measure, which needs no network but for the mask of some.
+
+    Args:
+        column: ``<metric>:<aggregation>``.
+    """
+    return column.split(":")[0] in OF_IMAGE
+
+
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """Return a score turned so that higher is worse, by what the score means and never by the data.
 
@@ -194,6 +205,19 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """
     values = scans[score].to_numpy()
     return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
+
+
+def counted(scans: pd.DataFrame) -> dict[str, int]:
+    """Return on how many scans, subjects and anatomies a number rests, as every table states it.
+
+    Args:
+        scans: One row a scan.
+    """
+    return {
+        "n_scans": len(scans),
+        "n_subjects": scans["subject"].nunique(),
+        "n_anatomies": scans["anatomy"].nunique(),
+    }
 
 
 def simulated(wide: pd.DataFrame) -> pd.Series:

@@ -71,6 +71,8 @@ LABELS = {
     "wm2max": "WM2MAX",
     "fwhm_mm": "FWHM",
     "gradient_entropy": "Gradient entropy",
+    "edge_strength": "Average edge strength",
+    "ridge_dice": "Ridge",
     "dice": "GM Dice",
 }
 
