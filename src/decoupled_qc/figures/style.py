@@ -71,6 +71,11 @@ LABELS = {
     "wm2max": "WM2MAX",
     "fwhm_mm": "FWHM",
     "gradient_entropy": "Gradient entropy",
+    "pairwise_dice": "Pairwise Dice",
+    "iou": "IoU",
+    "volume_cv": "Volume CV",
+    "structure_entropy": "Entropy in GM",
+    "total_variance": "Total variance",
     "dice": "GM Dice",
 }
 
