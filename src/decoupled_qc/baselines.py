@@ -72,7 +72,13 @@ def score_baseline(
             look
             for member, (network, epsilon) in enumerate(networks)
             for look in _looks(
-                network, image, vary, draws, augmentation, (seed, scan.scan, name, member), inference | {"epsilon": epsilon}
+                network,
+                image,
+                vary,
+                draws,
+                augmentation,
+                (seed, scan.scan, name, member),
+                inference | {"epsilon": epsilon},
             )
         ]
         identity = (scan.subject, scan.scan, *about, scan.condition, scan.artefact, scan.severity)

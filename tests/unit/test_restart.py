@@ -28,7 +28,7 @@ import json, runpy, sys, time
 from types import SimpleNamespace
 from decoupled_qc.sampling import PatchStream
 batch = PatchStream.batch
-PatchStream.batch = lambda self, step: (time.sleep(0.02), batch(self, step))[1]
+PatchStream.batch = lambda self, *which: (time.sleep(0.02), batch(self, *which))[1]
 job = json.loads(sys.argv[2])
 params = SimpleNamespace(**job.pop("params"))
 runpy.run_path(sys.argv[1], init_globals={"snakemake": SimpleNamespace(params=params, **job)})
@@ -54,7 +54,14 @@ class Training:
         training = {
             key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")
         }
-        training |= {"patch_size": 16, "halvings": 3, "log_every": 1, "precision": "float32", "learning_rate": 1e-3}
+        training |= {
+            "patch_size": 16,
+            "batch_size": 2,
+            "halvings": 3,
+            "log_every": 1,
+            "precision": "float32",
+            "learning_rate": 1e-3,
+        }
         training |= {
             "steps": N_STEPS,
             "plain_steps": 10,

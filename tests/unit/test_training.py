@@ -10,9 +10,11 @@ import torch
 from decoupled_qc.checkpoint import Checkpoint
 from decoupled_qc.losses import consistency
 from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.objective import objective
+from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Case, Corruption, PatchStream
 from decoupled_qc.seeds import rng_for, seed_for
-from decoupled_qc.training import Recipe, _loss, fit
+from decoupled_qc.training import fit
 
 COUNT = itertools.count()
 SETTINGS = {
@@ -21,10 +23,11 @@ SETTINGS = {
 }
 SMALL = {"channels": (4, 8), "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}}
 RECIPE = Recipe(
-    steps=6, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
+    steps=6, forward_batch_size=2, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
     halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
     ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
     beta=0.0, precision="float32", max_skipped=2, log_every=1,
+    look_every=0.5,
 )  # fmt: skip
 
 
@@ -183,7 +186,7 @@ def test_routed_likelihood_moves_only_the_variance_without_a_pseudo_label(tmp_pa
 
 
 def terms_of(network, frozen, batch, **changes):
-    return _loss(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
+    return objective(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
 
 
 def maps_of(network, image):
@@ -244,8 +247,11 @@ class Spoiled:
     def __init__(self, inner, steps):
         self.inner, self.steps = inner, steps
 
-    def batch(self, step):
-        batch = self.inner.batch(step)
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def batch(self, step, samples):
+        batch = self.inner.batch(step, samples)
         if step in self.steps:
             batch.image[:] = torch.nan
         return batch

@@ -24,7 +24,15 @@ SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact"
 TARGETS = ("dice", "rating")
 NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
 OURS = "artefact_uncertainty:mean"
-HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max", "pairwise_dice", "iou")  # of every other score a higher value is worse
+HIGHER_IS_BETTER = (
+    "snr",
+    "snrd",
+    "cnr",
+    "fber",
+    "wm2max",
+    "pairwise_dice",
+    "iou",
+)  # of every other score a higher value is worse
 STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
 MISSING = ("", "na", "n/a", "nan")
 CLEAN = "none"  # the artefact of a scan without one
