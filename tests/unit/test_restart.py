@@ -48,7 +48,7 @@ def subject(folder, name, role):
 class Training:
     """A training of a tiny network, run by the rule's script in a process of its own."""
 
-    def __init__(self, cohort: Path, folder: Path):
+    def __init__(self, cohort: Path, folder: Path, processes: int = 0, **changes):
         folder.mkdir()
         config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
         training = {
@@ -68,6 +68,7 @@ class Training:
             "patience": 0.1,
             "diagnostics": {"n_scans": 1, "severity": 0.7},
         }
+        training |= changes
         blocks = {key: config[key] for key in ("seed", "augmentation", "corruption")}
         blocks |= {
             "spacing_mm": 1.0,
@@ -85,6 +86,7 @@ class Training:
             "output": [str(self.model)],
             "log": [str(self.log)],
             "threads": 1,
+            "resources": {"gpu": processes},
             "config": {"training": {"checkpoint_minutes": 0}},
             "params": {"code": "x", "artefact_code": [], "blocks": blocks, "checkpoint": str(self.checkpoint)},
         }

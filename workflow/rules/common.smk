@@ -38,7 +38,9 @@ for name in config["use_baselines"]:
     if baseline is None:
         raise WorkflowError(f"use_baselines names '{name}', but there is no config key baselines.{name}: add it.")
     if baseline["model"] not in ["task", "student", *VARIANTS]:
-        raise WorkflowError(f"baselines.{name}.model '{baseline['model']}' is no network: name a variant or the student.")
+        raise WorkflowError(
+            f"baselines.{name}.model '{baseline['model']}' is no network: name a variant or the student."
+        )
     dropout = {**config["network"], **VARIANTS.get(baseline["model"], {}).get("network", {})}["dropout"]
     if baseline["vary"] == "dropout" and not dropout:
         raise WorkflowError(f"baselines.{name} varies the dropout of '{baseline['model']}', which has none.")
@@ -104,6 +106,14 @@ def variant_teachers(wildcards):
     """Return the teachers' folders for a variant that learns from them."""
     names = ARTEFACTS if VARIANTS[wildcards.variant]["teachers"] else []
     return [f"{OUT}/models/teacher-{name}/rep-{wildcards.rep}" for name in names]
+
+
+def training_figure_files():
+    """Return the files of the figure of a training."""
+    base = f"{OUT}/figures/training/{{model}}-rep-{{rep}}"
+    labels = {"figure": "training of {model}"}
+    png = report(f"{base}.png", category="Trainings", caption="../report/figure_training.rst", labels=labels)
+    return {"pdf": f"{base}.pdf", "png": png, "csv": f"{base}.csv", "caption": f"{base}.txt"}
 
 
 def baseline_models(name):
