@@ -39,5 +39,7 @@ lint: setup
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 bench: setup
+	$(BIN)/pip install --quiet --no-deps dynamic-network-architectures==0.4.4  # nnU-Net's; its dependencies are not needed here
 	$(BIN)/python benchmarks/simulate.py --csv benchmarks/simulate.csv
+	$(BIN)/python benchmarks/train.py --csv benchmarks/train.csv
 	$(BIN)/python benchmarks/results.py benchmarks

@@ -13,15 +13,18 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from decoupled_qc.checkpoint import RESTART, Checkpoint, key_of
 from decoupled_qc.cohort.manifest import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 60
+LADDER = {"smoothing": 0.9, "min_improvement": 1e-3, "check_every": 0.1, "min_interval": 0.1, "finish_by": 0.8}
 # The rule's own script on a made-up Snakemake object; a pause in each step leaves time to be killed in.
 JOB = """
 import json, runpy, sys, time
@@ -144,6 +147,24 @@ def test_killed_three_times_and_told_to_stop_once_ends_with_the_same_weights(coh
     assert undisturbed.wait(timeout=120) == 0
     assert cut.result() == whole.result(), moments
     assert len(whole.result()[1].splitlines()) == 1 + N_STEPS
+
+
+def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_path):
+    """Of one batch, two patches each; gloo in place of GPUs."""
+    settings = {"batch_size": 4, "forward_batch_size": 2, "steps": 24, "ladder": LADDER}
+    one = Training(cohort, tmp_path / "one", **settings)
+    two = Training(cohort, tmp_path / "two", processes=2, **settings)
+    undisturbed = one.start()
+    assert two.stop(signal.SIGTERM, 8, 0.0) == RESTART
+    assert list(two.model.parent.iterdir()) == [] and two.checkpoint.exists()
+    assert two.start().wait(timeout=240) == 0 and undisturbed.wait(timeout=240) == 0
+    assert "Resuming at step" in two.log.read_text() and two.steps()[0] > 8
+    alone, shared = (pd.read_csv(training.model / "metrics.csv") for training in (one, two))
+    assert shared["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), abs=1e-5)
+    assert shared["variance_noise"].to_numpy() == pytest.approx(alone["variance_noise"].to_numpy(), abs=1e-5)
+    weights = [load_file(training.model / "weights.safetensors") for training in (one, two)]
+    assert all(torch.allclose(value, weights[1][key], atol=1e-5) for key, value in weights[0].items())
+    assert len(pd.read_csv(two.model / "held_out.csv")) == len(pd.read_csv(one.model / "held_out.csv")) > 4
 
 
 def checkpoint(path, key="this"):

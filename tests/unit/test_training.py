@@ -4,13 +4,17 @@ import itertools
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
 from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.errors import InputError
+from decoupled_qc.held_out import HeldOut
 from decoupled_qc.losses import consistency
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.objective import objective
+from decoupled_qc.parallel import Team
 from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Case, Corruption, PatchStream
 from decoupled_qc.seeds import rng_for, seed_for
@@ -239,6 +243,66 @@ def test_without_the_consistency_term_only_equation_5_is_left():
 def test_same_seed_same_weights(tmp_path):
     first, second = (trained(["noise"], {"task": networks("task")}, tmp_path) for _ in range(2))
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
+
+
+def test_a_batch_may_be_passed_in_parts(tmp_path):
+    """The mean gradient of two passes of two patches is that of one pass of four."""
+    ends = []
+    for size in (4, 2):
+        torch.manual_seed(0)
+        network = DecoupledUNet(("task", "noise"), **SMALL)
+        recipe = replace(RECIPE, forward_batch_size=size, plain_steps=0, route="routed")
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        frozen = {"task": networks("task")}
+        fit(network, frozen, stream(["noise"], batch_size=4), recipe, folder, no_checkpoint(folder))
+        ends.append((network, pd.read_csv(folder / "metrics.csv")))
+    (whole, at_once), (parts, in_turn) = ends
+    assert at_once["loss"].to_numpy() == pytest.approx(in_turn["loss"].to_numpy(), abs=1e-5)
+    assert at_once["gradient_norm"].to_numpy() == pytest.approx(in_turn["gradient_norm"].to_numpy(), rel=1e-3)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path):
+    network = DecoupledUNet(("task",), **SMALL)
+    with pytest.raises(
+        InputError, match="batch_size is 2.*forward_batch_size 1 cannot share evenly: make it a multiple of 3"
+    ):
+        recipe = replace(RECIPE, forward_batch_size=1)
+        fit(network, {}, stream([]), recipe, tmp_path, no_checkpoint(tmp_path), team=Team(rank=1, size=3))
+
+
+def held_out(names):
+    return HeldOut([phantom("x"), phantom("y")], stream(names).corruption, patch_size=16, severity=0.8, seed=5)
+
+
+def test_looking_at_held_out_patches_changes_nothing_and_leaves_a_row_per_input(tmp_path):
+    ends = []
+    for watched in (None, held_out(["noise"])):
+        torch.manual_seed(0)
+        network = DecoupledUNet(("task", "noise"), **SMALL | {"channels": (4, 8)}, dropout=0.2)
+        fit(network, {}, stream(["noise"]), RECIPE, tmp_path, no_checkpoint(tmp_path), held_out=watched)
+        ends.append(network.state_dict())
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+    looks = pd.read_csv(tmp_path / "held_out.csv")
+    assert list(looks["step"]) == [0, 0, 3, 3, 6, 6] and list(looks["input"][:2]) == ["clean", "noise"]
+    assert set(looks["n_scans"]) == {2} and looks["variance_noise"].nunique() > 3
+
+
+def test_a_look_says_what_the_network_says_of_the_central_patch():
+    network, watched = networks("task", "noise"), held_out(["noise"])
+    (clean, noisy) = watched.look(network, 7, "float32")
+    image = torch.stack([phantom(name).image[2:18, 2:18, 2:18] for name in "xy"])[:, None]
+    label = torch.stack([phantom(name).label[2:18, 2:18, 2:18] for name in "xy"]).long()
+    low, high = (
+        torch.stack([f(phantom(name).image) for name in "xy"]).reshape(2, 1, 1, 1, 1) for f in (torch.min, torch.max)
+    )
+    logits, variance = maps_of(network, (image - low) / (high - low))
+    assert clean["variance_noise"] == pytest.approx(variance["noise"].mean().item(), rel=1e-4)
+    assert clean["twice_cross_entropy"] == pytest.approx(
+        2 * torch.nn.functional.cross_entropy(logits, label).item(), rel=1e-4
+    )
+    assert clean["step"] == 7 and noisy["dice"] != clean["dice"]
 
 
 class Spoiled:
