@@ -33,7 +33,8 @@ def objective(
     Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
     """
     with autocast(recipe.precision, device):
-        targets = {cause: _pseudo_label(frozen[cause], cause, batch, device) for cause in frozen}
+        seen = {cause: _seen_by(cause, batch, recipe.teacher_input) for cause in frozen}
+        targets = {cause: _pseudo_label(frozen[cause], cause, seen[cause].to(device)) for cause in frozen}
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
@@ -81,11 +82,17 @@ def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch
     return parts, stray
 
 
+def _seen_by(cause: str, batch: Batch, teacher_input: str) -> Tensor:
+    """Return what the frozen network of a cause sees of a batch, (B, 1, P, P, P)."""
+    if cause == TASK:
+        return batch.clean
+    return batch.image if teacher_input == "student_input" else batch.single[cause]
+
+
 @torch.no_grad()
-def _pseudo_label(teacher: DecoupledUNet, cause: str, batch: Batch, device: torch.device) -> Tensor:
-    """Return the frozen network's variance of its own cause, (B, D, H, W)."""
-    image = batch.clean if cause == TASK else batch.single[cause]
-    _, log_variance = teacher(image.to(device).contiguous(memory_format=torch.channels_last_3d))
+def _pseudo_label(teacher: DecoupledUNet, cause: str, image: Tensor) -> Tensor:
+    """Return the frozen network's variance of its own cause, (B, P, P, P)."""
+    _, log_variance = teacher(image.contiguous(memory_format=torch.channels_last_3d))
     return log_variance[:, teacher.causes.index(cause)].float().exp()
 
 

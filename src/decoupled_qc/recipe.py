@@ -24,6 +24,7 @@ class Recipe:
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; and an artefact's
             variance is left out, and pulled to zero, in samples without the artefact.
+        teacher_input: What a frozen teacher sees: ``single_artefact``, the patch with its own alone, or ``student_input``, all.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
         precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`; the losses are in float32.
         max_skipped: Steps in a row that may be skipped because the loss or a gradient is not finite.
@@ -46,6 +47,7 @@ class Recipe:
     consistency_weight: float
     absence_weight: float
     route: str
+    teacher_input: str
     beta: float
     precision: str
     max_skipped: int

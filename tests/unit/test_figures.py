@@ -36,8 +36,8 @@ from decoupled_qc.figures.figure_calibration import figure_calibration
 from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_risk import figure_risk
 from decoupled_qc.figures.figure_severity import figure_severity
-from decoupled_qc.figures.figure_training import figure_training
 from decoupled_qc.figures.figure_simulator import SEVERITIES, figure_simulator
+from decoupled_qc.figures.figure_training import figure_training
 from decoupled_qc.figures.images import gather_scans, read_slices
 from decoupled_qc.figures.leaderboard import leaderboard
 

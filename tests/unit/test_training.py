@@ -30,6 +30,7 @@ RECIPE = Recipe(
     steps=6, forward_batch_size=2, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
     halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
     ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
+    teacher_input="single_artefact",
     beta=0.0, precision="float32", max_skipped=2, log_every=1,
     look_every=0.5,
 )  # fmt: skip
@@ -216,6 +217,20 @@ def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_other
     expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
     expected = expected + 0.7 * sum((variance[name] * (1 - there[name])).mean() for name in there)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_frozen_teacher_sees_its_own_artefact_alone_or_what_the_student_sees():
+    batches = stream(["noise", "blur"])
+    batch = next(b for b in map(batches.batch, range(0, 80, 2)) if any(map(all, zip(*b.drawn.values(), strict=True))))
+    network, teacher = networks("task", "noise", "blur"), networks("task", "noise")
+    _, variance = maps_of(network, batch.image)
+    for choice, seen in (("single_artefact", batch.single["noise"]), ("student_input", batch.image)):
+        _, terms = terms_of(network, {"noise": teacher}, batch, teacher_input=choice)
+        target = maps_of(teacher, seen)[1]["noise"]
+        assert terms["consistency"].item() == pytest.approx(
+            consistency(variance["noise"], target, 0.1, "one_minus").item()
+        )
+    assert not torch.equal(batch.single["noise"], batch.image)
 
 
 def test_coupled_is_equation_4_on_the_corrupted_image():
