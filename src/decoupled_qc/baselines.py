@@ -14,12 +14,13 @@ from decoupled_qc import metrics
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.bias import bias_field
 from decoupled_qc.disagreement import intersection_over_union, pairwise_dice, structure_entropy, volume_variation
+from decoupled_qc.draws import drawing_for
 from decoupled_qc.inference import predict
 from decoupled_qc.kspace import rescale
 from decoupled_qc.models import load_model
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.sampling import GREY_MATTER
-from decoupled_qc.seeds import rng_for, seed_for
+from decoupled_qc.seeds import rng_for
 
 EMPTY = "no voxel was called grey matter"
 
@@ -110,8 +111,7 @@ def _looks(
     network.train(vary == "dropout")
     for draw in range(draws):
         see, back = _view(image, augmentation, rng_for(*names, draw)) if vary == "view" else (image, lambda seen: seen)
-        with torch.random.fork_rng(enabled=network.training):
-            torch.manual_seed(seed_for(*names, draw) % 2**63)
+        with drawing_for(*names, draw):
             found = predict(network, see, **inference)
         yield back(found.probability), float(sum(found.variance.values()).mean())
 

@@ -13,6 +13,7 @@ from decoupled_qc.checkpoint import Checkpoint, key_of
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.collapse import collapse_warnings
 from decoupled_qc.diagnostics import diagnose
+from decoupled_qc.draws import drawing_for
 from decoupled_qc.held_out import HeldOut
 from decoupled_qc.models import WEIGHTS, load_model, save_model
 from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
@@ -20,7 +21,6 @@ from decoupled_qc.parallel import ALONE, Team
 from decoupled_qc.provenance import versions
 from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Corruption, PatchStream, load_case
-from decoupled_qc.seeds import seed_for
 from decoupled_qc.training import fit
 
 log = logging.getLogger(__name__)
@@ -76,8 +76,7 @@ def train_stage(
         model, card = load_model(donor)
         donors[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
     shape = {"causes": list(causes), **network}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, *causes, "weights") % 2**63)
+    with drawing_for(seed, *causes, "weights"):
         net = DecoupledUNet(**shape)
     if training["init"] == "donors":
         net.start_from(*donors.values())

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.draws import drawing_for
 from decoupled_qc.errors import InputError
 from decoupled_qc.held_out import HeldOut
 from decoupled_qc.network import DecoupledUNet
@@ -21,7 +22,6 @@ from decoupled_qc.parallel import ALONE, Team
 from decoupled_qc.progress import MetricsTable, Progress
 from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Batch, PatchStream
-from decoupled_qc.seeds import seed_for
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +157,7 @@ def _accumulate(
     sums, origins = {}, []
     for samples in parts:
         batch = stream.batch(step, samples)
-        with torch.random.fork_rng(enabled=network.dropout > 0):
-            torch.manual_seed(seed_for(*stream.key, "dropout", step, samples.start) % 2**63)
+        with drawing_for(*stream.key, "dropout", step, samples.start):
             loss, terms = loss_of(batch)
         (loss / len(parts)).backward()
         sums = {name: sums.get(name, 0) + value / len(parts) for name, value in terms.items()}
@@ -204,6 +203,6 @@ def _line(row: dict[str, float], seconds_per_step: float, steps: int) -> str:
     variances = " ".join(f"{key[9:]} {value:.4f}" for key, value in row.items() if key.startswith("variance_"))
     return (
         f"step {step:>{int(math.log10(steps)) + 1}}/{steps}  loss {row['loss']:.3f}  CE {row['cross_entropy']:.3f}  "
-        f"Dice {row['dice']:.3f}  "
-        f"eps {row['epsilon']:.4g}  lr {row['learning_rate']:.2g}  variance: {variances}  left {left / 60:.1f} min"
+        f"Dice {row['dice']:.3f}  eps {row['epsilon']:.4g}  lr {row['learning_rate']:.2g}  variance: {variances}  "
+        f"left {left / 60:.1f} min"
     )

@@ -110,12 +110,12 @@ class Training:
     def stop(self, number: int, at_least: int, pause: float) -> int:
         """Start, send a signal some time after a step, and return the exit code."""
         process = self.start()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while max(self.steps(), default=-1) < at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(pause)
         process.send_signal(number)
-        return process.wait(timeout=120)
+        return process.wait(timeout=300)
 
     def result(self) -> tuple[bytes, str]:
         return (self.model / "weights.safetensors").read_bytes(), (self.model / "metrics.csv").read_text()
