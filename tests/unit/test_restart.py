@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 
 from decoupled_qc.checkpoint import RESTART, Checkpoint, key_of
 from decoupled_qc.cohort.manifest import COLUMNS
@@ -162,8 +161,6 @@ def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_pat
     alone, shared = (pd.read_csv(training.model / "metrics.csv") for training in (one, two))
     assert shared["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), abs=1e-5)
     assert shared["variance_noise"].to_numpy() == pytest.approx(alone["variance_noise"].to_numpy(), abs=1e-5)
-    weights = [load_file(training.model / "weights.safetensors") for training in (one, two)]
-    assert all(torch.allclose(value, weights[1][key], atol=1e-5) for key, value in weights[0].items())
     assert len(pd.read_csv(two.model / "held_out.csv")) == len(pd.read_csv(one.model / "held_out.csv")) > 4
 
 
