@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke test test-slurm lint bench
+.PHONY: setup demo smoke weights test test-slurm test-browser lint bench
 
 setup: .venv/.complete
 
@@ -15,6 +15,7 @@ setup: .venv/.complete
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/python -m decoupled_qc.report.viewer || true  # pages show still pictures without it
 	touch $@
 
 demo: setup
@@ -25,6 +26,12 @@ demo: setup
 smoke: setup
 	$(SNAKEMAKE) --configfile config/smoke.yaml
 
+# The weights in the package, again. DATA is a folder of public scans, see benchmarks/release.py.
+weights: setup
+	$(SNAKEMAKE) --configfile config/release.yaml
+	$(BIN)/python benchmarks/release.py $(DATA) --model results/release/model
+	$(BIN)/python benchmarks/ship_weights.py results/release/model
+
 test: setup lint
 	$(BIN)/python -m pytest
 
@@ -32,6 +39,12 @@ test: setup lint
 test-slurm: setup
 	command -v slurmctld slurmdbd munged mariadbd || { apt-get update && apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+# The pages in headless Chromium, without a graphics card.
+test-browser: setup
+	$(BIN)/pip install --quiet --requirement envs/browser.lock
+	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
+	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 # The chain, in the order data flow through it. Results of a configuration: results/<run>/
 #   figures/ tables/ report.html scores.csv analysis/     what to look at
 #   cohort/ conditions/ models/ predictions/ scores/      what they were made from
+#   model/ apply/                                         when asked for: the student to give away, and its verdicts on scans
 #   logs/ benchmarks/                                     what happened, and what it cost
 
 
@@ -19,16 +20,22 @@ include: "workflow/rules/paper_files.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/beyond.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/apply.smk"
+
+
+RESULTS = [
+    f"{OUT}/models/student/rep-0",
+    f"{OUT}/scores.csv",
+    f"{OUT}/tables/table_1.csv",
+    f"{OUT}/tables/table_2.csv",
+    f"{OUT}/tables/table_paper.csv",
+    f"{OUT}/report.html",
+    *expand(f"{OUT}/analysis/{{name}}.csv", name=ANALYSES),
+    *expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
+]
 
 
 rule all:
     default_target: True
     input:
-        f"{OUT}/models/student/rep-0",
-        f"{OUT}/scores.csv",
-        f"{OUT}/tables/table_1.csv",
-        f"{OUT}/tables/table_2.csv",
-        f"{OUT}/tables/table_paper.csv",
-        f"{OUT}/report.html",
-        expand(f"{OUT}/analysis/{{name}}.csv", name=ANALYSES),
-        expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
+        RESULTS if config["product"] == "results" else f"{OUT}/model",

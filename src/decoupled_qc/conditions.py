@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,6 +98,35 @@ def sweep(
         rng = rng_for(seed, subject, name, "sweep")  # the same at every severity: only the strength changes
         shape = tuple(image.shape)
         record = artefacts.sample_record(name, severity, shape, spacing_mm, rng, settings, local_probability=0.0)
+        scans.append(_corrupted(image, name, [record]))
+    return scans
+
+
+def banded(
+    image: Tensor,
+    subject: str,
+    name: str,
+    bands: Sequence[float],
+    *,
+    spacing_mm: float,
+    settings: dict,
+    local_probability: float,
+    seed: int,
+) -> list[Made]:
+    """Return the scan with one artefact once in each band of severity, at a place in the band drawn for it.
+
+    Args:
+        bands: Rising ends of the bands, [0, 1].
+        image, subject, name, spacing_mm, settings, local_probability, seed: As for :func:`simulated`.
+    """
+    scans = []
+    for low, high in pairwise(bands):
+        rng = rng_for(seed, subject, name, "band", low)
+        severity = high - (high - low) * rng.random()
+        shape = tuple(image.shape)
+        record = artefacts.sample_record(
+            name, severity, shape, spacing_mm, rng, settings, local_probability=local_probability
+        )
         scans.append(_corrupted(image, name, [record]))
     return scans
 

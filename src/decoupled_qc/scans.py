@@ -1,6 +1,8 @@
-"""One scan from anywhere: a NIfTI file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
+"""One scan from anywhere: a NIfTI or MGH file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
 
+import math
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 
 SUFFIXES = (".nii", ".nii.gz")
+MGH_SUFFIXES = (".mgz", ".mgh")
 OTHER_UNITS = ("meter", "micron")
+MAX_VOXELS = 2**28  # a cube of 640 voxels; what claims to be more is refused before memory is taken
+DEFLATE_RATIO = 1032  # the most that gzip can compress
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,11 @@ class Scan:
     """A scan as the networks and simulators take it, and what is needed to write one like it.
 
     Attributes:
-        path: Where it came from.
+        path: Where it came from, or a name for what came from memory.
         image: (D, H, W), float32, min-max scaled to [0, 1].
         spacing_mm: Voxel size along each axis, mm.
         low, high: What 0 and 1 of ``image`` are in the file's own intensities.
-        file: The NIfTI image, for its affine and header.
+        file: As a NIfTI image, for its affine and header.
     """
 
     path: Path
@@ -37,23 +42,40 @@ class Scan:
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
-    """Read a scan from a NIfTI file; orientation, oblique or not, stays as it is.
+    """Read a scan from a ``.nii``, ``.nii.gz``, ``.mgz`` or ``.mgh`` file; orientation, oblique or not, stays as it is.
 
-    A fourth axis of one volume is taken off.
+    A fourth axis of one volume is taken off. Whether the file can hold what its header promises is checked before
+    memory is taken for it.
 
     Raises:
-        InputError: The file is missing, no NIfTI, not readable to its end, not one real-valued volume in millimetres, not
+        InputError: The file is missing, no image, not readable to its end, not one real-valued volume in millimetres, not
             finite, or constant.
     """
     path = Path(path)
     file = _load(path)
+    _check_size(path, file)
+    return as_scan(file, path)
+
+
+def as_scan(file: nib.spatialimages.SpatialImage, path: str | os.PathLike) -> Scan:
+    """Return an image of nibabel's as a scan, with the checks of :func:`read_scan`.
+
+    Args:
+        file: In memory or on disk.
+        path: Where it came from, or a name for messages.
+
+    Raises:
+        InputError: See :func:`read_scan`.
+    """
+    path = Path(path)
+    _check_geometry(path, file)
     values = _values(path, file)
     low, high = float(values.min()), float(values.max())
     if low == high:
         raise InputError(f"{path} is constant ({low:g} everywhere), so it shows nothing: check the file.")
     image = torch.from_numpy(((values - low) / (high - low)).astype(np.float32))
     spacing_mm = tuple(float(size) for size in nib.affines.voxel_sizes(file.affine))
-    return Scan(path, image, spacing_mm, low, high, file)
+    return Scan(path, image, spacing_mm, low, high, _as_nifti(file))
 
 
 def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
@@ -84,33 +106,66 @@ def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
         nib.save(type(scan.file)(values.reshape(scan.file.shape), scan.file.affine, header), partial)
 
 
-def _load(path: Path) -> nib.Nifti1Image:
+def _load(path: Path) -> nib.spatialimages.SpatialImage:
     if not path.exists():
         raise InputError(f"{path} does not exist: check the name.")
+    if not path.is_file():
+        raise InputError(f"{path} is no file: give a NIfTI file.")
     try:
         file = nib.load(path)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
         raise InputError(f"{path} cannot be read as an image ({error}): give a NIfTI file.") from error
-    if not isinstance(file, nib.Nifti1Image):
+    if not isinstance(file, nib.Nifti1Image | nib.MGHImage):
         raise InputError(f"{path} is a {type(file).__name__}, not NIfTI: convert it to .nii.gz first.")
-    units = file.header.get_xyzt_units()[0]
-    if units in OTHER_UNITS:
-        raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
-    if not (nib.affines.voxel_sizes(file.affine) > 0).all():
-        raise InputError(f"{path} has an affine with a voxel size of 0: correct its header.")
     return file
 
 
-def _values(path: Path, file: nib.Nifti1Image) -> np.ndarray:
-    """Return the voxels of a single volume, (D, H, W), float64 or float32."""
+def _check_size(path: Path, file: nib.spatialimages.SpatialImage) -> None:
+    """Refuse a file that is too short for its header: of a compressed one, shorter than any compression could make it."""
+    promised = math.prod(map(int, file.shape)) * file.get_data_dtype().itemsize
+    there = path.stat().st_size
+    most = there * (DEFLATE_RATIO if path.name.endswith((".gz", ".mgz")) else 1)
+    if promised > most:
+        raise InputError(
+            f"{path} has {there} bytes, too few for the {'x'.join(map(str, file.shape))} voxels that its header promises: "
+            "copy it again."
+        )
+
+
+def _check_geometry(path: Path, file: nib.spatialimages.SpatialImage) -> None:
+    shape = file.shape
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or min(shape) < 1:
+        raise InputError(f"{path} has shape {shape}: give one volume with three axes.")
+    if math.prod(map(int, shape)) > MAX_VOXELS:
+        raise InputError(
+            f"{path} has shape {shape}, more than {MAX_VOXELS} voxels: crop it, or give it coarser voxels."
+        )
+    units = file.header.get_xyzt_units()[0] if isinstance(file, nib.Nifti1Image) else "mm"
+    if units in OTHER_UNITS:
+        raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
+    sizes = nib.affines.voxel_sizes(file.affine)
+    if not (np.isfinite(file.affine).all() and (sizes > 0).all()):
+        raise InputError(f"{path} has an affine with a voxel size of 0: correct its header.")
+    if abs(np.linalg.det(file.affine[:3, :3] / sizes)) < 0.1:
+        raise InputError(f"{path} has an affine whose axes nearly lie in a plane: correct its header.")
+
+
+def _as_nifti(file: nib.spatialimages.SpatialImage) -> nib.Nifti1Image:
+    """Return a NIfTI image without reading the voxels."""
+    if isinstance(file, nib.Nifti1Image):
+        return file
+    nifti = nib.Nifti1Image(file.dataobj, file.affine, dtype=file.get_data_dtype().newbyteorder("="))
+    nifti.header.set_xyzt_units("mm")
+    return nifti
+
+
+def _values(path: Path, file: nib.spatialimages.SpatialImage) -> np.ndarray:
+    """Return the voxels of a single volume, (D, H, W), float64."""
     if np.issubdtype(file.get_data_dtype(), np.complexfloating) or file.get_data_dtype().names:
         raise InputError(f"{path} holds {file.get_data_dtype()} values: give a real-valued magnitude image.")
-    shape = file.shape
-    if len(shape) < 3 or any(n != 1 for n in shape[3:]) or 0 in shape:
-        raise InputError(f"{path} has shape {shape}: give one volume with three axes.")
     try:
-        values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(shape[:3])
-    except (OSError, EOFError, ValueError) as error:
+        values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(file.shape[:3])
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read to its end ({error}): copy it again.") from error
     if not np.isfinite(values).all():
         raise InputError(

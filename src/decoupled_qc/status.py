@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.errors import InputError
+from decoupled_qc.pieces import STEP, share_of_last_piece
 
-STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>[\d.]+) min")
 TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -42,7 +42,8 @@ def read_status(folder: Path) -> pd.DataFrame:
 
     Returns:
         ``network``; ``state``: done, failed, saved (stopped, goes on when started again) or training; ``step`` (of how many)
-        as text; ``left_min``, minutes; ``hours`` of the latest attempt; ``last_word``, time of the log's last line.
+        as text; ``left_min``, minutes; ``hours``, of a training in pieces those of all, earlier ones at the last one's speed;
+        ``last_word``, time of the log's last line.
     """
     logs = sorted(Path(folder, "logs", "models").glob("*/rep-*.log"))
     return pd.DataFrame([_network(folder, log) for log in logs])
@@ -68,4 +69,5 @@ def _network(folder: Path, log: Path) -> dict[str, object]:
         row["state"] = "saved"
     elif re.search(r"^\S+ \S+  \w*(Error|Exception): ", text, re.MULTILINE):
         row["state"] = "failed"
+    row["hours"] /= share_of_last_piece(text)
     return row | {"last_word": stamps[-1] if stamps else ""}

@@ -60,7 +60,8 @@ def folder(anatomy, tmp_path):
 
 def make(folder, out, numbers, seed=3):
     out.mkdir(parents=True)
-    settings = {"spacing_mm": 2.0, "warp": WARP, "appearance": APPEARANCE}
+    acquisition = {"resolution_mm": [1.0, 1.0], "stripped_probability": 0.0}
+    settings = {"spacing_mm": 2.0, "warp": WARP, "appearance": APPEARANCE, "acquisition": acquisition}
     make_subjects(folder, out, anatomy="toy", n_subjects=numbers, seed=seed, **settings)
     return out
 
@@ -105,14 +106,14 @@ def test_integration_follows_the_flow_and_its_inverse_undoes_it():
 
 def test_the_identity_keeps_the_head_and_its_place(anatomy):
     source = Source(anatomy, 1.0)
-    image, fractions = source.take(Warp(identity(source.shape, 1.0), 1.0, 0.0))
+    image, fractions = source.take(Warp(identity(source.shape, 1.0), 1.0, 0.0), np.ones(3), rng_for(0, "look"))
     assert np.allclose(image, anatomy.image, atol=1e-4) and np.allclose(fractions, anatomy.fractions, atol=1e-4)
     assert np.allclose(source.affine, anatomy.affine)
 
 
 def test_a_coarser_subject_lies_in_the_same_place(anatomy):
     source = Source(anatomy, 2.0)
-    _, fractions = source.take(Warp(identity(source.shape, 2.0), 1.0, 0.0))
+    _, fractions = source.take(Warp(identity(source.shape, 2.0), 1.0, 0.0), np.ones(3), rng_for(0, "look"))
 
     def centre(volume, affine):
         return affine[:3, :3] @ ndimage.center_of_mass(volume) + affine[:3, 3]
@@ -125,7 +126,8 @@ def test_a_coarser_subject_lies_in_the_same_place(anatomy):
 def test_labels_follow_the_image(anatomy):
     """Without any change of looks, a warped image is dark, grey and bright where its label says so."""
     source = Source(anatomy, 2.0)
-    image, fractions = source.take(random_warp(source.shape, 2.0, rng_for(1, "warp"), **WARP))
+    warp = random_warp(source.shape, 2.0, rng_for(1, "warp"), **WARP)
+    image, fractions = source.take(warp, np.ones(3), rng_for(1, "look"))
     scan, _ = vary(image, fractions, 2.0, rng_for(1, "look"), **PLAIN)
     label = most_probable(fractions)
     sure = fractions.max(0) > 0.99

@@ -65,7 +65,7 @@ rule make_subjects:
     params:
         code=fingerprint("make_subjects"),
         n_subjects=lambda wildcards: plan.numbers_of_subjects(COHORT["anatomies"][wildcards.anatomy]),
-        settings={key: COHORT[key] for key in ("spacing_mm", "warp", "appearance")},
+        settings={key: COHORT[key] for key in ("spacing_mm", "warp", "appearance", "acquisition")},
         seed=config["seed"],
     message:
         "Making subjects from {wildcards.anatomy}."

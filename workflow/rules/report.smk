@@ -30,6 +30,7 @@ rule report:
         networks=NETWORKS,
         figures=FIGURES,
         benchmarks=f"{OUT}/benchmarks",
+        logs=f"{OUT}/logs",
         gpus_per_job=config["gpus_per_job"],
     message:
         "Writing the report."

@@ -57,30 +57,57 @@ def _decided(scans: pd.DataFrame, calibration: pd.DataFrame, target_dice: float,
     found["n_calibration_subjects"] = n
     if n < 2:
         return found.assign(verdict=REVIEW, note=f"no prediction: {n} calibration subjects, 2 are needed")
-    residuals = np.concatenate(
-        [
-            np.abs(own["dice:gm"].to_numpy() - predict_dice(calibration[calibration["subject"] != name], own))
-            for name, own in calibration.groupby("subject")
-        ]
-    )
-    held_out = np.concatenate([own["subject"].to_numpy() for _, own in calibration.groupby("subject")])
-    half = conformal_quantile(residuals, held_out, 1 - error_rate)
+    half = half_width(calibration, error_rate)
     predicted = predict_dice(calibration, scans)
     low, high = np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1)
-    verdict = np.select([low >= target_dice, high < target_dice], [PASS, FAIL], REVIEW)
+    decided = verdict(low, high, target_dice)
     good = found["dice"].to_numpy() >= target_dice
-    right = np.where(verdict == REVIEW, "", np.where((verdict == PASS) == good, "yes", "no"))
+    right = np.where(decided == REVIEW, "", np.where((decided == PASS) == good, "yes", "no"))
     note = "" if np.isfinite(half) else f"unbounded: {n} calibration subjects are too few for this error rate"
-    return found.assign(predicted_dice=predicted, low=low, high=high, verdict=verdict, right=right, note=note)
+    return found.assign(predicted_dice=predicted, low=low, high=high, verdict=decided, right=right, note=note)
+
+
+def verdict(low: np.ndarray, high: np.ndarray, target_dice: float) -> np.ndarray:
+    """Return ``pass``, ``review`` or ``fail`` for intervals of Dice, see :func:`decisions`.
+
+    Args:
+        low, high: (n,) float, ends of each.
+        target_dice: Lowest Dice that is good enough.
+    """
+    return np.select([low >= target_dice, high < target_dice], [PASS, FAIL], REVIEW)
+
+
+def half_width(calibration: pd.DataFrame, error_rate: float) -> float:
+    """Return the half-width of intervals of Dice: conformal by subject, from fits without the subject at hand.
+
+    Args:
+        calibration: Scans of two subjects or more, with ``subject``, ``dice:gm`` and the score.
+        error_rate: (0, 1).
+    """
+    residuals, held_out = [], []
+    for name, own in calibration.groupby("subject"):
+        others = calibration[calibration["subject"] != name]
+        residuals.append(np.abs(own["dice:gm"].to_numpy() - predict_dice(others, own)))
+        held_out.append(own["subject"].to_numpy())
+    return conformal_quantile(np.concatenate(residuals), np.concatenate(held_out), 1 - error_rate)
 
 
 def predict_dice(calibration: pd.DataFrame, scans: pd.DataFrame) -> np.ndarray:
-    """Return Dice of scans by isotonic regression on the score, straight between fitted scans, constant beyond them.
+    """Return Dice of scans by the curve of :func:`dice_curve`, straight between fitted scans, constant beyond them.
 
     Args:
         calibration: Scans to fit, with ``dice:gm`` and the score.
         scans: Scans to predict.
     """
+    return np.interp(scans[tables.OURS].to_numpy(), *dice_curve(calibration))
+
+
+def dice_curve(calibration: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores (n,), rising, and the Dice (n,) fitted to each by isotonic regression, falling.
+
+    Args:
+        calibration: Scans with ``dice:gm`` and the score.
+    """
     fitted = calibration.groupby(tables.OURS)["dice:gm"].agg(["mean", "size"])  # equal scores, equal prediction
     curve = isotonic_regression(fitted["mean"].to_numpy(), weights=fitted["size"].to_numpy(), increasing=False).x
-    return np.interp(scans[tables.OURS].to_numpy(), fitted.index.to_numpy(), curve)
+    return fitted.index.to_numpy(), curve

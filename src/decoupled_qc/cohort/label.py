@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from decoupled_qc.cohort import shell, tissues
+from decoupled_qc.cohort import labelmaps, shell, tissues
 from decoupled_qc.cohort.absence import absence, mark_absent
-from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, TISSUES, Anatomy, write_anatomy
+from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, LABELS, TISSUES, Anatomy, write_anatomy
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
+from decoupled_qc.grids import CAP_PERCENTILE
 from decoupled_qc.seeds import rng_for
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 AIR_MM = 8  # kept around the head, so that a warped one stays in view
 NECK_MM = 30  # kept below the brain
 ROOM_MM = [(24, 24), (26, 24), (30, 24)]  # around an average brain for its head: left, right, back, front, below, above
-CAP_PERCENTILE = 99.95  # of the head: a few fat and vessel voxels must not set the scale of all others
 EDGE_MM = 0.7  # softness of the seam between a painted brain and its head
 CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: where cortex labels are compared
 
@@ -34,7 +34,8 @@ def label_head(name: str, head: Path, atlas: Path, folder: Path, *, registration
 
     Args:
         name: Of the head.
-        head: Fetched files; a folder with tissue maps holds an average brain, which is given a synthetic head.
+        head: Fetched files; a folder with tissue maps holds an average brain, which is given a synthetic head; one with a label
+            map holds no scan, and is painted.
         atlas: Fetched files of the average brain that gives priors.
         folder: Existing folder for the results.
         registration_mm: Spacing at which heads are registered.
@@ -45,11 +46,12 @@ def label_head(name: str, head: Path, atlas: Path, folder: Path, *, registration
         mark_absent(folder, reason)
         log.warning("No anatomy %s: %s", name, reason)
         return
-    average = read_atlas(atlas)
-    if (head / "label-GM_probseg.nii.gz").exists():
+    if (head / LABELS).exists():
+        anatomy, checks = _paint_label_map(head / LABELS, rng_for(seed, name, "head")), []
+    elif (head / "label-GM_probseg.nii.gz").exists():
         anatomy, checks = _dress_average(read_atlas(head), rng_for(seed, name, "head")), []
     else:
-        anatomy, checks = _label_whole_head(head, average, registration_mm, rng_for(seed, name, "neck"))
+        anatomy, checks = _label_whole_head(head, read_atlas(atlas), registration_mm, rng_for(seed, name, "neck"))
     write_anatomy(folder, anatomy)
     volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / 1000
     rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
@@ -112,6 +114,14 @@ def _with_neck(
     grown = cut(head, box)
     grown[:, :, :missing] = white * shell.neck(lowest, missing, rng)
     return grown, np.stack([cut(part, box) for part in fractions]), cut_affine(affine, box)
+
+
+def _paint_label_map(path: Path, rng: np.random.Generator) -> Anatomy:
+    """Take tissues from a label map as they are, with one of the images that it can have."""
+    labels, fractions, affine = labelmaps.read_label_map(path)
+    image = labelmaps.paint(labels, labelmaps.depth(labels), rng)
+    scaled = np.clip(image / np.percentile(image[labels > 0], CAP_PERCENTILE), 0, 1)
+    return Anatomy(scaled.astype(np.float32), fractions, affine, labels)
 
 
 def _dress_average(average: tissues.Atlas, rng: np.random.Generator) -> Anatomy:

@@ -6,15 +6,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from nibabel.processing import resample_from_to, resample_to_output
+from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from decoupled_qc.cohort import aseg, tissues
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, most_probable
-from decoupled_qc.cohort.label import CAP_PERCENTILE, read_atlas
-from decoupled_qc.cohort.subjects import BLUR, LABEL_SOURCE
+from decoupled_qc.cohort.label import read_atlas
+from decoupled_qc.cohort.subjects import LABEL_SOURCE
 from decoupled_qc.cohort.volumes import save
+from decoupled_qc.grids import isotropic, unit_range
 
 log = logging.getLogger(__name__)
 
@@ -61,31 +61,6 @@ def prepare_scans(
     pd.DataFrame(rows, columns=["subject", "anatomy", "role", "image", "dseg", "label_source", "source"]).to_csv(
         folder / "subjects.tsv", sep="\t", index=False
     )
-
-
-def isotropic(file: nib.Nifti1Image, spacing_mm: float) -> nib.Nifti1Image:
-    """Return a volume on the RAS grid of that spacing around it, smoothed first where its voxels are finer.
-
-    Args:
-        file: One volume of any orientation, oblique too, and any data type.
-        spacing_mm: Of the voxels to make.
-    """
-    native_mm = nib.affines.voxel_sizes(file.affine)
-    sigma = BLUR * np.sqrt(np.maximum(spacing_mm**2 - native_mm**2, 0)) / native_mm
-    smooth = ndimage.gaussian_filter(file.get_fdata(dtype=np.float32, caching="unchanged"), sigma)
-    return resample_to_output(nib.Nifti1Image(smooth, file.affine), [spacing_mm] * 3, order=1)
-
-
-def unit_range(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale intensities to [0, 1]: 0 stays 0, and a few bright fat and vessel voxels do not set the scale.
-
-    Args:
-        values: (D, H, W), float32, any unit.
-    """
-    positive = np.clip(values, 0, None)
-    inside = tissues.foreground(positive)
-    signal = positive[inside] if inside.any() else positive
-    return np.clip(positive / np.percentile(signal, CAP_PERCENTILE), 0, 1).astype(np.float32)
 
 
 def classical_fractions(file: nib.Nifti1Image, atlas: tissues.Atlas, registration_mm: float) -> list[nib.Nifti1Image]:

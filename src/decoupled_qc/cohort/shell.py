@@ -102,7 +102,7 @@ def wrap(brain: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float
     inside_mm = ndimage.distance_transform_edt(head[:, :, brow])
     levels = np.arange(brain.shape[2], dtype=np.float32)
     head |= (levels < brow) & (inside_mm[:, :, None] > TAPER * (brow - levels))
-    mixed = _soft_tissue(ndimage.distance_transform_edt(head), rng)
+    mixed = soft_tissue(ndimage.distance_transform_edt(head), rng)
     weight = _ramp(distance, *MIX_FROM_MM) * _ramp(brow - levels, 0.0, BROW_MM)
     return (head * (weight * mixed + (1 - weight) * layered)).astype(np.float32)
 
@@ -120,11 +120,16 @@ def neck(outline: NDArray[np.bool_], height_mm: int, rng: np.random.Generator) -
     """
     below_mm = np.arange(height_mm, 0, -1, dtype=np.float32)
     inside_mm = ndimage.distance_transform_edt(outline)[:, :, None] - TAPER * below_mm
-    return ((inside_mm > 0) * _soft_tissue(inside_mm, rng)).astype(np.float32)
+    return ((inside_mm > 0) * soft_tissue(inside_mm, rng)).astype(np.float32)
 
 
-def _soft_tissue(depth_mm: NDArray, rng: np.random.Generator) -> NDArray:
-    """Return the brightness of face and neck at a depth below their surface: skin, fat, then a random mixture."""
+def soft_tissue(depth_mm: NDArray, rng: np.random.Generator) -> NDArray:
+    """Return the brightness of face and neck at a depth below their surface: skin, fat, then a random mixture.
+
+    Args:
+        depth_mm: (D, H, W), millimetres, 1 mm voxels.
+        rng: For the mixture.
+    """
     field = sum(_noise(depth_mm.shape, smoothness_mm, rng) for smoothness_mm in MIX_SMOOTHNESS_MM)
     mixed = np.interp(ndtr(field / np.sqrt(len(MIX_SMOOTHNESS_MM))), MIX_SHARE, MIX)
     return np.where(depth_mm < SKIN_MM[-1], np.interp(depth_mm, SKIN_MM, SKIN), mixed)

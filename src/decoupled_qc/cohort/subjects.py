@@ -9,21 +9,24 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from decoupled_qc.cohort import labelmaps
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
 from decoupled_qc.cohort.appearance import vary
 from decoupled_qc.cohort.manifest import COLUMNS, ROLES, read_manifest
+from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
+from decoupled_qc.grids import BLUR
 from decoupled_qc.seeds import rng_for
 
 log = logging.getLogger(__name__)
 
 LABEL_SOURCE = "ANTs Atropos"
+LABEL_MAP_SOURCE = "label map"
 GOLDEN_RATIO = (1 + np.sqrt(5)) / 2  # its multiples modulo 1 fill [0, 1) evenly, whatever their number
-BLUR = 1 / np.sqrt(8 * np.log(2))  # a voxel averages over its own width, as a Gaussian of that width at half maximum
 
 
 def make_subjects(
@@ -36,6 +39,7 @@ def make_subjects(
     seed: int,
     warp: dict,
     appearance: dict,
+    acquisition: dict,
 ) -> None:
     """Write the subjects of one anatomy: ``<subject>_T1w.nii.gz``, ``<subject>_dseg.nii.gz`` and ``subjects.tsv``.
 
@@ -51,6 +55,8 @@ def make_subjects(
         seed: The run's.
         warp: Keyword arguments of :func:`decoupled_qc.cohort.warps.random_warp`.
         appearance: Keyword arguments of :func:`decoupled_qc.cohort.appearance.vary`, without ``contrast_quantile``.
+        acquisition: ``resolution_mm``, smallest and largest voxel of the scanner along each axis, from which a subject is
+            resampled; ``stripped_probability``, of a scan that comes without its skull.
 
     Raises:
         InputError: A role is unknown, or a warp folds.
@@ -70,7 +76,9 @@ def make_subjects(
     for number, role in enumerate(roles, start=1):
         subject = f"sub-{anatomy}{number:02d}"
         drawn = random_warp(source.shape, spacing_mm, rng_for(seed, subject, "warp"), **warp)
-        image, fractions = source.take(drawn)
+        rng = rng_for(seed, subject, "acquisition")
+        resolution_mm = rng.uniform(*acquisition["resolution_mm"], 3)
+        image, fractions = source.take(drawn, resolution_mm, rng)
         scan, look = vary(
             image,
             fractions,
@@ -79,11 +87,16 @@ def make_subjects(
             contrast_quantile=(first + number * GOLDEN_RATIO) % 1,
             **appearance,
         )
+        stripped = bool(rng.random() < acquisition["stripped_probability"])
+        if stripped:
+            scan = strip(scan, fractions, spacing_mm, rng)
         names = {"image": f"{subject}_T1w.nii.gz", "dseg": f"{subject}_dseg.nii.gz"}
         save(folder / names["image"], scan, source.affine)
         save(folder / names["dseg"], most_probable(fractions), source.affine)
         deformation = {"min_jacobian": drawn.min_jacobian, "max_displacement_mm": drawn.max_displacement_mm}
-        rows.append({"subject": subject, "anatomy": anatomy, "role": role, **names, **deformation, **look})
+        labelled = LABEL_SOURCE if source.labels is None else LABEL_MAP_SOURCE
+        row = {"subject": subject, "anatomy": anatomy, "role": role, **names, "label_source": labelled}
+        rows.append({**row, **deformation, **look, "stripped": stripped})
         log.info("%s (%s): min Jacobian %.2f, max displacement %.1f mm", subject, role, *deformation.values())
     pd.DataFrame(rows).to_csv(folder / "subjects.tsv", sep="\t", index=False, float_format="%.4f")
 
@@ -104,14 +117,34 @@ class Source:
         half = (np.array(self.shape) - 1) / 2 * spacing_mm
         self.affine[:3, 3] = anatomy.affine[:3, :3] @ self._centre + anatomy.affine[:3, 3] - half
         sigma = BLUR * np.sqrt(max(spacing_mm**2 - HEAD_SPACING_MM**2, 0)) / HEAD_SPACING_MM
-        channels = np.concatenate([anatomy.image[None], anatomy.fractions])
-        self._channels = np.stack([ndimage.gaussian_filter(channel, sigma) for channel in channels])
+        self.labels = anatomy.labels
+        self._depth_mm = None if anatomy.labels is None else labelmaps.depth(anatomy.labels)
+        self._head = anatomy.image
+        self._spacing_mm = spacing_mm
+        self._image = self._smooth(anatomy.image, np.full(3, HEAD_SPACING_MM))
+        self._fractions = np.stack([ndimage.gaussian_filter(part, sigma) for part in anatomy.fractions])
 
-    def take(self, warp: Warp) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the image (D, H, W) and the tissue fractions (3, D, H, W), all [0, 1], at a warp's points."""
+    def take(
+        self, warp: Warp, resolution_mm: NDArray[np.float64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the image (D, H, W), >= 0, and the tissue fractions (3, D, H, W), [0, 1], at a warp's points.
+
+        Args:
+            warp: Where to look.
+            resolution_mm: (3,), the scanner's voxel, >= 1 mm along each axis.
+            rng: Paints the head, if it is a label map.
+        """
+        head = self._head if self.labels is None else labelmaps.paint(self.labels, self._depth_mm, rng)
+        own = head is not self._head or (resolution_mm > HEAD_SPACING_MM).any()
+        image = self._smooth(head, resolution_mm) if own else self._image
         places = warp.points_mm / HEAD_SPACING_MM + self._centre.reshape(3, 1, 1, 1).astype(np.float32)
-        image, *fractions = sample(self._channels, places)
-        return image, np.stack(fractions)
+        taken, *fractions = sample(np.concatenate([image[None], self._fractions]), places)
+        return taken, np.stack(fractions)
+
+    def _smooth(self, head: NDArray[np.float32], resolution_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Average a head over the scanner's voxels and over those of the volumes to make."""
+        widths = self._spacing_mm**2 + resolution_mm**2 - 2 * HEAD_SPACING_MM**2
+        return ndimage.gaussian_filter(head, BLUR * np.sqrt(np.maximum(widths, 0)) / HEAD_SPACING_MM)
 
 
 def write_manifest(folders: Sequence[Path], path: Path) -> None:
@@ -131,7 +164,7 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
         table = pd.read_csv(folder / "subjects.tsv", sep="\t")
         for column in ("image", "dseg"):
             table[column] = [(folder / name).relative_to(path.parent).as_posix() for name in table[column]]
-        tables.append(table.assign(label_source=LABEL_SOURCE))
+        tables.append(table)
     with write_whole(path) as file:
         pd.concat(tables)[COLUMNS].to_csv(file, sep="\t", index=False)
         found = read_manifest(file)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from decoupled_qc.cohort.volumes import bounding_box
+from decoupled_qc.grids import foreground
 
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # sums over threads differ in the last bits; read at import
 import ants  # noqa: E402
@@ -55,21 +56,6 @@ class Atlas:
     image: NDArray[np.float32]
     fractions: NDArray[np.float32]
     affine: NDArray[np.float64]
-
-
-def foreground(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the head as one solid piece: brighter than the air, without ghosts and holes.
-
-    Args:
-        image: (D, H, W), float32, >= 0.
-    """
-    smooth = ndimage.gaussian_filter(image, 1.5)
-    bright = ndimage.binary_opening(smooth > 0.1 * np.percentile(smooth, 98), iterations=2)
-    pieces, n_pieces = ndimage.label(bright)
-    if n_pieces == 0:
-        return bright
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    return ndimage.binary_fill_holes(largest)
 
 
 def register(

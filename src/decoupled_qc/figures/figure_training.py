@@ -86,8 +86,9 @@ def _variances(axes: Axes, looks: pd.DataFrame, heads: list[str], colours: dict[
     clean = looks[looks["input"] == CLEAN]
     axes.plot(clean["step"], clean["twice_cross_entropy"], color="black", linestyle=":", label="2 CE, clean")
     axes.set_yscale("log")
+    axes.set_ylim(top=8 * axes.get_ylim()[1])  # room for the legend
     axes.set_ylabel("mean variance of each head")
-    axes.legend(loc="best", ncols=2)
+    axes.legend(loc="upper right", ncols=3)
 
 
 def _dice(axes: Axes, looks: pd.DataFrame, colours: dict[str, str]) -> None:

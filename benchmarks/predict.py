@@ -1,0 +1,87 @@
+"""Time and memory of `decoupled-qc predict` for a whole head of 1 mm, beside a bare sliding-window pass of the same network.
+
+.venv/bin/python benchmarks/predict.py --model results/demo/model --threads 2 --csv benchmarks/predict.csv
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import torch
+
+from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.inputs import find_inputs
+from decoupled_qc.apply.output import begin, key_of, write_result
+from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.space import to_model_grid
+from decoupled_qc.inference import predict as infer
+from decoupled_qc.scans import read_scan
+
+SIDE = 256  # voxels of 1 mm
+GIB = 1024**2  # in units of ru_maxrss
+
+
+def head() -> np.ndarray:
+    """Return a stand-in for a whole head: 180 mm of tissue in air, with texture so that gzip has its usual work."""
+    axis = np.arange(SIDE, dtype=np.float32) - SIDE / 2
+    radius = np.sqrt((axis[:, None, None] / 75) ** 2 + (axis[:, None] / 95) ** 2 + (axis / 90) ** 2)
+    shells = np.select([radius < 0.6, radius < 0.8, radius < 0.9, radius < 1], [800, 550, 150, 700], 0)
+    noise = np.random.default_rng(0).normal(0, 20, shells.shape)
+    return np.abs(shells + noise).astype(np.int16)
+
+
+def main() -> None:
+    """Measure and print; write the table if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--scan", type=Path, help="instead of the stand-in")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--csv", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rows = []
+
+    def timed(what: str, step):
+        start, cpu = time.perf_counter(), time.process_time()
+        result = step()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
+        rows.append(
+            {"step": what, "s": time.perf_counter() - start, "cpu_s": time.process_time() - cpu, "peak_gib": peak}
+        )
+        return result
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        path = arguments.scan or Path(folder, "head.nii.gz")
+        if not arguments.scan:
+            nib.save(nib.Nifti1Image(head(), np.eye(4)), path)
+        one = find_inputs([path], out, {})[0]
+        model = timed("load the model", lambda: open_model(arguments.model))
+        predictor = Predictor(model)
+        begin(out, model.reference)
+
+        def whole():
+            result = predictor(read_scan(path))
+            write_result(out, one, result, key_of(path, model.card["sha256"]), model)
+
+        timed("first scan: read, predict, write", whole)
+        timed("second scan", whole)
+        scan = timed("of that: read", lambda: read_scan(path))
+        image, _ = timed("of that: to the model's grid", lambda: to_model_grid(scan, model.card["spacing_mm"]))
+        settings = {"epsilon": model.card["epsilon"], **model.card["inference"]}
+        timed("bare sliding-window pass", lambda: infer(model.network, image, **settings))
+    table = pd.DataFrame(rows).assign(
+        threads=arguments.threads, device=str(predictor.device), spacing_mm=model.card["spacing_mm"]
+    )
+    print(table.to_string(index=False, float_format="%.2f"))
+    if arguments.csv:
+        table.to_csv(arguments.csv, index=False, float_format="%.3f")
+
+
+if __name__ == "__main__":
+    main()

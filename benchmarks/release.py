@@ -1,0 +1,114 @@
+"""The released weights on real scans of people they have never seen: `python benchmarks/release.py DATA --model FOLDER`.
+
+DATA holds public data that no weights were trained or tuned on: `labelled_brain/test_scan.npz` (voxelmorph, a brain with
+FreeSurfer labels), and the BIDS folders `ds002748` (brains) and `ds000011` (heads) of OpenNeuro. Three tables are written to
+`benchmarks/release`:
+
+- `labelled.csv`: Dice with the FreeSurfer labels at 1 mm, of the weights and of the classical route (registration, N4, Atropos).
+- `scans.csv`: what the weights say of each scan as it is.
+- `corrupted.csv`: the same of each scan with one simulated artefact of rising severity, on the model's grid.
+"""
+
+import argparse
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import torch
+from nibabel.processing import resample_from_to
+from tqdm import tqdm
+
+from decoupled_qc import artefacts, metrics
+from decoupled_qc.apply.folder import Model, open_model
+from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.space import to_model_grid
+from decoupled_qc.cohort import aseg
+from decoupled_qc.cohort.anatomies import most_probable
+from decoupled_qc.cohort.label import read_atlas
+from decoupled_qc.cohort.prepare import classical_fractions
+from decoupled_qc.scans import Scan, as_scan, read_scan
+from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
+
+OUT = Path(__file__).parent / "release"
+SETTINGS = artefact_settings(Path(__file__).parents[1] / "config" / "release.yaml")
+SEVERITIES = (0.25, 0.5, 0.75, 1.0)
+REGISTRATION_MM = 2.0
+GREY_MATTER = 2
+LIA_1MM = np.array([[-1.0, 0, 0, 80], [0, 0, 1, -112], [0, -1, 0, 96], [0, 0, 0, 1]])  # of test_scan.npz, by its labels
+
+
+def labelled_brain(data: Path) -> tuple[nib.Nifti1Image, np.ndarray]:
+    """Return the labelled brain and where its labels say grey matter."""
+    file = np.load(data / "labelled_brain" / "test_scan.npz")
+    return nib.Nifti1Image(file["vol"].astype(np.float32), LIA_1MM), aseg.to_tissues(file["seg"]) == GREY_MATTER
+
+
+def find_scans(data: Path) -> dict[tuple[str, str], Scan]:
+    """Return (set, scan) → scan."""
+    found = {("labelled_brain", "test_scan"): as_scan(labelled_brain(data)[0], "test_scan")}
+    for name in ("ds002748", "ds000011"):
+        for path in sorted((data / name).glob("sub-*/anat/*_T1w.nii.gz")):
+            found[name, path.name.partition(".")[0]] = read_scan(path)
+    return found
+
+
+def compare_labels(data: Path, predictor: Predictor, atlas: Path) -> pd.DataFrame:
+    """Return Dice = 2 |A and B| / (|A| + |B|) of grey matter, and its volume, for the weights and the classical route."""
+    brain, truth = labelled_brain(data)
+    fractions = classical_fractions(brain, read_atlas(atlas), REGISTRATION_MM)
+    moved = [resample_from_to(part, brain, order=1).get_fdata(dtype=np.float32) for part in fractions]
+    labels = {
+        "weights": predictor(as_scan(brain, "test_scan")).maps["gm_dseg"].get_fdata() > 0,
+        "classical route": most_probable(np.stack(moved)) == GREY_MATTER,
+        "FreeSurfer": truth,
+    }
+    rows = [
+        {"method": name, "dice": metrics.dice(label, truth), "gm_volume_ml": label.sum() / 1000}
+        for name, label in labels.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def corrupt(scan: Scan, name: str, artefact: str, severity: float, model: Model) -> Scan:
+    """Return a scan on the model's grid with one artefact over all of it; the realisation is the same at every severity."""
+    spacing_mm = model.card["spacing_mm"]
+    image, affine = to_model_grid(scan, spacing_mm)
+    rng = rng_for(0, name, artefact)
+    record = artefacts.sample_record(
+        artefact, severity, tuple(image.shape), spacing_mm, rng, SETTINGS[artefact], local_probability=0.0
+    )
+    return as_scan(nib.Nifti1Image(artefacts.corrupt(image, [record]).numpy(), affine), name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
+    parser.add_argument("--atlas", type=Path, default=Path("resources/heads/icbm152"))
+    parser.add_argument("--only", choices=("labelled", "scans", "corrupted"), nargs="+", default=None)
+    parser.add_argument("--severities", type=float, nargs="+", default=SEVERITIES)
+    arguments = parser.parse_args()
+    wanted = arguments.only or ("labelled", "scans", "corrupted")
+    model = open_model(arguments.model)
+    predictor = Predictor(model)
+    if "labelled" in wanted:
+        compare_labels(arguments.data, predictor, arguments.atlas).to_csv(OUT / "labelled.csv", index=False)
+    scans = find_scans(arguments.data)
+    if "scans" in wanted:
+        rows = [{"set": key[0], "scan": key[1], **predictor(scan).row} for key, scan in tqdm(scans.items())]
+        pd.DataFrame(rows).to_csv(OUT / "scans.csv", index=False, float_format="%.6g")
+    if "corrupted" in wanted:
+        rows = []
+        for (origin, name), scan in tqdm(scans.items()):
+            for artefact in model.card["artefacts"]:
+                for severity in arguments.severities:
+                    about = {"set": origin, "scan": name, "artefact": artefact, "severity": severity}
+                    rows.append(about | predictor(corrupt(scan, name, artefact, severity, model)).row)
+        pd.DataFrame(rows).to_csv(OUT / "corrupted.csv", index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()

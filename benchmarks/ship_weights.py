@@ -1,0 +1,95 @@
+"""Take a model folder into the package: `python benchmarks/ship_weights.py results/release/model`.
+
+The card gets a section on real scans, from the tables that `benchmarks/release.py` wrote for these weights; none of its
+numbers is typed. The self-test's expected numbers are measured here.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE, SHIPPED, open_model
+from decoupled_qc.apply.self_test import write_expected
+from decoupled_qc.files import write_whole
+from decoupled_qc.models import CARD, WEIGHTS
+
+TABLES = Path(__file__).parent / "release"
+MAX_BYTES = 20_000_000
+USABLE_DICE = 0.70  # on the labelled brain; below it the card warns first of all
+SETS = {"labelled_brain": "voxelmorph's test scan, brain", "ds002748": "brains", "ds000011": "defaced heads"}
+PLAUSIBLE_ML = (450, 900)  # grey matter of an adult
+
+
+def real_scans() -> Iterator[str]:
+    """Yield the card's section on real scans, as Markdown."""
+    labelled = pd.read_csv(TABLES / "labelled.csv").set_index("method")
+    dice, volume = labelled["dice"], labelled["gm_volume_ml"].round().astype(int)
+    if dice["weights"] < USABLE_DICE:
+        yield "\n**These weights are not good enough for use: see their Dice on a real scan below.**"
+    ours, classical = "weights", "classical route"
+    yield f"""
+## On real scans
+
+None of these scans was trained or tuned on, and nothing here was fitted to them.
+
+- Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{dice[ours]:.2f}**; of the classical route
+  (registration, N4, Atropos) {dice[classical]:.2f}
+- Its grey matter: {volume[ours]} mL; by FreeSurfer {volume["FreeSurfer"]} mL, by the classical route {volume[classical]} mL
+"""
+    yield from _as_they_are(pd.read_csv(TABLES / "scans.csv"))
+    path = TABLES / "corrupted.csv"
+    if path.is_file():
+        yield from _corrupted(pd.read_csv(path), pd.read_csv(TABLES / "scans.csv"))
+
+
+def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
+    low, high = PLAUSIBLE_ML
+    yield "| scans as they are | n | grey matter, mL: median (range) | 450 to 900 mL | pass / review / fail | unlike training |"
+    yield "|---|---|---|---|---|---|"
+    for name, what in SETS.items():
+        rows = scans[scans["set"] == name]
+        volume, decided = rows["gm_volume_ml"], rows["decision"].value_counts()
+        counts = " / ".join(str(decided.get(key, 0)) for key in ("pass", "review", "fail"))
+        yield (
+            f"| {name} ({what}) | {len(rows)} | {volume.median():.0f} ({volume.min():.0f} to {volume.max():.0f}) | "
+            f"{volume.between(low, high).sum()} | {counts} | {rows['unlike_training'].sum()} |"
+        )
+
+
+def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame) -> Iterator[str]:
+    severities = sorted(scans["severity"].unique())
+    right = scans["cause"] == scans["artefact"]
+    n, chance = scans.groupby("set")["scan"].nunique().sum(), 1 / scans["artefact"].nunique()
+    yield f"""
+The same {n} scans with one simulated artefact each: {right.mean():.0%} of {len(scans)} were given their own artefact as the cause
+(chance {chance:.0%}). Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} without artefact), by severity:
+"""
+    yield "| artefact | " + " | ".join(f"severity {value:g}" for value in severities) + " |"
+    yield "|---" * (len(severities) + 1) + "|"
+    for artefact, own in scans.groupby("artefact", sort=False):
+        cells = [own[own["severity"] == value] for value in severities]
+        texts = [
+            f"{(c['cause'] == artefact).mean():.0%}, {c['predicted_dice'].mean():.2f} (n = {len(c)})" for c in cells
+        ]
+        yield f"| {artefact} | " + " | ".join(texts) + " |"
+
+
+def main(folder: str) -> None:
+    source = Path(folder)
+    open_model(source)
+    if (source / WEIGHTS).stat().st_size > MAX_BYTES:
+        raise SystemExit(f"{source / WEIGHTS} is larger than {MAX_BYTES / 1e6:.0f} MB: too large for the package.")
+    with write_whole(SHIPPED) as target:
+        target.mkdir()
+        for name in (WEIGHTS, CARD, REFERENCE):
+            shutil.copy(source / name, target / name)
+        text = (source / MODEL_CARD).read_text()
+        (target / MODEL_CARD).write_text(text.rstrip() + "\n" + "\n".join(real_scans()) + "\n")
+        write_expected(target)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,55 @@
+"""The same from Python: arrays, nibabel images or files in, maps and a row out."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.predictor import Predictor, Result
+from decoupled_qc.errors import InputError
+from decoupled_qc.scans import Scan, as_scan, read_scan
+
+
+def predict(
+    image: str | os.PathLike | nib.spatialimages.SpatialImage | NDArray,
+    *,
+    affine: ArrayLike | None = None,
+    model: str | os.PathLike | None = None,
+) -> Result:
+    """Return grey matter, uncertainty by cause, and the verdict on one scan, as ``decoupled-qc predict`` does.
+
+    A model is loaded once and kept for later calls.
+
+    Args:
+        image: A file, an image of nibabel's, or an array (D, H, W) of real numbers in any unit.
+        affine: (4, 4), voxels to millimetres; for an array, which needs it, and nothing else.
+        model: Model folder; the one that comes with the package if None.
+
+    Returns:
+        ``row``, the numbers and the verdict, and ``maps``, images on the scan's own grid.
+
+    Raises:
+        InputError: The scan or the model cannot be used.
+    """
+    return _predictor(None if model is None else Path(model).absolute())(_scan(image, affine))
+
+
+@lru_cache(maxsize=2)
+def _predictor(folder: Path | None) -> Predictor:
+    return Predictor(open_model(folder))
+
+
+def _scan(image: object, affine: ArrayLike | None) -> Scan:
+    if isinstance(image, np.ndarray) != (affine is not None):
+        raise InputError("An array needs its affine, voxels to millimetres; a file or an image brings its own.")
+    if isinstance(image, np.ndarray):
+        if np.isrealobj(image):  # NIfTI knows neither bool nor float16, and nibabel asks before it writes int64
+            image = image.astype(np.float64)
+        return as_scan(nib.Nifti1Image(image, np.asarray(affine, dtype=np.float64)), "array")
+    if isinstance(image, nib.spatialimages.SpatialImage):
+        return as_scan(image, image.get_filename() or "image")
+    return read_scan(image)

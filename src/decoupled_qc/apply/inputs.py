@@ -1,0 +1,125 @@
+"""From what a user names on the command line to a list of scans, each with a name that is safe and its own."""
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from decoupled_qc.cohort.sources import bids
+from decoupled_qc.errors import InputError
+from decoupled_qc.scans import MGH_SUFFIXES, SUFFIXES
+
+READABLE = (*SUFFIXES[::-1], *MGH_SUFFIXES)  # .nii.gz before .nii
+SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?:_[a-z]+-[A-Za-z0-9]+)*_T1w")
+LONGEST_NAME = 100  # characters, so that no file system refuses the name of a map
+
+
+@dataclass(frozen=True)
+class Input:
+    """A scan to predict.
+
+    Attributes:
+        path: As given, or as found in a folder that was given.
+        scan: Name of the scan, of letters, digits, dots, dashes and underscores, not shared with another.
+        folder: Where its results go, relative to the folder of all results.
+    """
+
+    path: Path
+    scan: str
+    folder: str
+
+
+def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[str, str]) -> list[Input]:
+    """Return the scans of files, folders and BIDS datasets, in the order given, each file once.
+
+    A BIDS dataset (a folder with ``dataset_description.json`` or ``sub-*``) gives its T1-weighted scans, any other folder all
+    files with a readable suffix, in folders inside it too. Symbolic links are followed, loops not.
+
+    Args:
+        given: Files and folders; a file need not exist, so that one wrong name among many is reported with its own row.
+        out: Folder of results, in which no scan is looked for.
+        taken: Path → scan of earlier calls with the same results folder: a path keeps its name, and no other gets it.
+
+    Raises:
+        InputError: A folder holds no scan.
+    """
+    names = dict(taken)
+    found = {}
+    for path in map(Path, given):
+        for file in _in_folder(path, out) if path.is_dir() else [path]:
+            key = os.path.realpath(file)
+            if key not in found:
+                name = names.get(str(file)) or _own_name(file, set(names.values()))
+                names[str(file)] = name
+                found[key] = Input(file, name, _folder(file, name))
+    if not found:
+        raise InputError("No scan was given: name files, folders or a BIDS dataset.")
+    return list(found.values())
+
+
+def expand_patterns(patterns: Iterable[str]) -> list[str]:
+    """Return the files, folders and datasets that patterns stand for, sorted; of a ``.txt``, those that its lines name.
+
+    Args:
+        patterns: Paths, with ``*`` and ``**`` as in a shell.
+
+    Raises:
+        InputError: Nothing fits one of them.
+    """
+    found = []
+    for pattern in patterns:
+        files = sorted(glob.glob(pattern, recursive=True))
+        if not files:
+            raise InputError(f"Nothing fits '{pattern}' of config key apply.inputs: correct it.")
+        for file in files:
+            listed = Path(file).read_text().splitlines() if file.endswith(".txt") else [file]
+            found += [line.strip() for line in listed if line.strip()]
+    return found
+
+
+def _in_folder(folder: Path, out: Path) -> list[Path]:
+    if (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/")):
+        files = [Path(row) for row in bids.find(folder, "*").get("image", [])]
+        kind = "T1-weighted scan in sub-*/[ses-*/]anat/"
+    else:
+        files = sorted(_walk(folder, out.resolve(), set()))
+        kind = f"file that ends in {', '.join(READABLE)}"
+    if not files:
+        raise InputError(f"{folder} holds no {kind}: give another folder, or the files themselves.")
+    return files
+
+
+def _walk(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the readable files below a folder; each real folder is entered once, hidden ones and the results never."""
+    real = folder.resolve()
+    if real in seen or real == out:
+        return
+    seen.add(real)
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, out, seen)
+        elif entry.name.endswith(READABLE):
+            yield entry
+
+
+def _own_name(file: Path, taken: set[str]) -> str:
+    """Return the file's name made safe; one that is taken gets a hash of the file's place, so that it does not change."""
+    stem = next((file.name.removesuffix(end) for end in READABLE if file.name.endswith(end)), file.name)
+    if SUBJECT.fullmatch(stem):
+        stem = stem.removesuffix("_T1w")
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:LONGEST_NAME] or "scan"
+    if safe not in taken:
+        return safe
+    digest = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()
+    return next(name for n in range(8, 64) if (name := f"{safe}-{digest[:n]}") not in taken)
+
+
+def _folder(file: Path, scan: str) -> str:
+    """Return ``sub-x/[ses-y/]anat`` for a scan with a BIDS name, else a folder of its own."""
+    match = SUBJECT.fullmatch(f"{scan}_T1w") if "_T1w." in file.name else None
+    return "/".join([*filter(None, match.groups()), "anat"]) if match else scan

@@ -1,0 +1,78 @@
+"""What is measured on a scan and its maps; the same for a validation scan, which makes the reference, and for a user's."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from decoupled_qc import iqm, metrics
+from decoupled_qc.grids import foreground
+from decoupled_qc.inference import Prediction
+from decoupled_qc.network import TASK
+
+UL_PER_ML = 1000
+ENCLOSED_MM = 8.0  # white matter lies within this distance of grey matter on all sides
+
+
+def measure(
+    image: Tensor, found: Prediction, spacing_mm: float, native_label: NDArray[np.uint8], native_voxel_ml: float
+) -> dict[str, float]:
+    """Return the scores and properties of a scan.
+
+    - ``gm_volume_ml``: volume of the label in the scan's own grid.
+    - ``volume_scale_ml``: sum of the voxels' variances (eq. 8) above that of certain voxels, what error bars scale with.
+    - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the head and its margin, eq. 9; higher is worse.
+    - ``artefact_uncertainty``: that of all artefacts together.
+    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`enclosed_white`; higher is better.
+    - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
+      than air, and mean of grey matter, intensities in [0, 1]: what a scan of another kind differs in.
+
+    Args:
+        image: (D, H, W), float32, [0, 1], on the model's grid.
+        found: Its maps.
+        spacing_mm: Of that grid.
+        native_label: The label on the scan's own grid, 0 or 1.
+        native_voxel_ml: Volume of a voxel of that.
+    """
+    voxel_ml = spacing_mm**3 / UL_PER_ML
+    values, grey = image.numpy(), found.label.numpy().astype(bool)
+    excess = metrics.entropy_variance(metrics.entropy(found.probability.numpy())) - metrics.entropy_variance(
+        np.zeros(())
+    )
+    means = {cause: metrics.mean_uncertainty(value.numpy()) for cause, value in found.variance.items()}
+    head = foreground(values)
+    return {
+        "gm_volume_ml": float(native_label.sum()) * native_voxel_ml,
+        "volume_scale_ml": float(excess.sum()) * voxel_ml,
+        "task_uncertainty": means.pop(TASK),
+        "artefact_uncertainty": sum(means.values()),
+        **{f"uncertainty_{cause}": mean for cause, mean in means.items()},
+        "snr": iqm.tissue_snr(values, grey),
+        "cnr": iqm.tissue_cnr(values, grey, enclosed_white(values, grey, spacing_mm)),
+        "head_ml": float(head.sum()) * voxel_ml,
+        "head_level": float(values[head].mean()) if head.any() else math.nan,
+        "head_spread": float(values[head].std()) if head.any() else math.nan,
+        "grey_level": float(values[grey].mean()) if grey.any() else math.nan,
+    }
+
+
+def enclosed_white(image: NDArray[np.float32], grey: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
+    """Return a stand-in for white matter, which a grey-matter network does not label.
+
+    What grey matter encloses and is brighter than grey matter's median plus half its spread: of a T1-weighted scan that is
+    white matter, of any other something else.
+
+    Args:
+        image: (D, H, W), [0, 1].
+        grey: (D, H, W), predicted grey matter.
+        spacing_mm: Of the voxels.
+    """
+    if not grey.any():
+        return np.zeros_like(grey)
+    steps = max(1, round(ENCLOSED_MM / spacing_mm))
+    padded = np.pad(grey, steps)  # so that closing does not end at the edge of the volume
+    closed = ndimage.binary_closing(padded, iterations=steps)[tuple(slice(steps, -steps) for _ in range(3))]
+    level = np.median(image[grey]) + 0.5 * image[grey].std()
+    return closed & ~grey & (image > level)

@@ -1,0 +1,222 @@
+"""Results on disk: maps under BIDS-derivatives names, a summary for each scan, and a table of all."""
+
+import errno
+import json
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import nibabel as nib
+import pandas as pd
+
+from decoupled_qc.apply.folder import Model
+from decoupled_qc.apply.inputs import Input
+from decoupled_qc.apply.predictor import Result
+from decoupled_qc.apply.verdict import percentiles
+from decoupled_qc.errors import ResourceError
+from decoupled_qc.files import write_whole
+
+TABLE = "predictions.csv"
+SUMMARY = "desc-summary.json"
+OK, ERROR = "ok", "error"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def columns(artefacts: Iterable[str]) -> list[str]:
+    """Return the columns of ``predictions.csv``."""
+    return [
+        *("scan", "input", "folder", "status", "error", "gm_volume_ml", "gm_volume_low_ml", "gm_volume_high_ml"),
+        *("task_uncertainty", "artefact_uncertainty", *(f"uncertainty_{name}" for name in artefacts)),
+        *(
+            "predicted_dice",
+            "predicted_dice_low",
+            "predicted_dice_high",
+            "decision",
+            "cause",
+            "cause_accuracy",
+            "snr",
+            "cnr",
+        ),
+        *("percentile_clean", "nearest_severity", "unlike_training", "unlike_reason", "seconds"),
+    ]
+
+
+def begin(out: Path, reference: dict) -> None:
+    """Make the results folder, with what holds for all scans: dataset description, reference, what the maps are.
+
+    Raises:
+        ResourceError: It cannot be written to.
+    """
+    about = {
+        "gm_probseg": {"Description": "Probability of grey matter, 0 to 1"},
+        "gm_dseg": {"Description": "Probability above 0.5", "LabelMap": {"0": "other", "1": "grey matter"}},
+        "total_variance": {"Description": "Sum of the variances of all artefacts, without the task's"},
+    }
+    for cause in ("task", *reference["artefacts"]):
+        about[f"{cause}_variance"] = {"Description": f"Variance of the network's logits that is put down to {cause}"}
+    described = {
+        "dataset_description.json": {
+            "Name": "Uncertainty of grey-matter segmentation",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "decoupled-qc", "Version": version("decoupled-qc")}],
+        },
+        "reference.json": reference,
+        **{f"desc-{name}.json": content for name, content in about.items()},  # BIDS: holds for all maps of that name
+    }
+    with storage(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in described.items():
+            _write_json(out / name, content)
+
+
+@contextmanager
+def storage(out: Path) -> Iterator[None]:
+    """Turn an error of the file system into one sentence.
+
+    Args:
+        out: Folder of results, for the sentence.
+
+    Raises:
+        ResourceError: Something could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = "is full: make room"
+        if error.errno not in FULL:
+            reason = f"cannot be written to ({error.strerror}): name another folder"
+        raise ResourceError(f"{out} {reason}, and give the same command again.") from error
+
+
+def write_result(out: Path, one: Input, result: Result, key: dict, model: Model) -> dict:
+    """Write a scan's maps and, when they are whole, its summary; return its row.
+
+    Args:
+        out: Folder of all results.
+        one: The scan.
+        result: What the model says of it.
+        key: That tells whether a later call is about the same scan and model, see :func:`key_of`.
+        model: The model.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    folder = out / one.folder
+    row = {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": OK, "error": "", **result.row}
+    with storage(out):
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name, file in result.maps.items():
+            written.append(folder / f"{one.scan}_desc-{name}.nii.gz")
+            with write_whole(written[-1]) as partial:
+                nib.save(file, partial)
+        summary = {
+            "row": row,
+            "measures": result.measures,
+            "percentiles": percentiles(row["artefact_uncertainty"], model.reference),
+            "Sources": [str(one.path.absolute())],
+            "model": {"sha256": model.card["sha256"], "versions": model.card.get("versions", {})},
+            "key": key,
+            "files": {path.name: path.stat().st_size for path in written},
+        }
+        _write_json(folder / f"{one.scan}_{SUMMARY}", summary)
+    return row
+
+
+def key_of(path: Path, sha256: str) -> dict:
+    """Return what must be the same for a result to be whole and up to date: file, its size and time, weights, version."""
+    status = path.stat()
+    return {
+        "input": str(path.absolute()),
+        "bytes": status.st_size,
+        "changed_ns": status.st_mtime_ns,
+        "sha256": sha256,
+        "version": version("decoupled-qc"),
+    }
+
+
+def earlier_row(out: Path, one: Input, key: dict) -> dict | None:
+    """Return the row of a scan that an earlier call finished, with all its files as they were written; else None."""
+    folder = out / one.folder
+    try:
+        summary = json.loads((folder / f"{one.scan}_{SUMMARY}").read_text())
+        whole = all((folder / name).stat().st_size == size for name, size in summary["files"].items())
+        return summary["row"] if whole and summary["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def error_row(one: Input, reason: str) -> dict:
+    """Return the row of a scan that could not be predicted."""
+    return {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": ERROR, "error": reason}
+
+
+def read_rows(out: Path) -> dict[str, dict]:
+    """Return scan → row of an earlier call's table, empty if there is none."""
+    if not (out / TABLE).is_file():
+        return {}
+    table = pd.read_csv(out / TABLE, dtype=str, keep_default_na=False)
+    return {row["scan"]: row for row in table.to_dict("records")}
+
+
+def write_rows(out: Path, rows: Mapping[str, dict], artefacts: Iterable[str]) -> None:
+    """Write ``predictions.csv``.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    table = pd.DataFrame([_rounded(row) for row in rows.values()], columns=columns(artefacts))
+    with storage(out), write_whole(out / TABLE) as partial:
+        table.to_csv(partial, index=False)
+
+
+def gather(tables: list[Path], path: Path) -> None:
+    """Join the tables of batches: folders become relative to the joint table's.
+
+    Args:
+        tables: ``predictions.csv`` of each batch, of one model.
+        path: Of the joint table; the reference is copied beside it.
+    """
+    parts = []
+    for table in tables:
+        part = pd.read_csv(table, dtype=str, keep_default_na=False)
+        batch = table.parent.relative_to(path.parent).as_posix()
+        parts.append(part.assign(folder=[f"{batch}/{folder}" for folder in part["folder"]]))
+    joint = pd.concat(parts, ignore_index=True)
+    for name in ("dataset_description.json", "reference.json"):
+        with write_whole(path.with_name(name)) as partial:
+            shutil.copyfile(tables[0].with_name(name), partial)
+    with write_whole(path) as partial:
+        joint.to_csv(partial, index=False)
+
+
+def _rounded(row: dict) -> dict:
+    """Return a row with numbers as a reader wants them, and truth in lower case."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else f"{value:.6g}" if isinstance(value, float) else value
+        for name, value in row.items()
+        if not (isinstance(value, float) and not math.isfinite(value))
+    }
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with write_whole(path) as partial:
+        partial.write_text(
+            json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
+
+
+def _plain(value: object) -> object:
+    """Return JSON's types; a number that is not finite becomes null, since JSON has no word for it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) or hasattr(value, "item"):
+        number = value if isinstance(value, float) else value.item()
+        return number if not isinstance(number, float) or math.isfinite(number) else None
+    return value

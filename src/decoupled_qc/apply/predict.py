@@ -1,0 +1,168 @@
+"""Tell how far scans can be trusted for grey matter, what is wrong with them, and where."""
+
+import argparse
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from decoupled_qc.analysis.prediction import FAIL, PASS, REVIEW
+from decoupled_qc.apply.folder import Model, open_model
+from decoupled_qc.apply.inputs import Input, find_inputs
+from decoupled_qc.apply.output import ERROR, begin, earlier_row, error_row, key_of, read_rows, write_result, write_rows
+from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.errors import InputError, ResourceError
+from decoupled_qc.scans import read_scan
+
+log = logging.getLogger(__name__)
+
+INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 2, 3, 4  # exit codes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help=".nii, .nii.gz or .mgz files, folders, or BIDS datasets"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, help="folder for the results; a second call goes on there"
+    )
+    parser.add_argument("--model", type=Path, help="model folder (default: the one that comes with the package)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="scans at a time, each with its own model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--fail-on", choices=(FAIL, REVIEW), help=f"end with code {QUALITY_FAILED} if a scan is decided so, or worse"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict all scans; print what became of them.
+
+    Returns:
+        0; 2 if a scan could not be read or used; 3 if the machine lacked something; 4 if asked to and a scan is that bad. Of
+        several, 3 goes before 2 before 4.
+
+    Raises:
+        InputError: There is no scan, or no model.
+        ResourceError: The results cannot be written.
+    """
+    if arguments.jobs < 1:
+        raise InputError(f"--jobs is {arguments.jobs}: give 1 or more.")
+    model = open_model(arguments.model)
+    earlier = read_rows(arguments.out)
+    inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
+    rows, code = predict_all(inputs, arguments.out, model, arguments.jobs, earlier)
+    decided = [row.get("decision") for row in rows]
+    counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
+    errors = [row for row in rows if row["status"] == ERROR]
+    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {arguments.out / 'predictions.csv'}")
+    for row in errors:
+        print(f"  {row['error']}")
+    bad = {FAIL: {FAIL}, REVIEW: {FAIL, REVIEW}, None: set()}[arguments.fail_on]
+    return code or (QUALITY_FAILED if bad & set(decided) else 0)
+
+
+def predict_all(
+    inputs: list[Input], out: Path, model: Model, jobs: int, earlier: dict[str, dict]
+) -> tuple[list[dict], int]:
+    """Predict scans into a folder of results; those that an earlier call finished are not done again.
+
+    The table is written anew after each scan, so that it is whole whenever the process ends.
+
+    Args:
+        inputs: The scans.
+        out: Folder of results.
+        model: An open model.
+        jobs: Scans at a time.
+        earlier: Rows that are in the table already.
+
+    Returns:
+        The row of each input, and the exit code.
+
+    Raises:
+        ResourceError: The results cannot be written.
+    """
+    begin(out, model.reference)
+    rows, code = dict(earlier), 0
+    progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
+    for one, row, failed in _each(inputs, out, model, jobs):
+        rows[one.scan] = row
+        code = max(code, failed)
+        write_rows(out, rows, model.reference["artefacts"])
+        progress.update()
+    progress.close()
+    return [rows[one.scan] for one in inputs], code
+
+
+def _each(inputs: list[Input], out: Path, model: Model, jobs: int) -> Iterator[tuple[Input, dict, int]]:
+    """Yield (input, row, exit code) as scans are done."""
+    jobs = min(jobs, len(inputs))
+    if jobs == 1:
+        worker = _Worker(model)
+        yield from ((one, *worker(one, out)) for one in inputs)
+        return
+    threads = max(1, torch.get_num_threads() // jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads)) as pool:
+        waiting = {pool.submit(_work, one, out): one for one in inputs}
+        try:
+            for done in as_completed(waiting):
+                yield (waiting[done], *done.result())
+        except BrokenProcessPool as error:
+            raise ResourceError(
+                "A worker was killed, perhaps for lack of memory: give the same command again with fewer --jobs."
+            ) from error
+        except ResourceError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Worker:
+    """A model that predicts and writes one scan after the other."""
+
+    def __init__(self, model: Model):
+        self.predictor = Predictor(model)
+
+    def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
+        """Return the scan's row and exit code; only what concerns all scans is raised."""
+        try:
+            if not one.path.is_file():
+                raise InputError(f"{one.path} does not exist: check the name.")
+            key = key_of(one.path, self.predictor.model.card["sha256"])
+            row = earlier_row(out, one, key)
+            if row is None:
+                result = self.predictor(read_scan(one.path))
+                row = write_result(out, one, result, key, self.predictor.model)
+            return row, 0
+        except InputError as error:
+            return error_row(one, str(error)), INPUT_FAILED
+        except MemoryError:
+            reason = f"{one.path} needs more memory than there is: use a machine with more, or fewer --jobs."
+            return error_row(one, reason), RESOURCE_FAILED
+        except ResourceError:
+            raise
+        except Exception as error:  # a fault of ours in one scan must not stop the others
+            log.exception("%s", one.path)
+            return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED
+
+
+_worker: Callable[[Input, Path], tuple[dict, int]]
+
+
+def _start_worker(folder: Path, threads: int) -> None:
+    """Load the model once in a process of its own."""
+    global _worker
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    _worker = _Worker(open_model(folder))
+
+
+def _work(one: Input, out: Path) -> tuple[dict, int]:
+    return _worker(one, out)

@@ -1,0 +1,215 @@
+"""What validation scans, of people not trained on, tell about a model: the reference that every verdict rests on."""
+
+import json
+import logging
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from decoupled_qc import metrics
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.conformal import conformal_quantile
+from decoupled_qc.analysis.prediction import dice_curve, half_width
+from decoupled_qc.analysis.volumes import SMALLEST_ML
+from decoupled_qc.apply.folder import FORMAT, REFERENCE, Model, digest
+from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.verdict import NO_CAUSE, cause_rises, named_cause
+from decoupled_qc.conditions import NO_ARTEFACT
+from decoupled_qc.errors import InputError
+from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
+from decoupled_qc.scans import read_scan
+from decoupled_qc.scoring import GREY_MATTER, UL_PER_ML
+
+log = logging.getLogger(__name__)
+
+BANDED = ("artefact_uncertainty", "task_uncertainty", "gm_volume_ml", "snr", "cnr")  # and each artefact's own
+RANGED = (
+    "gm_volume_ml",
+    "head_ml",
+    "head_level",
+    "head_spread",
+    "grey_level",
+    "cnr",
+    "task_uncertainty",
+    "artefact_uncertainty",
+)
+WIDENING = 0.25  # of the width of a range on both sides, because validation scans are few
+
+
+def make_model_folder(
+    trained: Path,
+    scans_table: Path,
+    folder: Path,
+    *,
+    bands: list[float],
+    target_dice: float,
+    error_rate: float,
+    inference: dict,
+) -> pd.DataFrame:
+    """Write ``weights.safetensors``, ``model.json`` and ``reference.json``; return what was measured on each scan.
+
+    Args:
+        trained: Folder of the trained student.
+        scans_table: ``scans.tsv`` of validation scans, clean and with each artefact in each band.
+        folder: Existing folder for the results.
+        bands: Rising ends of the bands of severity.
+        target_dice, error_rate: Of the decision, see :func:`decoupled_qc.analysis.prediction.decisions`.
+        inference: The config's block.
+    """
+    network, card = load_model(trained)
+    save_model(folder, network, card)
+    about = {
+        "format": FORMAT,
+        "artefacts": list(network.causes[1:]),
+        "sha256": digest(folder / WEIGHTS),
+        "inference": inference,
+    }
+    (folder / CARD).write_text(json.dumps({**about, **card}, indent=2) + "\n")
+    measured = measure_scans(Predictor(Model(folder, network, {**card, **about}, {})), scans_table)
+    found = {**summarise(measured, about["artefacts"], bands, target_dice, error_rate), "sha256": about["sha256"]}
+    (folder / REFERENCE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    return measured
+
+
+def measure_scans(predictor: Predictor, scans_table: Path) -> pd.DataFrame:
+    """Return a row per scan: what it is, ``dice:gm``, the error of its volume, and what is measured on a user's scan.
+
+    Scans take the same way as a user's: from the file, onto the model's grid, and back.
+
+    Args:
+        predictor: The model.
+        scans_table: ``scans.tsv`` of a condition.
+    """
+    scans = pd.read_csv(scans_table, sep="\t")
+    rows = []
+    for scan in tqdm(scans.itertuples(), total=len(scans), desc="reference", disable=None):
+        maps, measures = predictor.measured(read_scan(scans_table.parent / scan.image))
+        truth = np.asanyarray(nib.load(scans_table.parent / scan.dseg).dataobj) == GREY_MATTER
+        voxel_ml = math.prod(nib.load(scans_table.parent / scan.dseg).header.get_zooms()[:3]) / UL_PER_ML
+        rows.append(
+            {
+                **{name: getattr(scan, name) for name in ("scan", "subject", "anatomy", "artefact", "severity")},
+                "dice:gm": metrics.dice(maps["gm_dseg"].astype(bool), truth),
+                "error_ml": measures["gm_volume_ml"] - float(truth.sum()) * voxel_ml,
+                tables.OURS: measures["artefact_uncertainty"],
+                **measures,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summarise(
+    measured: pd.DataFrame, artefacts: list[str], bands: list[float], target_dice: float, error_rate: float
+) -> dict:
+    """Return ``reference.json``, less the hash of the weights.
+
+    Args:
+        measured: From :func:`measure_scans`.
+        artefacts, bands, target_dice, error_rate: As for :func:`make_model_folder`.
+
+    Raises:
+        InputError: There are scans of one subject only, from which nothing can be said of another.
+    """
+    if measured["subject"].nunique() < 2:
+        raise InputError(
+            "The reference needs validation scans of two subjects or more: give config key cohort more of them."
+        )
+    clean = measured[measured["artefact"] == NO_ARTEFACT]
+    scores = [*BANDED, *(f"uncertainty_{name}" for name in artefacts)]
+    half = half_width(measured, error_rate)
+    ratio = conformal_quantile(
+        (measured["error_ml"].abs() / measured["volume_scale_ml"].clip(lower=SMALLEST_ML)).to_numpy(),
+        measured["subject"].to_numpy(),
+        1 - error_rate,
+    )
+    score, dice = dice_curve(measured)
+    return {
+        "format": FORMAT,
+        "artefacts": artefacts,
+        "n_scans": len(measured),
+        "n_subjects": int(measured["subject"].nunique()),
+        "n_anatomies": int(measured["anatomy"].nunique()),
+        "level": 1 - error_rate,
+        "clean": {name: _sorted(clean[name]) for name in scores},
+        "severity": {name: severities(measured[measured["artefact"] == name], bands) for name in artefacts},
+        "cause_accuracy": cause_accuracy(measured, artefacts, 1 - error_rate),
+        "dice_model": {"score": score.tolist(), "dice": dice.tolist(), "half_width": _finite(half)},
+        "volume_model": {"scale": "volume_scale_ml", "ratio": _finite(ratio)},
+        "decision": {"dice_cut": target_dice, "error_rate": error_rate},
+        "input_ranges": {name: widened(measured[name]) for name in RANGED if np.isfinite(measured[name]).any()},
+    }
+
+
+def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_uncertainty") -> dict[str, list[float]]:
+    """Return band, such as ``0.25-0.5``, → a score of the scans in it, sorted.
+
+    Args:
+        scans: Of one artefact.
+        bands: Rising ends.
+        score: Column.
+    """
+    names = [f"{low:g}-{high:g}" for low, high in pairwise(bands)]
+    member = pd.cut(scans["severity"], bands, labels=names)
+    return {name: _sorted(scans.loc[member == name, score]) for name in names}
+
+
+def cause_accuracy(measured: pd.DataFrame, artefacts: list[str], level: float) -> dict:
+    """Return how often the named cause is right, each scan being compared with other subjects' clean scans.
+
+    ``threshold``: what the highest rise stays below on a share ``level`` of the clean scans. ``named``: cause → how
+    often it was right when it was named (``accuracy``, None if it never was), of ``n`` scans. ``overall``: share of corrupted
+    scans with the right cause; chance is 1 / artefacts.
+
+    Args:
+        measured: From :func:`measure_scans`.
+        artefacts: Of the model.
+        level: (0, 1).
+    """
+    clean = measured[measured["artefact"] == NO_ARTEFACT]
+    rises = []
+    for scan in measured.to_dict("records"):
+        others = clean[clean["subject"] != scan["subject"]]
+        base = {f"uncertainty_{name}": others[f"uncertainty_{name}"].tolist() for name in artefacts}
+        rises.append(cause_rises(scan, base, artefacts) if len(others) else dict.fromkeys(artefacts, 0.0))
+    highest = np.array([max(one.values()) for one in rises])
+    threshold = float(np.quantile(highest[(measured["artefact"] == NO_ARTEFACT).to_numpy()], level, method="higher"))
+    named = np.array([named_cause(one, threshold) for one in rises])
+    truth = measured["artefact"].to_numpy()
+    found = {}
+    for cause in (NO_CAUSE, *artefacts):
+        member = named == cause
+        accuracy = float((truth[member] == cause).mean()) if member.any() else None
+        found[cause] = {"accuracy": accuracy, "n": int(member.sum())}
+    corrupted = truth != NO_ARTEFACT
+    return {
+        "threshold": threshold,
+        "named": found,
+        "overall": float((named == truth)[corrupted].mean()),
+        "n": int(corrupted.sum()),
+        "confusion": {
+            name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_CAUSE, *artefacts)}
+            for name in (NO_ARTEFACT, *artefacts)
+        },
+    }
+
+
+def widened(values: pd.Series) -> list[float]:
+    """Return the range of finite values, a share ``WIDENING`` of its width wider on both sides."""
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    margin = WIDENING * (high - low)
+    return [low - margin, high + margin]
+
+
+def _sorted(values: pd.Series) -> list[float]:
+    return sorted(float(value) for value in values if math.isfinite(value))
+
+
+def _finite(value: float) -> float | None:
+    """Return None for infinity, which JSON lacks: too few subjects for this level."""
+    return value if math.isfinite(value) else None

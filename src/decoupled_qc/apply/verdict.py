@@ -1,0 +1,122 @@
+"""From what was measured on a scan to a verdict, by the reference that validation scans made."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from decoupled_qc.analysis.prediction import PASS, REVIEW, verdict
+
+NO_CAUSE = "none"
+CLEAN = "clean"
+PLAIN_REASONS = {  # by input range: (what is said below it, above it)
+    "gm_volume_ml": ("little grey matter ({:.0f} mL)", "much grey matter ({:.0f} mL)"),
+    "head_ml": ("a small head or brain ({:.0f} mL)", "a large head or field of view ({:.0f} mL)"),
+    "head_level": ("a dark head, but for a few bright voxels", "a head as bright as its brightest parts"),
+    "head_spread": ("hardly any contrast in the head", "an unusually wide range of intensities"),
+    "grey_level": ("grey matter darker than in a T1-weighted scan", "grey matter brighter than in a T1-weighted scan"),
+    "cnr": ("hardly any contrast of grey and white matter", "an unusual contrast of grey and white matter"),
+    "task_uncertainty": ("a task uncertainty lower than any", "a task uncertainty higher than any"),
+    "artefact_uncertainty": ("an artefact uncertainty lower than any", "an artefact uncertainty higher than any"),
+}
+
+
+def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -> dict[str, object]:
+    """Return the columns of a scan's row that follow from what was measured.
+
+    Grey-matter volume and Dice carry conformal intervals. The decision is that of
+    :func:`decoupled_qc.analysis.prediction.verdict`, but a scan unlike the training data, on which no interval rests, never
+    passes by itself: it is to review.
+
+    Args:
+        found: As :func:`decoupled_qc.apply.measures.measure` returns it.
+        reference: ``reference.json``.
+        oddities: What was seen in the scan's header and intensities already.
+    """
+    artefacts = reference["artefacts"]
+    score = found["artefact_uncertainty"]
+    dice, low, high = predicted_dice(score, reference["dice_model"])
+    decision = verdict(np.array([low]), np.array([high]), reference["decision"]["dice_cut"])[0]
+    reasons = oddities + out_of_range(found, reference["input_ranges"])
+    ratio = reference["volume_model"]["ratio"]
+    half_ml = math.nan if ratio is None else ratio * found["volume_scale_ml"]
+    rises = cause_rises(found, reference["clean"], artefacts)
+    cause = named_cause(rises, reference["cause_accuracy"]["threshold"])
+    return {
+        "gm_volume_ml": found["gm_volume_ml"],
+        "gm_volume_low_ml": max(found["gm_volume_ml"] - half_ml, 0.0) if half_ml == half_ml else math.nan,
+        "gm_volume_high_ml": found["gm_volume_ml"] + half_ml,
+        "task_uncertainty": found["task_uncertainty"],
+        "artefact_uncertainty": score,
+        **{f"uncertainty_{name}": found[f"uncertainty_{name}"] for name in artefacts},
+        "predicted_dice": dice,
+        "predicted_dice_low": low,
+        "predicted_dice_high": high,
+        "decision": str(REVIEW if reasons and decision == PASS else decision),
+        "cause": cause,
+        "cause_accuracy": (reference["cause_accuracy"]["named"].get(cause) or {}).get("accuracy") or math.nan,
+        "snr": found["snr"],
+        "cnr": found["cnr"],
+        "percentile_clean": percentile(score, reference["clean"]["artefact_uncertainty"]),
+        "nearest_severity": nearest_severity(score, reference, cause),
+        "unlike_training": bool(reasons),
+        "unlike_reason": "; ".join(reasons),
+    }
+
+
+def predicted_dice(score: float, model: Mapping) -> tuple[float, float, float]:
+    """Return Dice and the ends of its interval, by the curve fitted on validation scans, constant beyond them."""
+    dice = float(np.interp(score, model["score"], model["dice"]))
+    half = math.inf if model["half_width"] is None else model["half_width"]
+    return dice, max(dice - half, 0.0), min(dice + half, 1.0)
+
+
+def percentile(value: float, reference: list[float]) -> float:
+    """Return the share of reference values below a value, 0 to 100; equal ones count half."""
+    below, upto = np.searchsorted(reference, value, "left"), np.searchsorted(reference, value, "right")
+    return float(100 * (below + upto) / 2 / len(reference))
+
+
+def percentiles(score: float, reference: Mapping) -> dict:
+    """Return where an artefact uncertainty lies among clean scans and in each artefact's bands of severity, 0 to 100."""
+    among = {
+        name: {band: percentile(score, values) for band, values in bands.items() if values}
+        for name, bands in reference["severity"].items()
+    }
+    return {CLEAN: percentile(score, reference["clean"]["artefact_uncertainty"]), **among}
+
+
+def cause_rises(found: Mapping[str, float], clean: Mapping, artefacts: list[str]) -> dict[str, float]:
+    """Return how far each head's log mean variance lies above clean reference scans, in their standard deviations."""
+    rises = {}
+    for name in artefacts:
+        logs = np.log(np.maximum(clean[f"uncertainty_{name}"], 1e-12))
+        spread = max(float(logs.std(ddof=1)) if len(logs) > 1 else 0.0, 1e-6)
+        rises[name] = (math.log(max(found[f"uncertainty_{name}"], 1e-12)) - float(logs.mean())) / spread
+    return rises
+
+
+def named_cause(rises: Mapping[str, float], threshold: float) -> str:
+    """Return the artefact that rises most, or ``none`` if not above what clean scans reach."""
+    cause = max(rises, key=rises.get)
+    return cause if rises[cause] > threshold else NO_CAUSE
+
+
+def nearest_severity(score: float, reference: Mapping, cause: str) -> str:
+    """Return the band of the named cause, or ``clean``, whose median artefact uncertainty is nearest."""
+    bands = {CLEAN: reference["clean"]["artefact_uncertainty"], **reference["severity"].get(cause, {})}
+    bands = {band: values for band, values in bands.items() if values}
+    return min(bands, key=lambda band: abs(float(np.median(bands[band])) - score))
+
+
+def out_of_range(found: Mapping[str, float], ranges: Mapping) -> list[str]:
+    """Return in words which properties lie outside those of the reference scans."""
+    reasons = []
+    for name, (low, high) in ranges.items():
+        below, above = PLAIN_REASONS[name]
+        value = found[name]
+        if not math.isfinite(value):
+            reasons.append(f"no {name.replace('_', ' ')} could be measured")
+        elif not low <= value <= high:
+            reasons.append((below if value < low else above).format(value))
+    return reasons

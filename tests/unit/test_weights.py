@@ -1,0 +1,49 @@
+"""The weights in the package: whole, small, and giving what they gave when they were made."""
+
+import json
+import shutil
+
+import pytest
+
+from decoupled_qc.apply import self_test
+from decoupled_qc.apply.folder import MODEL_CARD, SHIPPED, open_model
+from decoupled_qc.cli import main
+from decoupled_qc.models import CARD, WEIGHTS
+
+pytestmark = pytest.mark.skipif(not (SHIPPED / WEIGHTS).is_file(), reason="no weights are shipped")
+
+
+def test_the_shipped_model_opens_and_is_small():
+    model = open_model()
+    assert (SHIPPED / WEIGHTS).stat().st_size < 20_000_000
+    assert model.card["artefacts"] == ["spike", "noise", "blur", "wrap", "motion"]
+    assert (
+        model.card["sha256"] == model.reference["sha256"] and model.card["sha256"] in (SHIPPED / MODEL_CARD).read_text()
+    )
+
+
+def test_no_copyleft_head_and_no_test_scan_was_trained_on():
+    text = (SHIPPED / MODEL_CARD).read_text()
+    assert "Apache-2.0" in text and "brainbrowser" not in text.lower()
+
+
+def test_the_shipped_model_gives_what_it_gave(capsys):
+    assert main(["self-test"]) == 0
+    assert "gives what it gave" in capsys.readouterr().out
+
+
+def test_a_model_that_gives_something_else_is_refused(tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(SHIPPED, folder)
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | {"epsilon": 10 * card["epsilon"] + 0.1}))
+    assert main(["self-test", "--model", str(folder)]) == 2
+    assert "not" in capsys.readouterr().err
+    (folder / self_test.EXPECTED).unlink()
+    assert main(["self-test", "--model", str(folder)]) == 2
+    assert "without a self-test" in capsys.readouterr().err
+
+
+def test_the_phantom_is_the_same_everywhere():
+    image = self_test.phantom()
+    assert float(image.double().mean()) == pytest.approx(0.186668, abs=1e-6)

@@ -1,0 +1,20 @@
+"""A cohort of thousands in batches."""
+
+import re
+
+
+def test_ten_thousand_scans_are_a_hundred_jobs(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    for site in range(4):  # the same file names in each
+        folder = project.folder / "data" / f"site-{site}"
+        folder.mkdir(parents=True)
+        for number in range(2500):
+            (folder / f"{number:04d}.nii.gz").touch()
+    overlay = project.folder / "cohort.yaml"
+    overlay.write_text("apply:\n  inputs: ['data/site-*/*.nii.gz']\n  model: data\n")
+    target = "results/smoke/apply/predictions.csv"
+    printed = project.snakemake(
+        "--dry-run", "--quiet", "rules", "--configfile", "config/smoke.yaml", overlay.name, "--", target
+    )
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
+    assert jobs == {"predict_batch": "100", "gather_batches": "1", "total": "101"}

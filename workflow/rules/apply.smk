@@ -1,0 +1,108 @@
+"""The student with what validation scans tell about it → a model folder; scans from anywhere, in batches → verdicts.
+
+Made when asked for: `-- results/<run>/model`, and `-- results/<run>/apply/predictions.csv`.
+"""
+
+from decoupled_qc.apply.inputs import expand_patterns, find_inputs
+
+APPLY = config["apply"]
+FOUND = find_inputs(expand_patterns(APPLY["inputs"]), Path(OUT, "apply"), {}) if APPLY["inputs"] else []
+BATCHES = range(-(-len(FOUND) // APPLY["batch_size"]))
+
+
+rule reference_scans:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/conditions/reference"),
+    log:
+        f"{OUT}/logs/conditions/reference.log",
+    benchmark:
+        f"{OUT}/benchmarks/conditions/reference.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("reference_scans"),
+        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        bands=config["reference"]["severity_bands"],
+        settings={name: config["artefacts"][name] for name in ARTEFACTS},
+        local_probability=config["corruption"]["local_probability"],
+        spacing_mm=config["cohort"]["spacing_mm"],
+        seed=config["seed"],
+    message:
+        "Making the validation scans that verdicts rest on."
+    script:
+        "../scripts/reference_scans.py"
+
+
+rule reference:
+    input:
+        student=f"{OUT}/models/student/rep-0",
+        scans=f"{OUT}/conditions/reference",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        directory(f"{OUT}/model"),
+    log:
+        f"{OUT}/logs/model.log",
+    benchmark:
+        f"{OUT}/benchmarks/model.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: STAGES["student"]["threads"]
+    resources:
+        gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("reference"),
+        inference=config["inference"],
+        bands=config["reference"]["severity_bands"],
+        data=config["reference"]["data"],
+        target_dice=config["analysis"]["target_dice"],
+        error_rate=config["analysis"]["error_rate"],
+    message:
+        "Measuring the student on validation scans, for its model folder."
+    script:
+        "../scripts/reference.py"
+
+
+rule predict_batch:
+    input:
+        model=APPLY["model"] or [],
+    output:
+        f"{OUT}/apply/batch-{{batch}}/predictions.csv",
+    log:
+        f"{OUT}/logs/apply/batch-{{batch}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/apply/batch-{{batch}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 2
+    resources:
+        gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("predict_batch"),
+        scans=lambda wildcards: {str(one.path): one.scan for one in FOUND[int(wildcards.batch) :: len(BATCHES)]},
+        folder=lambda wildcards: f"{OUT}/apply/batch-{wildcards.batch}",
+        model=APPLY["model"],
+    message:
+        "Predicting batch {wildcards.batch} of the scans."
+    script:
+        "../scripts/predict_batch.py"
+
+
+rule gather_batches:
+    input:
+        expand(f"{OUT}/apply/batch-{{batch}}/predictions.csv", batch=BATCHES),
+    output:
+        f"{OUT}/apply/predictions.csv",
+    log:
+        f"{OUT}/logs/apply/predictions.log",
+    benchmark:
+        f"{OUT}/benchmarks/apply/predictions.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("gather_batches"),
+    message:
+        "Joining the verdicts of all batches."
+    script:
+        "../scripts/gather_batches.py"
