@@ -19,7 +19,8 @@ HELD_BY_VARIANCE = 2.0  # total variance over twice the cross-entropy, its best 
 def collapse_warnings(looks: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
     """Return what is wrong with a training, one sentence each; nothing if it went well.
 
-    A head that sits at a limit, never moved or does not rise on its own artefact is not trained. Where nearly all voxels
+    A head that sits at a limit, never moved or does not rise on its own artefact is not trained; heads that began as those
+    of another network, a teacher's for the task and all of a student's, need not move. Where nearly all voxels
     have less variance than epsilon, the likelihood is plain cross-entropy. Where the cross-entropy has risen from its
     lowest while the variance is far above its best value, 2 CE, the loss is met by variance and not by the segmentation.
 
@@ -35,19 +36,24 @@ def collapse_warnings(looks: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
         looks[looks["step"] == step].set_index("input") for step in (looks["step"].min(), looks["step"].max())
     )
     heads = [name.removeprefix("variance_") for name in looks if name.startswith("variance_")]
-    return [sentence for head in heads for sentence in _of_head(head, first, last)] + list(
+    return [sentence for head in heads for sentence in _of_head(head, _own(heads) == head, first, last)] + list(
         _of_loss(looks, last, metrics, heads)
     )
 
 
-def _of_head(head: str, first: pd.DataFrame, last: pd.DataFrame) -> Iterator[str]:
+def _own(heads: list[str]) -> str | None:
+    """Return the head that a task network, a coupled one or a teacher adds; None for a student."""
+    return heads[-1] if len(heads) <= 2 else None
+
+
+def _of_head(head: str, own: bool, first: pd.DataFrame, last: pd.DataFrame) -> Iterator[str]:
     begin, end = first[f"variance_{head}"], last[f"variance_{head}"]
     low, high = (exp(limit) for limit in LOG_VARIANCE_LIMITS)
     if end.max() < low * (1 + AT_LIMIT):
         yield f"The {head} variance sits at its lower limit, {low:.2g}, on every input: it is not trained."
     elif end.min() > high * (1 - AT_LIMIT):
         yield f"The {head} variance sits at its upper limit, {high:.2g}, on every input: it is not trained."
-    elif ((end / begin - 1).abs() < MOVED).all():
+    elif own and ((end / begin - 1).abs() < MOVED).all():
         yield f"The {head} variance has not moved since the first step: it is not trained."
     elif head in end.index and end[head] < ANSWERS * end[CLEAN]:
         yield f"The {head} variance does not answer to its artefact: {end[head]:.2g} with it, {end[CLEAN]:.2g} without."
