@@ -61,7 +61,7 @@ def _terms(axes: Axes, metrics: pd.DataFrame) -> None:
             axes.plot(metrics["step"], metrics[column], color=colour, linewidth=0.7, label=label)
     axes.axhline(0, color="black", linewidth=0.4)
     axes.set_ylabel("nats, per voxel")
-    axes.legend(loc="upper right")
+    axes.legend(loc="best")
 
 
 def _ladder(axes: Axes, metrics: pd.DataFrame) -> None:
@@ -96,7 +96,7 @@ def _dice(axes: Axes, looks: pd.DataFrame, colours: dict[str, str]) -> None:
         axes.plot(rows["step"], rows["dice"], color=style.CLEAN_COLOUR if name == CLEAN else colours[name], label=name)
     axes.set_ylabel("held-out Dice")
     axes.set_ylim(top=1)
-    axes.legend(loc="lower right", ncols=2)
+    axes.legend(loc="best", ncols=2)
 
 
 def _rows(metrics: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
