@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke weights test test-slurm test-browser lint bench
+.PHONY: setup demo smoke weights test test-slurm test-browser lint bench test-cohort
 
 setup: .venv/.complete
 
@@ -34,6 +34,10 @@ weights: setup
 
 test: setup lint
 	$(BIN)/python -m pytest
+
+# A small data set laid out as MR-ART, from an S3 server on this machine to Table 2.
+test-cohort: setup
+	$(BIN)/python -m pytest -m cohort tests/integration
 
 # As root on Debian: a real cluster on this machine, which is gone afterwards.
 test-slurm: setup

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import audit, correlate, simulate, status
+from decoupled_qc import agreement, audit, correlate, rate, simulate, status
 from decoupled_qc.apply import export_onnx, predict, self_test
 from decoupled_qc.errors import InputError, ResourceError
 
-COMMANDS = (predict, self_test, simulate, audit, correlate, status, export_onnx)
+COMMANDS = (predict, self_test, simulate, audit, correlate, rate, agreement, status, export_onnx)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

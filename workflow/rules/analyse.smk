@@ -137,6 +137,28 @@ rule decide:
         "../scripts/decisions.py"
 
 
+rule find_real_artefacts:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/real_artefacts.csv",
+    log:
+        f"{OUT}/logs/analysis/real_artefacts.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/real_artefacts.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("real_artefacts"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Measuring how well every score finds real artefacts."
+    script:
+        "../scripts/real_artefacts.py"
+
+
 rule rank_scores:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",

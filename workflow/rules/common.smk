@@ -72,6 +72,11 @@ def source_fingerprint(kind):
     return provenance.fingerprint(Path(sources.__file__).parent / f"{kind}.py") if kind != "heads" else None
 
 
+def ratings_of(condition):
+    """Return raters' table for a condition, if it is the real one and there is one."""
+    return [config["scoring"]["ratings"]] if condition == "real" and config["scoring"]["ratings"] else []
+
+
 def others_of(stage, names):
     """Return the artefacts that a teacher sees besides its own."""
     seen = stage == "teacher" and config["corruption"]["other_probability"] > 0

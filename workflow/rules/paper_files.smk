@@ -5,6 +5,11 @@ FIGURES = [1, 2, 3, 4, *([5] if {"sweep-noise", "sweep-blur"} & {*SWEEPS} else [
 FIGURES += ["leaderboard", "leakage", "risk", *(["severity"] if SWEEPS else []), "calibration", "simulator"]
 ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions", "leaderboard"]
 ANALYSES += ["severity"] if SWEEPS else []
+ANALYSES += ["real_artefacts"] if SCANS["real"] else []
+
+
+RATED = not HEADS and SCANS["real"] is not None and not SCORING["ratings"]  # by the cohort's own raters
+RATING_LEVELS = 1 + abs(SCANS["rating"]["best"] - SCANS["rating"]["worst"]) if RATED else 4
 
 
 def figure_files(name):

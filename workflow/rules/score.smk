@@ -1,10 +1,13 @@
 """From maps to one tidy table, which is all that the statistics read."""
 
+SCORING = config["scoring"]
+
 
 rule score:
     input:
         condition=f"{OUT}/conditions/{{condition}}",
         predictions=f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}",
+        ratings=lambda wildcards: ratings_of(wildcards.condition),
     output:
         f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
     log:
@@ -15,7 +18,8 @@ rule score:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("score"),
-        scoring=config["scoring"],
+        scoring={key: SCORING[key] for key in ("dilation_voxels", "stand_in_rating_cuts")},
+        measures=lambda wildcards: SCORING["measures"] if wildcards.condition == "real" else None,
     message:
         "Scoring condition {wildcards.condition}."
     script:

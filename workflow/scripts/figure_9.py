@@ -14,5 +14,6 @@ drawing = figure_9(
     snakemake.input.predictions,
     params.artefacts,
     stand_in=is_stand_in(wide),
+    levels=params.levels,
 )
 style.save(drawing, **snakemake.output)

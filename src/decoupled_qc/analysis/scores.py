@@ -24,16 +24,11 @@ SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact"
 TARGETS = ("dice", "rating")
 NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
 OURS = "artefact_uncertainty:mean"
-HIGHER_IS_BETTER = (
-    "snr",
-    "snrd",
-    "cnr",
-    "fber",
-    "wm2max",
-    "pairwise_dice",
-    "iou",
-)  # of every other score a higher value is worse
-STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
+# Of every other score a higher value is worse.
+HIGHER_IS_BETTER = ("snr", "snrd", "snr_total", "cnr", "fber", "wm2max", "pairwise_dice", "iou")
+RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
+STAND_IN = "stand_in"  # of a rating that no rater gave
+RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
 MISSING = ("", "na", "n/a", "nan")
 CLEAN = "none"  # the artefact of a scan without one
 
@@ -120,8 +115,9 @@ def read_subjects(path: Path) -> pd.DataFrame:
     for column in ("subject", "anatomy", "role"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
-    refuse(path, table.duplicated("subject"), "lists a subject that an earlier row has: keep one")
-    return table[["subject", "anatomy", "role"]]
+    table = table[["subject", "anatomy", "role"]].drop_duplicates(ignore_index=True)  # a real subject has several scans
+    refuse(path, table.duplicated("subject"), "gives a subject another anatomy or role than an earlier row: keep one")
+    return table
 
 
 def one_row_a_scan(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
@@ -206,9 +202,9 @@ def simulated(wide: pd.DataFrame) -> pd.Series:
 
 
 def is_stand_in(wide: pd.DataFrame) -> bool:
-    """Say whether the ratings are stand-ins that no rater gave, so that the rated scans are stand-ins too.
+    """Say whether the scans of the real set are stand-ins, made by foreign simulators.
 
     Args:
         wide: One row a scan.
     """
-    return f"rating:{STAND_IN}" in wide
+    return f"rating:{STAND_IN}" in wide or f"rating:{RATED_STAND_IN}" in wide

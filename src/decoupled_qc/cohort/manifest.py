@@ -1,4 +1,4 @@
-"""The list of subjects that everything after the cohort reads."""
+"""The list of subjects and their scans that everything after the cohort reads."""
 
 from pathlib import Path
 
@@ -8,22 +8,26 @@ import pandas as pd
 from decoupled_qc.errors import InputError
 
 COLUMNS = ["subject", "anatomy", "role", "image", "dseg", "label_source"]
+RATED_COLUMNS = ["scan", "rating", "rater", "site"]  # may be absent: empty where a source does not tell
 ROLES = ("train", "validation", "test")
+REAL = "real"  # rated scans with real artefacts, of subjects that do nothing else; a cohort may have none
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read and check a cohort manifest.
 
     Args:
-        path: Tab-separated table with the columns subject, anatomy, role (train, validation or test), image and dseg
-            (relative to the manifest's folder) and label_source; one row per subject.
+        path: Tab-separated table with the columns subject, anatomy, role (train, validation, test or real), image and dseg
+            (relative to the manifest's folder) and label_source, and perhaps scan, rating, rater and site; one row per
+            subject, and one per scan of a real subject.
 
     Returns:
-        The table, all columns text.
+        The table with all of these columns, all text.
 
     Raises:
-        InputError: A column is missing; a subject stands twice; a role is unknown; an anatomy gives test subjects
-            and others; an image or label is missing, unreadable, not three-dimensional, or of the other's shape.
+        InputError: A column is missing; a subject stands twice or has two roles; a role is unknown; an anatomy gives test
+            or real subjects and others; a real scan has no name or rating; an image or label is missing, unreadable, not
+            three-dimensional, or of the other's shape.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,12 +38,19 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}: add them; the table is tab-separated.")
     if table.empty:
         raise InputError(f"{path} lists no subject: give at least one anatomy of the config some subjects.")
-    for subject in table["subject"][table["subject"].duplicated()]:
+    table = table.assign(**{column: "" for column in RATED_COLUMNS if column not in table})
+    for row in table[~table["role"].isin([*ROLES, REAL])].itertuples():
+        raise InputError(
+            f"{path}: subject {row.subject} has role '{row.role}'; use one of {', '.join([*ROLES, REAL])}."
+        )
+    several = table["subject"].duplicated() & (table["role"] != REAL)
+    several |= table.groupby("subject")["role"].transform("nunique") > 1
+    for subject in table["subject"][several | table.duplicated(["subject", "scan"])]:
         raise InputError(f"{path} lists subject {subject} more than once: give every subject one row.")
-    for row in table[~table["role"].isin(ROLES)].itertuples():
-        raise InputError(f"{path}: subject {row.subject} has role '{row.role}'; use one of {', '.join(ROLES)}.")
-    tested = set(table["anatomy"][table["role"] == "test"])
-    shared = sorted(tested & set(table["anatomy"][table["role"] != "test"]))
+    for row in table[(table["role"] == REAL) & ((table["scan"] == "") | (table["rating"] == ""))].itertuples():
+        raise InputError(f"{path}: a real scan of subject {row.subject} has no name or no rating: give it both.")
+    held_out = table["role"].isin(["test", REAL])
+    shared = sorted(set(table["anatomy"][held_out]) & set(table["anatomy"][~held_out]))
     if shared:
         raise InputError(
             f"{path}: anatomy {shared[0]} gives test subjects and training or validation subjects, so the test would "

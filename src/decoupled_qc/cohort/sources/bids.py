@@ -3,7 +3,6 @@
 Ratings come from ``derivatives/scores.tsv`` with the columns ``bids_name`` and ``score``, as OpenNeuro ds004173 has it.
 """
 
-import fnmatch
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 SUFFIXES = (".nii.gz", ".nii")
 
 
-def find(path: Path, pattern: str) -> pd.DataFrame:
+def find(path: Path) -> pd.DataFrame:
     """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
     ratings = _ratings(path / "derivatives" / "scores.tsv")
     rows = []
@@ -20,8 +19,6 @@ def find(path: Path, pattern: str) -> pd.DataFrame:
         if suffix is None:
             continue
         scan = image.name.removesuffix(suffix)
-        if not fnmatch.fnmatchcase(scan, pattern):
-            continue
         dseg = image.with_name(scan.removesuffix("_T1w") + "_dseg" + suffix)
         rows.append(
             {

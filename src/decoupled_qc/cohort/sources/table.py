@@ -3,7 +3,6 @@
 File names are relative to the table's folder. A scan without a name gets that of its file.
 """
 
-import fnmatch
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +11,7 @@ from decoupled_qc.cohort import sources
 from decoupled_qc.errors import InputError
 
 
-def find(path: Path, pattern: str) -> pd.DataFrame:
+def find(path: Path) -> pd.DataFrame:
     """Return the scans of a table, see :mod:`decoupled_qc.cohort.sources`.
 
     Raises:
@@ -33,4 +32,4 @@ def find(path: Path, pattern: str) -> pd.DataFrame:
             table[column] = [str(path.parent / name) if name else "" for name in table[column]]
     if "dseg" in table and "label_source" not in table:
         table["label_source"] = ["provided" if name else "" for name in table["dseg"]]
-    return table[[fnmatch.fnmatchcase(name, pattern) for name in table["scan"]]]
+    return table
