@@ -61,4 +61,5 @@ lint: setup
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 bench: setup
+	$(BIN)/pip install --quiet --no-deps dynamic-network-architectures==0.4.4  # nnU-Net's; its dependencies are not needed here
 	$(BIN)/python benchmarks/run.py

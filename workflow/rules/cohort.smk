@@ -7,7 +7,9 @@ HEADS = COHORT["source"] == "heads"
 with one_sentence():
     ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"]) if HEADS else []
     if not HEADS:
-        sources.check(COHORT["source"], COHORT["scans"]["path"] if COHORT["scans"]["fetch"] is None else workflow.basedir)
+        sources.check(
+            COHORT["source"], COHORT["scans"]["path"] if COHORT["scans"]["fetch"] is None else workflow.basedir
+        )
 
 
 rule fetch_head:

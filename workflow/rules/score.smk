@@ -45,9 +45,37 @@ rule regress_dice:
         "../scripts/regress_dice.py"
 
 
+rule score_baseline:
+    input:
+        condition=f"{OUT}/conditions/{{condition}}",
+        models=lambda wildcards: baseline_models(wildcards.baseline),
+    output:
+        f"{OUT}/baselines/{{baseline}}/{{condition}}.csv",
+    log:
+        f"{OUT}/logs/baselines/{{baseline}}/{{condition}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/baselines/{{baseline}}/{{condition}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("score_baseline"),
+        blocks=baseline_params,
+    message:
+        "Scoring condition {wildcards.condition} with the baseline {wildcards.baseline}."
+    script:
+        "../scripts/score_baseline.py"
+
+
 rule gather_scores:
     input:
         expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=[*CONDITIONS, "ridge"]),
+        expand(
+            f"{OUT}/baselines/{{baseline}}/{{condition}}.csv",
+            baseline=config["use_baselines"],
+            condition=[*SIMULATED, "real", "validation"],
+        ),
     output:
         f"{OUT}/scores.csv",
     log:

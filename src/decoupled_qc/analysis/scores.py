@@ -27,7 +27,18 @@ NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml"
 OURS = "artefact_uncertainty:mean"
 OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
 # Of every other score a higher value is worse.
-HIGHER_IS_BETTER = ("snr", "snrd", "snr_total", "cnr", "fber", "wm2max", "edge_strength", "ridge_dice")
+HIGHER_IS_BETTER = (
+    "snr",
+    "snrd",
+    "snr_total",
+    "cnr",
+    "fber",
+    "wm2max",
+    "edge_strength",
+    "ridge_dice",
+    "pairwise_dice",
+    "iou",
+)
 RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
 STAND_IN = "stand_in"  # of a rating that no rater gave
 RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
