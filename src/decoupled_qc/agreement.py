@@ -63,7 +63,7 @@ def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
         subject = both.index.str.partition("_").get_level_values(0).to_numpy()
         rng = rng_for(0, one, other, "agreement")
         draws = np.concatenate([_kappa(first, second, weights) for weights in subject_draws(subject, N_BOOT, rng)])
-        low, high = percentile_interval(draws) if len(set(subject)) > 1 else (np.nan, np.nan)
+        low, high = percentile_interval(draws, len(set(subject))) if len(set(subject)) > 1 else (np.nan, np.nan)
         varied = len(set(first)) > 1 and len(set(second)) > 1
         rows.append(
             {

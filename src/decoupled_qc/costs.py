@@ -6,7 +6,8 @@ import pandas as pd
 
 from decoupled_qc.pieces import share_of_last_piece
 
-ON_GPU = ("models", "predictions")  # stages whose jobs ask for a GPU
+ON_GPU = ("models", "predictions", "baselines")  # stages whose jobs ask for a GPU
+BY_NAME = ("models", "baselines")  # a line for each network and each baseline, one for all teachers
 
 
 def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
@@ -44,10 +45,12 @@ def _row(path: Path, measured: pd.Series, logs: Path) -> dict[str, object]:
     share = share_of_last_piece(log.read_text()) if log.is_file() else 1.0
     stage, *inner = path.with_suffix("").parts
     numbers = pd.to_numeric(measured[["s", "cpu_time", "max_rss"]], errors="coerce").fillna(0.0)
+    if stage in BY_NAME:
+        stage = f"{stage}: {'teacher' if inner[0].startswith('teacher-') else inner[0]}"
     return {
-        "stage": f"{stage}: {inner[0].partition('-')[0]}" if stage == "models" else stage,
+        "stage": stage,
         "hours": numbers["s"] / 3600 / share,
         "cpu_hours": numbers["cpu_time"] / 3600 / share,
-        "on_gpu": stage in ON_GPU,
+        "on_gpu": path.parts[0] in ON_GPU,
         "peak_memory_gib": numbers["max_rss"] / 1024,
     }

@@ -2,7 +2,7 @@
 
 import re
 
-STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>[\d.]+) min")
+STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>\d+\.\d+) min")
 RESUMED = re.compile(r"Resuming at step (\d+) of \d+\.")
 
 
@@ -21,4 +21,5 @@ def share_of_last_piece(log: str) -> float:
     if not resumed or not steps:
         return 1.0
     done = int(steps[-1]["step"]) + 1
-    return (done - int(resumed[1])) / done
+    share = (done - int(resumed[1])) / done
+    return share if share > 0 else 1.0  # of a damaged log

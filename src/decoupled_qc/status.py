@@ -2,11 +2,14 @@
 
 import argparse
 import re
+from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.pieces import STEP, share_of_last_piece
 
@@ -49,13 +52,21 @@ def read_status(folder: Path) -> pd.DataFrame:
     return pd.DataFrame([_network(folder, log) for log in logs])
 
 
+def _elapsed_s(stamps: list[str]) -> float:
+    """Return the seconds between the first and the last stamp; where the clock was set back, none pass."""
+    seconds = []
+    for stamp in stamps:
+        with suppress(ValueError):  # a damaged line
+            seconds.append(datetime.strptime(stamp, TIME).timestamp())
+    return sum(max(later - earlier, 0.0) for earlier, later in pairwise(seconds))
+
+
 def _network(folder: Path, log: Path) -> dict[str, object]:
     """Return one row; a log that is still empty has begun and nothing else."""
     name = f"{log.parent.name}/{log.stem}"
-    text = log.read_text()
+    text = log.read_text(errors="replace")
     stamps = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", text, re.MULTILINE)
-    times = [datetime.strptime(stamp, TIME) for stamp in stamps]
-    hours = (times[-1] - times[0]).total_seconds() / 3600 if times else 0.0
+    hours = _elapsed_s(stamps) / 3600
     at = list(STEP.finditer(text))
     row = {"network": name, "state": "training", "step": "", "left_min": float("nan"), "hours": hours}
     if at:
@@ -64,7 +75,8 @@ def _network(folder: Path, log: Path) -> dict[str, object]:
         benchmark = folder / "benchmarks" / "models" / f"{name}.tsv"
         row |= {"state": "done", "left_min": float("nan")}
         if benchmark.is_file():
-            row["hours"] = pd.read_csv(benchmark, sep="\t")["s"].iloc[-1] / 3600
+            with suppress(LookupError, ValueError):  # not yet written to its end
+                row["hours"] = float(read_cells(benchmark, "\t")["s"].iloc[-1]) / 3600
     elif "the state is saved in" in text:
         row["state"] = "saved"
     elif re.search(r"^\S+ \S+  \w*(Error|Exception): ", text, re.MULTILINE):

@@ -40,9 +40,8 @@ LABELS = {
     "entropy": "Entropy",
 }
 METHOD_NOTE = (
-    "rho: Spearman. CI: 95 %, percentile bootstrap of whole subjects. p: two-sided, by permuting whole "
-    "subjects and "
-    "the scans inside each."
+    "rho: Spearman. CI: 95 %, expanded percentiles of a bootstrap of whole subjects. p: two-sided, by permuting whole "
+    "subjects and the scans inside each."
 )
 
 

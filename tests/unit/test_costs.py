@@ -40,6 +40,17 @@ def test_most_expensive_first_total_last(table):
     assert list(table.index) == ["models: teacher", "predictions", "scores", "total"]
 
 
+def test_every_variant_and_baseline_has_a_line_of_its_own(tmp_path):
+    for name in ("no-ssim", "no-consistency", "teacher-noise"):
+        write(tmp_path, f"models/{name}/rep-0", 3600, 1024, 3600)
+    write(tmp_path, "baselines/mc-dropout/clean", 360, 1024, 360)
+    stages = cost_table(tmp_path / "benchmarks", tmp_path / "logs", 1).set_index("stage")
+    assert {"models: no-ssim", "models: no-consistency", "models: teacher", "baselines: mc-dropout"} <= set(
+        stages.index
+    )
+    assert stages.loc["baselines: mc-dropout", "gpu_hours"] == 0.1
+
+
 def test_a_run_without_benchmarks_has_an_empty_table(tmp_path):
     table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", 1)
     assert isinstance(table, pd.DataFrame) and table.empty

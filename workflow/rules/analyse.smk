@@ -137,6 +137,30 @@ rule decide:
         "../scripts/decisions.py"
 
 
+rule compare_replicates:
+    input:
+        scores=expand(
+            f"{OUT}/scores/student/rep-{{rep}}/{{condition}}.csv",
+            rep=range(config["replicates"]),
+            condition=[*SIMULATED, "real"],
+        ),
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/replicates.csv",
+    log:
+        f"{OUT}/logs/analysis/replicates.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/replicates.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("replicates"),
+    message:
+        "Comparing trainings that differ in their seed alone."
+    script:
+        "../scripts/replicates.py"
+
+
 rule find_real_artefacts:
     input:
         scores=f"{OUT}/scores.csv",
@@ -163,6 +187,7 @@ rule rank_scores:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",
         risk=f"{OUT}/analysis/risk_coverage.csv",
+        replicates=f"{OUT}/analysis/replicates.csv",
     output:
         f"{OUT}/analysis/leaderboard.csv",
     log:

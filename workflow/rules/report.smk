@@ -12,6 +12,8 @@ rule report:
         manifest=f"{OUT}/cohort/manifest.tsv",
         figures=expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
         captions=expand(f"{OUT}/figures/figure_{{name}}.txt", name=FIGURES),
+        trainings=expand(f"{OUT}/figures/training/{{network}}-rep-0.png", network=NETWORKS),
+        training_captions=expand(f"{OUT}/figures/training/{{network}}-rep-0.txt", network=NETWORKS),
         networks=expand(f"{OUT}/models/{{network}}/rep-0", network=NETWORKS),
         template="src/decoupled_qc/report/report.html",
         style="src/decoupled_qc/report/style.css",

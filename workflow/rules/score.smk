@@ -26,9 +26,56 @@ rule score:
         "../scripts/score.py"
 
 
+rule regress_dice:
+    input:
+        expand(f"{OUT}/scores/{{{{model}}}}/rep-{{{{rep}}}}/{{condition}}.csv", condition=CONDITIONS),
+    output:
+        f"{OUT}/scores/{{model}}/rep-{{rep}}/ridge.csv",
+    log:
+        f"{OUT}/logs/scores/{{model}}/rep-{{rep}}/ridge.log",
+    benchmark:
+        f"{OUT}/benchmarks/scores/{{model}}/rep-{{rep}}/ridge.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("regress_dice"),
+    message:
+        "Predicting Dice from all measures by ridge regression."
+    script:
+        "../scripts/regress_dice.py"
+
+
+rule score_baseline:
+    input:
+        condition=f"{OUT}/conditions/{{condition}}",
+        models=lambda wildcards: baseline_models(wildcards.baseline),
+    output:
+        f"{OUT}/baselines/{{baseline}}/{{condition}}.csv",
+    log:
+        f"{OUT}/logs/baselines/{{baseline}}/{{condition}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/baselines/{{baseline}}/{{condition}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("score_baseline"),
+        blocks=baseline_params,
+    message:
+        "Scoring condition {wildcards.condition} with the baseline {wildcards.baseline}."
+    script:
+        "../scripts/score_baseline.py"
+
+
 rule gather_scores:
     input:
-        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=CONDITIONS),
+        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=[*CONDITIONS, "ridge"]),
+        expand(
+            f"{OUT}/baselines/{{baseline}}/{{condition}}.csv",
+            baseline=config["use_baselines"],
+            condition=[*SIMULATED, "real", "validation"],
+        ),
     output:
         f"{OUT}/scores.csv",
     log:

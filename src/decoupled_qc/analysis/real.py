@@ -120,7 +120,7 @@ def _row(
     scans: pd.DataFrame,
     n_scans: int | None = None,
 ) -> dict:
-    low, high = percentile_interval(draws)
+    low, high = percentile_interval(draws, scans["subject"].nunique())
     metric, aggregation = score.split(":", 1)
     return {
         "quantity": quantity,

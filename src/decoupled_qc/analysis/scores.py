@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
 COLUMNS = (
@@ -22,9 +23,22 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
-HIGHER_IS_BETTER = ("snr", "snrd", "snr_total", "cnr", "fber", "wm2max")  # of every other score a higher value is worse
+OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
+# Of every other score a higher value is worse.
+HIGHER_IS_BETTER = (
+    "snr",
+    "snrd",
+    "snr_total",
+    "cnr",
+    "fber",
+    "wm2max",
+    "edge_strength",
+    "ridge_dice",
+    "pairwise_dice",
+    "iou",
+)
 RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
 STAND_IN = "stand_in"  # of a rating that no rater gave
 RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
@@ -48,7 +62,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         InputError: A column is missing, a cell is empty or no number, or a value is given twice; row 2 is the
             first below the header.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_cells(path, ",")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} has no column '{missing[0]}': it needs {', '.join(COLUMNS)}.")
@@ -110,7 +124,7 @@ def read_subjects(path: Path) -> pd.DataFrame:
     Raises:
         InputError: A column is missing or a subject is listed twice.
     """
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "\t")
     for column in ("subject", "anatomy", "role"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
@@ -184,6 +198,15 @@ def score_columns(wide: pd.DataFrame) -> list[str]:
     return sorted(columns, key=lambda name: (name != OURS, name))
 
 
+def of_image(column: str) -> bool:
+    """Say whether a score is an image quality measure, which needs no network but for the mask of some.
+
+    Args:
+        column: ``<metric>:<aggregation>``.
+    """
+    return column.split(":")[0] in OF_IMAGE
+
+
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """Return a score turned so that higher is worse, by what the score means and never by the data.
 
@@ -193,6 +216,19 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """
     values = scans[score].to_numpy()
     return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
+
+
+def counted(scans: pd.DataFrame) -> dict[str, int]:
+    """Return on how many scans, subjects and anatomies a number rests, as every table states it.
+
+    Args:
+        scans: One row a scan.
+    """
+    return {
+        "n_scans": len(scans),
+        "n_subjects": scans["subject"].nunique(),
+        "n_anatomies": scans["anatomy"].nunique(),
+    }
 
 
 def simulated(wide: pd.DataFrame) -> pd.Series:

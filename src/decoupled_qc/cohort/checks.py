@@ -8,7 +8,7 @@ import numpy as np
 
 from decoupled_qc.cohort import aseg
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import Scan, read_scan
+from decoupled_qc.scans import Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
@@ -69,8 +69,10 @@ def read_label(path: Path, scan: Scan) -> np.ndarray:
         InputError: It cannot be read, lies on another grid, or has values that are neither tissues nor FreeSurfer's.
     """
     try:
-        file = nib.squeeze_image(nib.load(path))
+        file = nib.squeeze_image(open_image(path))
         values = np.asanyarray(file.dataobj)
+    except InputError:
+        raise
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read as a label ({error}): copy it again.") from error
     if values.shape != tuple(scan.image.shape):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import nibabel as nib
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
+from decoupled_qc.scans import open_image
 
 COLUMNS = ["subject", "anatomy", "role", "image", "dseg", "label_source"]
 RATED_COLUMNS = ["scan", "rating", "rater", "site"]  # may be absent: empty where a source does not tell
@@ -32,7 +33,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} is missing: make the cohort first, or name an existing manifest.")
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "\t")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}: add them; the table is tab-separated.")
@@ -71,8 +72,10 @@ def _shape(file: Path, manifest: Path, subject: str) -> tuple[int, ...]:
     if not file.is_file():
         raise InputError(f"{file} is missing: {manifest} lists it for subject {subject}; add it or drop the row.")
     try:
-        volume = nib.load(file)
+        volume = open_image(file)
         volume.get_fdata(dtype="float32", caching="unchanged")
+    except InputError as error:
+        raise InputError(f"{manifest}, subject {subject}: {error}") from error
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{file} cannot be read as NIfTI ({error}): replace it, or drop subject {subject}.") from error
     if len(volume.shape) != 3:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.cohort.manifest import REAL, ROLES
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
 
@@ -104,7 +105,8 @@ def split(scans: pd.DataFrame, shares: Mapping[str, float], earlier: Path | None
     }
     for subject, role in given.items():
         if role and role not in ALL_ROLES:
-            raise InputError(f"Subject {subject} has role '{role}'; use one of {', '.join(ALL_ROLES)}.")
+            place = f" in its table or in {earlier}" if earlier else ""
+            raise InputError(f"Subject {subject} has role '{role}'{place}; use one of {', '.join(ALL_ROLES)}.")
         if role and role not in possible[subject]:
             raise InputError(
                 f"Subject {subject} has role {role} but no scan for it: see config keys cohort.scans.pattern, good and real."
@@ -160,7 +162,10 @@ def _frozen(given: Mapping[str, str], earlier: Path) -> dict[str, str]:
     """Return the roles with those of an earlier table filled in."""
     if not Path(earlier).is_file():
         raise InputError(f"{earlier} does not exist: correct config key cohort.scans.splits.")
-    table = pd.read_csv(earlier, sep="\t", dtype=str)
+    table = read_cells(earlier, "\t")
+    for column in ("subject", "role"):
+        if column not in table:
+            raise InputError(f"{earlier} has no column '{column}': give the splits.tsv of an earlier run.")
     frozen = dict(zip(table["subject"], table["role"], strict=True))
     for subject, role in given.items():
         if role and role != frozen.get(subject, role):

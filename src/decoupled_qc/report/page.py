@@ -33,6 +33,7 @@ def render(
     pictures: list[Picture],
     manifest: pd.DataFrame,
     diagnostics: dict[str, pd.DataFrame],
+    trainings: dict[str, Picture],
     costs: pd.DataFrame,
     stand_in: bool,
     versions: dict[str, str],
@@ -46,6 +47,7 @@ def render(
         pictures: In the order to show.
         manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``.
         diagnostics: Model → what its check on validation scans found, any columns.
+        trainings: Model → figure of its training, whose caption holds the warnings.
         costs: As :func:`decoupled_qc.costs.cost_table` returns them.
         stand_in: Whether the real set's scans and ratings are stand-ins.
         versions: Name → version.
@@ -72,6 +74,7 @@ def render(
         test_anatomies=sorted(test["anatomy"].unique()),
         shared_anatomies=sorted(set(test["anatomy"]) & set(manifest.loc[manifest["role"] != "test", "anatomy"])),
         diagnostics={model: _cells(_rounded(table)) for model, table in diagnostics.items()},
+        trainings=trainings,
         costs=_cells(_rounded(costs)),
         stand_in=stand_in,
         versions=versions,

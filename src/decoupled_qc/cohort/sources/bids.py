@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
+from decoupled_qc.errors import InputError
+
 SUFFIXES = (".nii.gz", ".nii")
 
 
@@ -36,5 +39,8 @@ def find(path: Path) -> pd.DataFrame:
 def _ratings(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    table = pd.read_csv(path, sep="\t", dtype=str)
+    table = read_cells(path, "\t")
+    for column in ("bids_name", "score"):
+        if column not in table:
+            raise InputError(f"{path} has no column '{column}': it needs bids_name and score.")
     return dict(zip(table["bids_name"], table["score"], strict=True))

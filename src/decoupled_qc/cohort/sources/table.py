@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.cohort import sources
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
 
@@ -17,7 +18,7 @@ def find(path: Path) -> pd.DataFrame:
     Raises:
         InputError: A needed column is missing, a column is unknown, or a row lacks its subject or image.
     """
-    table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "," if path.suffix == ".csv" else "\t")
     for column in ("subject", "image"):
         if column not in table:
             raise InputError(f"{path} lacks the column {column}: add it; a .csv has commas, any other table has tabs.")
