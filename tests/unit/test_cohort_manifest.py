@@ -80,7 +80,7 @@ def test_label_of_another_shape(refused, tmp_path):
 
 def test_volume_of_four_dimensions(refused, tmp_path):
     volume(tmp_path / "sub-a01_T1w.nii.gz", (4, 5, 6, 2))
-    refused("sub-a01_T1w.nii.gz", "three-dimensional")
+    refused("sub-a01_T1w.nii.gz", "(4, 5, 6, 2)", "one volume")
 
 
 def test_anatomy_in_test_and_training(rows, refused):

@@ -70,6 +70,7 @@ class Run:
         return [self.folder / "predictions/student/rep-0" / name for name in conditions]
 
     def draw(self, name, stand_in=True, **settings):
+        wide = self.wide if stand_in else self.wide.rename(columns={"rating:stand_in": "rating:rated"})
         """Draw a figure as its rule does."""
         both = (self.scans(*self.simulated), self.maps(*self.simulated))
         real = (self.scans("clean", "real"), self.maps("clean", "real"))
@@ -84,9 +85,9 @@ class Run:
             ),
             "6": lambda: figure_6(self.wide, *both, self.artefacts),
             "7": lambda: figure_7(self.wide, self.correlation, self.artefacts),
-            "8": lambda: figure_8(self.wide, *real, self.artefacts, stand_in=stand_in),
-            "9": lambda: figure_9(self.wide, *real, self.artefacts, stand_in=stand_in),
-            "10": lambda: figure_10(self.wide, self.correlation, self.artefacts, stand_in=stand_in),
+            "8": lambda: figure_8(wide, *real, self.artefacts, stand_in=stand_in),
+            "9": lambda: figure_9(wide, *real, self.artefacts, stand_in=stand_in),
+            "10": lambda: figure_10(wide, self.correlation, self.artefacts, stand_in=stand_in),
             "leaderboard": lambda: leaderboard(self.correlation, stand_in=stand_in),
             "leakage": lambda: figure_leakage(self.decoupling, self.artefacts),
             "risk": lambda: figure_risk(self.wide, self.risk),

@@ -115,7 +115,9 @@ def test_kappa_by_hand(tmp_path, capsys):
     found = agreement(ratings).iloc[0]
     chance = np.mean([(one - other) ** 2 for one in (1, 1, 4, 4) for other in (1, 2, 4, 4)])
     assert found["kappa"] == pytest.approx(1 - (1 / 4) / chance)
-    assert found["kappa"] == pytest.approx(cohen_kappa_score([1, 1, 4, 4], [1, 2, 4, 4], weights="quadratic"))
+    assert found["kappa"] == pytest.approx(
+        cohen_kappa_score([1, 1, 4, 4], [1, 2, 4, 4], labels=[1, 2, 3, 4], weights="quadratic")
+    )
     assert found["same"] == 0.75 and found["n_scans"] == found["n_subjects"] == 4
     assert found["ci_low"] <= found["kappa"] <= found["ci_high"]
     assert cli.main(["agreement", str(tmp_path / "r.tsv"), "--out", str(tmp_path / "all.tsv")]) == 0
