@@ -25,19 +25,18 @@ PLAUSIBLE_ML = (450, 900)  # grey matter of an adult
 
 def real_scans() -> Iterator[str]:
     """Yield the card's section on real scans, as Markdown."""
-    labelled = pd.read_csv(TABLES / "labelled.csv").set_index("method")
-    dice, volume = labelled["dice"], labelled["gm_volume_ml"].round().astype(int)
-    if dice["weights"] < USABLE_DICE:
+    ours, classical = (pd.read_csv(TABLES / f"{name}.csv").iloc[0] for name in ("labelled", "classical"))
+    if ours["dice"] < USABLE_DICE:
         yield "\n**These weights are not good enough for use: see their Dice on a real scan below.**"
-    ours, classical = "weights", "classical route"
+    ml = {"ours": ours["gm_volume_ml"], "FreeSurfer": ours["freesurfer_ml"], "classical": classical["gm_volume_ml"]}
     yield f"""
 ## On real scans
 
 None of these scans was trained or tuned on, and nothing here was fitted to them.
 
-- Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{dice[ours]:.2f}**; of the classical route
-  (registration, N4, Atropos) {dice[classical]:.2f}
-- Its grey matter: {volume[ours]} mL; by FreeSurfer {volume["FreeSurfer"]} mL, by the classical route {volume[classical]} mL
+- Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{ours["dice"]:.2f}**; of the classical route
+  (registration, N4, Atropos) {classical["dice"]:.2f}
+- Its grey matter: {ml["ours"]:.0f} mL; by FreeSurfer {ml["FreeSurfer"]:.0f} mL, by the classical route {ml["classical"]:.0f} mL
 """
     yield from _as_they_are(pd.read_csv(TABLES / "scans.csv"))
     path = TABLES / "corrupted.csv"
