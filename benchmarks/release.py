@@ -50,7 +50,7 @@ def labelled_brain(data: Path) -> tuple[nib.Nifti1Image, np.ndarray]:
 def find_scans(data: Path) -> dict[tuple[str, str], Scan]:
     """Return (set, scan) → scan."""
     found = {("labelled_brain", "test_scan"): as_scan(labelled_brain(data)[0], "test_scan")}
-    for name in ("ds002748", "ds000011"):
+    for name in ("ds000011", "ds002748"):
         for path in sorted((data / name).glob("sub-*/anat/*_T1w.nii.gz")):
             found[name, path.name.partition(".")[0]] = read_scan(path)
     return found
@@ -113,7 +113,7 @@ def main() -> None:
                 for severity in arguments.severities:
                     about = {"set": origin, "scan": name, "artefact": artefact, "severity": severity}
                     rows.append(about | predictor(corrupt(scan, name, artefact, severity, model)).row)
-        pd.DataFrame(rows).to_csv(OUT / "corrupted.csv", index=False, float_format="%.6g")
+            pd.DataFrame(rows).to_csv(OUT / "corrupted.csv", index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
