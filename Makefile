@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke weights test test-slurm lint bench
+.PHONY: setup demo smoke weights test test-slurm test-browser test-cohort test-faults lint bench
 
 setup: .venv/.complete
 
@@ -15,6 +15,7 @@ setup: .venv/.complete
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/python -m decoupled_qc.report.viewer || true  # pages show still pictures without it
 	touch $@
 
 demo: setup
@@ -34,10 +35,25 @@ weights: setup
 test: setup lint
 	$(BIN)/python -m pytest
 
+# A small data set laid out as MR-ART, from an S3 server on this machine to Table 2.
+test-cohort: setup
+	$(BIN)/python -m pytest -m cohort tests/integration
+
 # As root on Debian: a real cluster on this machine, which is gone afterwards.
 test-slurm: setup
-	command -v slurmctld slurmdbd munged mariadbd || { apt-get update && apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
+	(for program in slurmctld slurmdbd munged mariadbd; do command -v $$program || exit; done) || \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(SLURM_PACKAGES); }
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+# The pages in headless Chromium, without a graphics card.
+test-browser: setup
+	$(BIN)/pip install --quiet --requirement envs/browser.lock
+	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
+	$(BIN)/python -m pytest -m browser tests/browser
+
+# The chain killed at every stage, on a full disk, with results read-only (both as root only), and so on: about a quarter of an hour.
+test-faults: setup
+	$(BIN)/python -m pytest -m faults tests/faults
 
 lint: setup
 	$(BIN)/ruff check .
@@ -45,5 +61,5 @@ lint: setup
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 bench: setup
-	$(BIN)/python benchmarks/simulate.py --csv benchmarks/simulate.csv
-	$(BIN)/python benchmarks/results.py benchmarks
+	$(BIN)/pip install --quiet --no-deps dynamic-network-architectures==0.4.4  # nnU-Net's; its dependencies are not needed here
+	$(BIN)/python benchmarks/run.py

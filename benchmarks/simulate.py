@@ -8,19 +8,16 @@ FILE_memory.csv, in MiB.
 """
 
 import argparse
-import csv
-import multiprocessing
 import statistics
 import sys
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 import torchio as tio
+from measure import MIB, peak_mib, seconds, write
 from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandRicianNoise
 from scipy import ndimage
 from torch import Tensor
@@ -34,7 +31,6 @@ SHAPE = (192, 224, 192)
 THREADS = 2
 SEVERITY = 0.6
 N_MOVES = 3  # so four poses, here and in TorchIO
-MIB = 2**20
 
 
 def head() -> Tensor:
@@ -103,41 +99,12 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
     return found
 
 
-def seconds(functions: dict[str, Callable[[Tensor], object]], image: Tensor, rounds: int) -> dict[str, list[float]]:
-    """Time the functions in turn; the first round does not count."""
-    times = {name: [] for name in functions}
-    for number in range(rounds + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function(image)
-            if number:
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
-def motion_memory() -> float:
-    """Return the peak memory of motion beyond its input, MiB, measured in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_motion_memory)
-
-
-def _motion_memory() -> float:
+def prepare_motion() -> Callable[[], object]:
+    """Return motion of one volume, its libraries loaded."""
     torch.set_num_threads(THREADS)
     image = head()
-    motion.apply(torch.rand(16, 16, 16), record_of("motion"))  # libraries load their parts
-    process, done, peak = psutil.Process(), threading.Event(), [0]
-
-    def watch() -> None:
-        while not done.wait(0.002):
-            peak[0] = max(peak[0], process.memory_info().rss)
-
-    before = process.memory_info().rss
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    motion.apply(image, record_of("motion"))
-    done.set()
-    watcher.join()
-    return (peak[0] - before) / MIB
+    motion.apply(torch.rand(16, 16, 16), record_of("motion"))
+    return lambda: motion.apply(image, record_of("motion"))
 
 
 def main() -> None:
@@ -151,8 +118,8 @@ def main() -> None:
     image, rows = head(), []
     for name in arguments.only:
         record = record_of(name)
-        ours = {"ours": lambda volume, record=record: artefacts.corrupt(volume, [record])}
-        times = seconds(ours | references()[name], image, arguments.rounds)
+        functions = {"ours": lambda volume, record=record: artefacts.corrupt(volume, [record])} | references()[name]
+        times = seconds({title: partial(function, image) for title, function in functions.items()}, arguments.rounds)
         own = statistics.median(times.pop("ours"))
         for reference, found in times.items():
             other = statistics.median(found)
@@ -161,21 +128,11 @@ def main() -> None:
     if arguments.csv:
         write(arguments.csv, "seconds", rows)
     if "motion" in arguments.only:
-        own, other = motion_memory(), head().numel() * torch.complex64.itemsize / MIB
+        own, other = peak_mib(prepare_motion), head().numel() * torch.complex64.itemsize / MIB
         print(f"peak memory of motion: {own:.0f} MiB, {own / other:.1f} x the complex volume")
         if arguments.csv:
             path = arguments.csv.with_name(f"{arguments.csv.stem}_memory.csv")
             write(path, "mib", [("motion", own, "complex volume", other, own / other)])
-
-
-def write(path: Path, unit: str, rows: list[tuple]) -> None:
-    """Write the table of one unit."""
-    with open(path, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["name", unit, "reference", f"reference_{unit}", "ratio"])
-        table.writerows(
-            (name, f"{own:.4f}", ref, f"{other:.4f}", f"{ratio:.3f}") for name, own, ref, other, ratio in rows
-        )
 
 
 if __name__ == "__main__":

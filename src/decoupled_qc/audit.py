@@ -1,14 +1,20 @@
 """Check the scans of a BIDS folder or a table before anything is trained on them; writes a table and a page."""
 
 import argparse
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc.cohort import audit as checks
-from decoupled_qc.cohort import audit_page, sources
+from decoupled_qc.cohort import audit_page, checks, sources
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
+
+log = logging.getLogger(__name__)
+
+SCANS_A_PAGE = 500  # pictures that a browser shows at once, and that are held in memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for audit.tsv and audit.html")
     parser.add_argument("--pattern", default="*", help="take scans whose names match this (default: all)")
     parser.add_argument("--strict", action="store_true", help="fail if any scan cannot be used")
+    parser.add_argument("--jobs", type=int, default=1, help="scans looked at side by side (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -26,7 +33,8 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: There is nothing to audit; or, with ``--strict``, a scan cannot be used: table and page are written.
     """
     kind = "bids" if Path(arguments.path).is_dir() else "table"
-    found = write_audit(sources.find_scans(kind, arguments.path, arguments.pattern, None), arguments.out)
+    scans = sources.find_scans(kind, arguments.path, [arguments.pattern], None)
+    found = write_audit(scans, arguments.out, arguments.jobs)
     bad = found[found["status"] != "ok"]
     print(f"{len(found) - len(bad)} of {len(found)} scans can be used: {arguments.out / 'audit.html'}")
     for row in bad.itertuples():
@@ -35,11 +43,51 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"{len(bad)} of {len(found)} scans cannot be used: see {arguments.out / 'audit.tsv'}.")
 
 
-def write_audit(scans: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Write ``audit.tsv`` and ``audit.html``; return the table."""
-    found, slices = checks.audit(scans)
-    with write_whole(folder / "audit.tsv") as file:
-        found.to_csv(file, sep="\t", index=False)
-    with write_whole(folder / "audit.html") as file:
-        file.write_text(audit_page.render(found, slices))
+def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
+    """Write ``audit.tsv``, ``audit.html`` and, beyond its first scans, ``audit-2.html`` and on; return the table.
+
+    Only one page of pictures is in memory, however many scans there are.
+
+    Args:
+        scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
+        folder: For the files; pages of an earlier audit there are removed.
+        jobs: Scans looked at side by side.
+    """
+    n_pages = -(-len(scans) // SCANS_A_PAGE)
+    names = ["audit.html", *(f"audit-{number}.html" for number in range(2, n_pages + 1))]
+    for old in folder.glob("audit-*.html"):
+        old.unlink()
+    looks = _look_at_all(scans, jobs)
+    rows, first = [], []
+    for name in names:
+        shown = [next(looks) for _ in range(min(SCANS_A_PAGE, len(scans) - len(rows)))]
+        rows += [{column: row[column] for column in checks.COLUMNS} for row in shown]
+        if name == names[0]:
+            first = shown
+        else:
+            _write(folder / name, audit_page.render(shown, None, names))
+        log.info("%d of %d scans are audited", len(rows), len(scans))
+    looks.close()
+    found = pd.DataFrame(rows, columns=checks.COLUMNS)
+    for row in found[found["status"] != "ok"].itertuples():
+        log.warning("%s is excluded: %s", row.scan, row.reason)
+    _write(folder / "audit.tsv", found.to_csv(sep="\t", index=False))
+    _write(folder / names[0], audit_page.render(first, found, names))
     return found
+
+
+def _look_at_all(scans: pd.DataFrame, jobs: int) -> Iterator[dict]:
+    """Yield a row per scan in their order; unpacking, numpy and hashing leave Python's lock to the other threads."""
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(_look, scans.itertuples())
+
+
+def _look(row: tuple) -> dict:
+    """Return a scan's row of the audit with its picture."""
+    found, slices = checks.check_scan(row)
+    return {**found, "picture": None if slices is None else audit_page.tile(*slices)}
+
+
+def _write(path: Path, text: str) -> None:
+    with write_whole(path) as file:
+        file.write_text(text)

@@ -51,7 +51,7 @@ def augment(
     else:  # nothing but flips, which need no resampling: most of the cost of a step on large volumes
         axes = np.flatnonzero(flip < 0).tolist()
         moved, moved_label = image.flip(axes), label.flip(axes)
-    moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient)
+    moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient).to(moved.device)
     return rescale(moved), moved_label
 
 
@@ -63,7 +63,9 @@ def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor,
     """
     sizes = np.array(image.shape, dtype=np.float64)
     in_cube = (matrix * sizes) / sizes[:, None]  # voxel axes to the [-1, 1] cube of a volume that is not cubic
-    theta = torch.from_numpy(in_cube[::-1, ::-1].copy()).float()  # grid_sample counts axes from the last
+    theta = (
+        torch.from_numpy(in_cube[::-1, ::-1].copy()).float().to(image.device)
+    )  # grid_sample counts axes from the last
     grid = F.affine_grid(F.pad(theta, (0, 1))[None], [1, 1, *image.shape], align_corners=False)
     both = torch.stack([image, label.to(image.dtype)])[None]
     moved, fraction = F.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]

@@ -14,6 +14,7 @@ import torch
 
 from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.jobs import STOPPING
+from decoupled_qc.parallel import ALONE, Team
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,14 @@ class Checkpoint:
         path: The file.
         minutes: Between two savings; what a SIGKILL loses at most.
         key: Names the training, see :func:`key_of`.
+        team: The processes of the training: the first saves, and all stop after the same step.
     """
 
-    def __init__(self, path: Path, minutes: float, key: str):
+    def __init__(self, path: Path, minutes: float, key: str, team: Team = ALONE):
         self.path = path
         self.minutes = minutes
         self.key = key
+        self.team = team
         self._saved = time.monotonic()
         self._signal: int | None = None
         self._handlers: dict[int, object] = {}
@@ -61,7 +64,8 @@ class Checkpoint:
 
     def load(self) -> dict | None:
         """Return the saved state of this very training, tensors on the CPU; None if there is none."""
-        discard_partial(self.path)
+        if self.team.first:
+            discard_partial(self.path)
         if not self.path.is_file():
             return None
         try:
@@ -87,14 +91,16 @@ class Checkpoint:
         Raises:
             SystemExit: SIGTERM or SIGUSR1 came; the code is ``RESTART``.
         """
-        if now or self._signal is not None or time.monotonic() - self._saved >= 60 * self.minutes:
+        told = self.team.any(self._signal is not None)
+        due = now or told or time.monotonic() - self._saved >= 60 * self.minutes
+        if due and self.team.first:
             with write_whole(self.path) as temporary, open(temporary, "wb") as file:
                 torch.save({"key": self.key, "state": state()}, file)
                 file.flush()
                 os.fsync(file.fileno())
             self._saved = time.monotonic()
-        if self._signal is not None:
-            log.info("%s: the state is saved in %s.", signal.Signals(self._signal).name, self.path)
+        if told:
+            log.info("Told to stop: the state is saved in %s.", self.path)
             raise SystemExit(RESTART)
 
 

@@ -4,15 +4,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from decoupled_qc import audit, correlate, simulate, status
+from decoupled_qc import agreement, audit, correlate, rate, simulate, status
 from decoupled_qc.apply import export_onnx, predict, self_test
-from decoupled_qc.errors import InputError, ResourceError
+from decoupled_qc.errors import exit_code, sentence
 
-COMMANDS = (predict, self_test, simulate, audit, correlate, status, export_onnx)
+COMMANDS = (predict, self_test, simulate, audit, correlate, rate, agreement, status, export_onnx)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code or 0, 2 after one sentence on what cannot be used, 3 on what the machine lacks.
+
+    Anything else that goes wrong is 1, after one sentence too; with ``--debug`` an error keeps its traceback.
 
     Args:
         arguments: Of the command line; those of the process if None.
@@ -24,10 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = command.__doc__.splitlines()[0]
         own = commands.add_parser(name, help=text, description=text)
         command.add_arguments(own)
+        own.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
         own.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.run(chosen) or 0
-    except (InputError, ResourceError) as error:
-        print(f"decoupled-qc: {error}", file=sys.stderr)
-        return 3 if isinstance(error, ResourceError) else 2
+    except Exception as error:
+        if chosen.debug:
+            raise
+        print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
+        return 130

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc.analysis import difference
 from decoupled_qc.analysis.correlation import one_set
 from decoupled_qc.analysis.scores import MISSING, numbers, refuse
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 from decoupled_qc.tables import p_value
 
+MOST_DRAWS = 1_000_000  # all are held at once for the percentiles; more would change no digit that is shown
+SHOWN_DIFFERENCE = ["baseline", "difference", "ci_low", "ci_high", "p", "p_holm", "n_scans", "n_subjects", "note"]
 SHOWN = ["score", "rho", "ci_low", "ci_high", "p", "tau_b", "n_scans", "n_subjects", "note"]
 
 
@@ -24,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score", action="append", metavar="COLUMN", help="again for another; default: every column of numbers"
     )
     parser.add_argument(
-        "--out", type=Path, help="csv to write, with all columns; default: a short table on the terminal"
+        "--compare", metavar="COLUMN", help="a score whose correlation is compared with that of each of the others"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="csv to write, with all columns (and <out>_difference.csv); default: short tables"
     )
     parser.add_argument("--n-boot", type=int, default=5000, help="bootstrap draws (default: %(default)s)")
     parser.add_argument("--n-permutations", type=int, default=9999, help="behind each p (default: %(default)s)")
@@ -37,17 +44,37 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: The table cannot be used; nothing is then written.
     """
-    if min(arguments.n_boot, arguments.n_permutations) < 1:
-        raise InputError("--n-boot and --n-permutations must be at least 1: give more draws.")
+    for name, number in (("--n-boot", arguments.n_boot), ("--n-permutations", arguments.n_permutations)):
+        if not 1 <= number <= MOST_DRAWS:
+            raise InputError(f"{name} is {number}: give from 1 to {MOST_DRAWS} draws.")
     scans, scores = read_table(arguments.table, arguments.target, arguments.subject, arguments.scan, arguments.score)
-    draws = {"n_boot": arguments.n_boot, "n_permutations": arguments.n_permutations, "seed": arguments.seed}
-    found = one_set(scans, "target:own", [f"{score}:own" for score in scores], **draws).drop(columns="aggregation")
-    found["target"] = arguments.target
-    if arguments.out:
-        with write_whole(arguments.out) as file:
+    if arguments.compare and arguments.compare not in scores:
+        raise InputError(f"--compare names '{arguments.compare}', which is no score: name one of {', '.join(scores)}.")
+    draws = {"n_boot": arguments.n_boot, "seed": arguments.seed}
+    columns = [f"{score}:own" for score in scores]
+    found = one_set(scans, "target:own", columns, n_permutations=arguments.n_permutations, **draws)
+    found = found.drop(columns="aggregation").assign(target=arguments.target)
+    _show_or_write(found, SHOWN, arguments.out)
+    if arguments.compare:
+        ours = f"{arguments.compare}:own"
+        baselines = [column for column in columns if column != ours]
+        found = difference.one_set(scans, "target:own", ours, baselines, set_name="own", **draws)
+        found = found.drop(columns=["aggregation", "baseline_aggregation"]).assign(target=arguments.target)
+        if arguments.out:
+            _show_or_write(found, SHOWN_DIFFERENCE, arguments.out.with_name(f"{arguments.out.stem}_difference.csv"))
+        else:
+            print(f"\n|rho| of {arguments.compare} less that of each other score:")
+            _show_or_write(found, SHOWN_DIFFERENCE, None)
+
+
+def _show_or_write(found: pd.DataFrame, shown: list[str], out: Path | None) -> None:
+    """Write a table whole, or print the columns that matter most."""
+    if out:
+        with write_whole(out) as file:
             found.to_csv(file, index=False)
     else:
-        print(found[SHOWN].round(3).assign(p=found["p"].map(p_value)).to_string(index=False, na_rep="NA"))
+        p = {name: found[name].map(p_value) for name in ("p", "p_holm") if name in found}
+        print(found[shown].round(3).assign(**p).to_string(index=False, na_rep="NA"))
 
 
 def read_table(
@@ -67,10 +94,7 @@ def read_table(
         InputError: It cannot be read, lacks a column, or has a cell that cannot be used; row 2 is the first below the
             header.
     """
-    try:
-        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}): give a csv or tsv with a header.") from error
+    table = read_cells(path, "\t" if path.suffix == ".tsv" else ",")
     for column in (target, subject, *([scan] if scan else []), *(scores or [])):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it has {', '.join(table.columns)}.")

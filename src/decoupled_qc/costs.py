@@ -1,18 +1,22 @@
-"""What a run cost, from Snakemake's benchmark files."""
+"""What a run cost, from Snakemake's benchmark files and the logs of trainings in pieces."""
 
 from pathlib import Path
 
 import pandas as pd
 
-ON_GPU = ("models", "predictions")  # stages whose jobs ask for a GPU
+from decoupled_qc.pieces import share_of_last_piece
+
+ON_GPU = ("models", "predictions", "baselines")  # stages whose jobs ask for a GPU
+BY_NAME = ("models", "baselines")  # a line for each network and each baseline, one for all teachers
 
 
-def cost_table(folder: Path, gpus_per_job: int) -> pd.DataFrame:
+def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
     """Return one row per stage, in order of cost, and their total.
 
     Args:
         folder: ``benchmarks`` of a run; its files mirror the outputs' paths. A job that was tried several times counts
-            with its last attempt.
+            with its last attempt, a training in pieces with all of them, at the last one's speed.
+        logs: ``logs`` of the run, which mirror them too.
         gpus_per_job: That trainings and predictions ask for.
 
     Returns:
@@ -21,7 +25,8 @@ def cost_table(folder: Path, gpus_per_job: int) -> pd.DataFrame:
         a single job); no row where there is no file.
     """
     rows = [
-        _row(file.relative_to(folder), pd.read_csv(file, sep="\t").iloc[-1]) for file in sorted(folder.rglob("*.tsv"))
+        _row(file.relative_to(folder), pd.read_csv(file, sep="\t").iloc[-1], logs)
+        for file in sorted(folder.rglob("*.tsv"))
     ]
     if not rows:
         return pd.DataFrame(columns=["stage", "jobs", "hours", "cpu_hours", "gpu_hours", "peak_memory_gib"])
@@ -34,14 +39,18 @@ def cost_table(folder: Path, gpus_per_job: int) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([total])], ignore_index=True).astype({"jobs": int})
 
 
-def _row(path: Path, measured: pd.Series) -> dict[str, object]:
+def _row(path: Path, measured: pd.Series, logs: Path) -> dict[str, object]:
     """Return the costs of one job; what was too short to be measured is 0."""
+    log = logs / path.with_suffix(".log")
+    share = share_of_last_piece(log.read_text()) if log.is_file() else 1.0
     stage, *inner = path.with_suffix("").parts
     numbers = pd.to_numeric(measured[["s", "cpu_time", "max_rss"]], errors="coerce").fillna(0.0)
+    if stage in BY_NAME:
+        stage = f"{stage}: {'teacher' if inner[0].startswith('teacher-') else inner[0]}"
     return {
-        "stage": f"{stage}: {inner[0].partition('-')[0]}" if stage == "models" else stage,
-        "hours": numbers["s"] / 3600,
-        "cpu_hours": numbers["cpu_time"] / 3600,
-        "on_gpu": stage in ON_GPU,
+        "stage": stage,
+        "hours": numbers["s"] / 3600 / share,
+        "cpu_hours": numbers["cpu_time"] / 3600 / share,
+        "on_gpu": path.parts[0] in ON_GPU,
         "peak_memory_gib": numbers["max_rss"] / 1024,
     }

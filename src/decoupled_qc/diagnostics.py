@@ -6,12 +6,11 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from decoupled_qc import artefacts
+from decoupled_qc.held_out import CLEAN, damaged
 from decoupled_qc.inference import predict
 from decoupled_qc.metrics import dice
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.sampling import Case, Corruption
-from decoupled_qc.seeds import rng_for
 
 
 def diagnose(
@@ -43,21 +42,10 @@ def diagnose(
         Columns ``input`` (clean or an artefact), ``n_scans``, ``dice``, ``twice_cross_entropy``, ``variance_<cause>``.
     """
     rows = []
-    for name in ("clean", *corruption.names, *corruption.others):
+    for name in (CLEAN, *corruption.names, *corruption.others):
         for case in cases:
-            records = []
-            if name != "clean":
-                record = artefacts.sample_record(
-                    name,
-                    severity,
-                    tuple(case.image.shape),
-                    corruption.spacing_mm,
-                    rng_for(seed, case.subject, name, "diagnostics"),
-                    corruption.settings[name],
-                    local_probability=0.0,
-                )
-                records = [record]
-            found = predict(network, artefacts.corrupt(case.image, records), epsilon=epsilon, **inference)
+            image = damaged(case, name, corruption, severity, seed)
+            found = predict(network, image, epsilon=epsilon, **inference)
             signed = torch.where(case.label.bool(), found.log_odds, -found.log_odds)
             rows.append(
                 {

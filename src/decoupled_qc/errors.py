@@ -1,5 +1,10 @@
 """Errors a user can act on."""
 
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 
 class InputError(ValueError):
     """Input that cannot be used: the message is one sentence naming the file, key or row, and what to do."""
@@ -7,3 +12,37 @@ class InputError(ValueError):
 
 class ResourceError(RuntimeError):
     """The machine lacks something, such as disk space or memory: the message is one sentence on what, and what to do."""
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Say whether the machine lacks something: memory, space, or permission."""
+    lacking = isinstance(error, OSError) and error.errno in (*FULL, *READ_ONLY)
+    return lacking or isinstance(error, ResourceError | MemoryError)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return 2 for input that cannot be used, 3 for what the machine lacks, 1 for anything else."""
+    if isinstance(error, InputError):
+        return 2
+    return 3 if is_of_machine(error) else 1
+
+
+def sentence(error: BaseException) -> str:
+    """Return one sentence on an error, on one line: what went wrong, and what to do."""
+    if isinstance(error, InputError | ResourceError):
+        text = str(error)
+    elif isinstance(error, MemoryError):
+        text = "The machine's memory is not enough for this: close other programs, or use a smaller input."
+    elif isinstance(error, OSError) and error.errno in FULL:
+        text = f"{_place(error)} cannot be written, the disk or your quota is full: free some space and run the same again."
+    elif isinstance(error, OSError) and error.errno in READ_ONLY:
+        text = f"{_place(error)} cannot be read or written ({error.strerror}): correct its permissions, or choose another folder."
+    elif isinstance(error, OSError):
+        text = f"{_place(error)} cannot be used ({error.strerror or error}): check the name and the disk."
+    else:
+        text = f"This should not have happened ({type(error).__name__}: {error}): report it, with what --debug shows."
+    return " ".join(text.split())
+
+
+def _place(error: OSError) -> str:
+    return str(error.filename2 or error.filename or "A file")

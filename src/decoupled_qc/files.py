@@ -8,21 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from decoupled_qc.errors import InputError
+
 
 @contextmanager
 def write_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    Works for a file and for a folder (create the folder at the yielded path). An existing target is replaced.
+    Works for a file and for a folder (create the folder at the yielded path). An existing target is replaced, but never a
+    folder by a file.
 
     Args:
         path: Final name. The temporary name keeps the suffixes, which writers such as nibabel look at.
+
+    Raises:
+        InputError: A file was written, and a folder has its name.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".partial-{uuid.uuid4().hex[:8]}-{target.name}")
     try:
         yield temporary
+        if target.is_dir() and not temporary.is_dir():
+            raise InputError(f"{target} is a folder, which no file replaces: give the name of a file.")
         if target.is_dir():
             shutil.rmtree(target)
         os.replace(temporary, target)

@@ -8,24 +8,27 @@ from types import FrameType, TracebackType
 
 import torch
 
-from decoupled_qc.errors import InputError
+from decoupled_qc.errors import InputError, is_of_machine, sentence
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they kill
 
 
-def start(log_path: str, threads: int, stop_code: int | None = None) -> None:
+def start(log_path: str | None, threads: int, stop_code: int | None = None, append: bool = False) -> None:
     """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end.
 
     Args:
-        log_path: The job's log.
+        log_path: The job's log; None for a process that writes none.
         threads: That torch may use. Results depend on it in the last bits, so it is part of what a run is.
         stop_code: Exit code after SIGTERM or SIGUSR1; None for 128 + the signal's number.
+        append: Whether another process of the job has begun the log.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.FileHandler(log_path, mode="w")]
-    if not sys.stderr.isatty():  # a terminal shows progress bars instead
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if log_path is not None:
+        Path(log_path).parent.mkdir(parents=True, exist_ok=True)
+        handlers = [logging.FileHandler(log_path, mode="a" if append else "w")]
+    if log_path is not None and not sys.stderr.isatty():  # a terminal shows progress bars instead
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
     sys.excepthook = _report
@@ -41,8 +44,9 @@ def start(log_path: str, threads: int, stop_code: int | None = None) -> None:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log an uncaught error: one sentence for input that cannot be used, the traceback for anything else."""
-    expected = issubclass(kind, InputError)
-    logging.getLogger().error("%s: %s", kind.__name__, error, exc_info=None if expected else (kind, error, trace))
+    """Log an uncaught error: one sentence where the user can mend it, the traceback for anything else."""
+    expected = isinstance(error, InputError) or is_of_machine(error)
+    text = sentence(error) if expected else str(error)
+    logging.getLogger().error("%s: %s", kind.__name__, text, exc_info=None if expected else (kind, error, trace))
     if sys.stderr.isatty():
-        print(f"{kind.__name__}: {error}", file=sys.stderr)
+        print(f"{kind.__name__}: {text}", file=sys.stderr)

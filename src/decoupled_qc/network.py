@@ -21,7 +21,7 @@ class DecoupledUNet(nn.Module):
 
     Each level holds two 3x3x3 convolutions, each followed by instance norm and leaky ReLU (0.01); 2x2x2 max-pooling
     goes down, trilinear interpolation goes up, and the second convolution of the bottleneck and of each decoder block
-    already reduces the channels to those of the level above. No deep supervision, no dropout.
+    already reduces the channels to those of the level above. No deep supervision; the paper's has no dropout either.
 
     Args:
         causes: Names of the variance outputs, the task first, e.g. ``("task", "noise")``.
@@ -29,8 +29,10 @@ class DecoupledUNet(nn.Module):
         head_channels: Channels of a 3x3x3 block before the last 1x1x1 convolution of each variance output; 0 for the
             paper's plain 1x1x1 heads, which the segmentation always has.
         start_log_variance: ``{"task": s, "artefact": s}``, where the bias of each kind of variance output starts.
+        dropout: Probability with which each channel that leaves a block is dropped while :attr:`training` is set, [0, 1); a
+            network from before this setting has none.
 
-    Source: Shaw et al. 2021, section 4; Isensee et al. 2019; NiftyNet ``no_new_net``.
+    Source: Shaw et al. 2021, section 4; Isensee et al. 2019; NiftyNet ``no_new_net``; dropout: Roy et al. 2019.
     """
 
     def __init__(
@@ -39,9 +41,11 @@ class DecoupledUNet(nn.Module):
         channels: Sequence[int],
         head_channels: int,
         start_log_variance: dict[str, float],
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.causes = tuple(causes)
+        self.dropout = dropout
         self.channels = tuple(channels)
         *levels, bottom = channels
         self.encoder = nn.ModuleList(
@@ -78,15 +82,18 @@ class DecoupledUNet(nn.Module):
         """
         features, skips = image, []
         for block in self.encoder:
-            features = block(features)
+            features = self._drop(block(features))
             skips.append(features)
             features = F.max_pool3d(features, 2)
-        features = self.bottleneck(features)
+        features = self._drop(self.bottleneck(features))
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
-            features = block(torch.cat([upsampled, skip], dim=1))
+            features = self._drop(block(torch.cat([upsampled, skip], dim=1)))
         raw = torch.cat([head(features, image) for head in self.log_variance.values()], dim=1)
         return self.segmentation(features), limit(raw, *LOG_VARIANCE_LIMITS)
+
+    def _drop(self, features: Tensor) -> Tensor:
+        return F.dropout3d(features, self.dropout, self.training) if self.dropout else features
 
     def start_from(self, *donors: "DecoupledUNet") -> None:
         """Copy what the donors have in common with this network; of several, the first that has a part gives it.

@@ -1,13 +1,14 @@
-"""How far a training has come: what a checkpoint holds besides weights, and ``metrics.csv``."""
+"""How far a training has come: what a checkpoint holds besides weights, and its tables."""
 
 import csv
 import json
 import logging
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from decoupled_qc.ladder import Ladder
-from decoupled_qc.sampling import Batch
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +20,14 @@ class Progress:
     Args:
         ladder: Of epsilon and the learning rate.
         step: The next.
-        rows: Of ``metrics.csv`` so far.
+        rows, looks: Of ``metrics.csv`` and ``held_out.csv`` so far.
         skipped, skipped_in_a_row: Steps whose loss or gradient was not finite.
     """
 
     ladder: Ladder
     step: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
+    looks: list[dict[str, float | str]] = field(default_factory=list)
     skipped: int = 0
     skipped_in_a_row: int = 0
 
@@ -38,8 +40,14 @@ class Progress:
         vars(self.ladder).update(state["ladder"])
         vars(self).update(state | {"ladder": self.ladder})
 
-    def skip(self, batch: Batch, checkpoint: Path, most: int) -> None:
+    def skip(self, samples: list[dict], checkpoint: Path, most: int, *, writes: bool) -> None:
         """Count this step as skipped and save what its batch was made from beside the checkpoint.
+
+        Args:
+            samples: Origins of all samples, see :class:`decoupled_qc.sampling.Batch`.
+            checkpoint: The training's.
+            most: That may be skipped in a row.
+            writes: Whether this process writes files.
 
         Raises:
             FloatingPointError: It is one more than ``most`` in a row.
@@ -47,10 +55,11 @@ class Progress:
         self.skipped += 1
         self.skipped_in_a_row += 1
         file = checkpoint.with_suffix(".skipped.jsonl")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "a") as lines:
-            lines.write(json.dumps({"step": self.step, "samples": batch.origins}) + "\n")
-        log.warning("Step %d: the loss or a gradient is not finite; skipped, see %s.", self.step, file)
+        if writes:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file, "a") as lines:
+                lines.write(json.dumps({"step": self.step, "samples": samples}) + "\n")
+            log.warning("Step %d: the loss or a gradient is not finite; skipped, see %s.", self.step, file)
         if self.skipped_in_a_row > most:
             raise FloatingPointError(
                 f"The loss or a gradient was not finite in {self.skipped_in_a_row} steps in a row, the last being {self.step}: "
@@ -59,19 +68,18 @@ class Progress:
 
 
 class MetricsTable:
-    """``metrics.csv``, written row by row, beginning with the rows of earlier stretches.
+    """A table of a training, written row by row, beginning with the rows of earlier stretches.
 
     Args:
-        path: The file.
+        path: The file; None in a process that writes none.
         rows: Earlier rows; new ones are added to this list.
     """
 
-    def __init__(self, path: Path, rows: list[dict[str, float]]):
+    def __init__(self, path: Path | None, rows: list[dict]):
         self.rows = rows
-        self._file = open(path, "w", newline="")  # noqa: SIM115, closed on leaving
+        self._file = open(os.devnull if path is None else path, "w", newline="")  # noqa: SIM115, closed on leaving
         self._writer: csv.DictWriter | None = None
-        for row in rows:
-            self._write(row)
+        self._write(rows)
 
     def __enter__(self) -> "MetricsTable":
         """Write on; the file is closed at the end."""
@@ -81,14 +89,15 @@ class MetricsTable:
         """Close the file."""
         self._file.close()
 
-    def add(self, row: dict[str, float]) -> None:
-        """Write a row, and on to the disk."""
-        self.rows.append(row)
-        self._write(row)
+    def add(self, *rows: dict) -> None:
+        """Write rows, and on to the disk."""
+        self.rows += rows
+        self._write(rows)
         self._file.flush()
 
-    def _write(self, row: dict[str, float]) -> None:
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, row)
-            self._writer.writeheader()
-        self._writer.writerow(row)
+    def _write(self, rows: Iterable[dict]) -> None:
+        for row in rows:
+            if self._writer is None:
+                self._writer = csv.DictWriter(self._file, row)
+                self._writer.writeheader()
+            self._writer.writerow(row)

@@ -123,11 +123,12 @@ class PatchStream:
         self.key = (seed, name)
         self._volumes: dict[int, tuple[dict[str, Tensor], dict]] = {}
 
-    def batch(self, step: int) -> Batch:
-        """Return the batch of a step (0 is the first)."""
+    def batch(self, step: int, samples: range | None = None) -> Batch:
+        """Return the batch of a step (0 is the first), or only some of its samples."""
         first = step // self.patches_per_volume * self.batch_size
-        wanted = range(first, first + self.batch_size)
-        self._volumes = {index: self._volumes.get(index) or self._make_volume(index) for index in wanted}
+        held = {index: volume for index, volume in self._volumes.items() if first <= index < first + self.batch_size}
+        wanted = [first + sample for sample in samples or range(self.batch_size)]
+        self._volumes = held | {index: self._make_volume(index) for index in wanted if index not in held}
         samples = [self._cut(*self._volumes[index], rng_for(*self.key, "patch", index, step)) for index in wanted]
         names = self.corruption.names
         return Batch(

@@ -2,7 +2,6 @@
 
 import math
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from decoupled_qc.files import write_whole
 SUFFIXES = (".nii", ".nii.gz")
 MGH_SUFFIXES = (".mgz", ".mgh")
 OTHER_UNITS = ("meter", "micron")
+SIZES_MM = (1e-3, 1e3)  # of a voxel: anything else is no scan of a head
+RESOLUTION = 2.0**-16  # of a scan's range, finer than any scanner's numbers
 MAX_VOXELS = 2**28  # a cube of 640 voxels; what claims to be more is refused before memory is taken
 DEFLATE_RATIO = 1032  # the most that gzip can compress
 
@@ -52,9 +53,19 @@ def read_scan(path: str | os.PathLike) -> Scan:
             finite, or constant.
     """
     path = Path(path)
+    return as_scan(open_image(path), path)
+
+
+def open_image(path: Path) -> nib.spatialimages.SpatialImage:
+    """Open an image and check what its header claims, before any memory is taken for its voxels.
+
+    Raises:
+        InputError: The file is missing, no image, shorter than its header says, or not one volume in millimetres.
+    """
     file = _load(path)
     _check_size(path, file)
-    return as_scan(file, path)
+    _check_geometry(path, file)
+    return file
 
 
 def as_scan(file: nib.spatialimages.SpatialImage, path: str | os.PathLike) -> Scan:
@@ -73,7 +84,11 @@ def as_scan(file: nib.spatialimages.SpatialImage, path: str | os.PathLike) -> Sc
     low, high = float(values.min()), float(values.max())
     if low == high:
         raise InputError(f"{path} is constant ({low:g} everywhere), so it shows nothing: check the file.")
-    image = torch.from_numpy(((values - low) / (high - low)).astype(np.float32))
+    if not np.finfo(np.float64).tiny < high - low < np.inf:
+        raise InputError(f"{path} has intensities from {low:g} to {high:g}, which cannot be scaled: check the file.")
+    scaled = values - low  # no copy more: of a large scan it may be what does not fit
+    scaled /= high - low
+    image = torch.from_numpy(scaled.astype(np.float32))
     spacing_mm = tuple(float(size) for size in nib.affines.voxel_sizes(file.affine))
     return Scan(path, image, spacing_mm, low, high, _as_nifti(file))
 
@@ -97,23 +112,32 @@ def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
     values = scan.low + image.double().numpy() * (scan.high - scan.low)
     header = scan.file.header.copy()
     stored = header.get_data_dtype()
-    if np.issubdtype(stored, np.integer) and header.get_slope_inter() in ((1.0, 0.0), (None, None)):
+    is_integer = np.issubdtype(stored, np.integer) and stored.itemsize <= 4  # float64 cannot hold every larger one
+    if is_integer and header.get_slope_inter() in ((1.0, 0.0), (None, None)):
         values = np.rint(values).astype(stored)
     else:
-        values = values.astype(np.float32)
-        header.set_data_dtype(np.float32)
+        stored = _fine_enough(scan.low, scan.high)
+        values = values.astype(stored)
+        header.set_data_dtype(stored)
     with write_whole(path) as partial:
         nib.save(type(scan.file)(values.reshape(scan.file.shape), scan.file.affine, header), partial)
 
 
+def _fine_enough(low: float, high: float) -> type[np.floating]:
+    """Return float32, or float64 for a range that is too large for it or narrow and far from 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = np.spacing(np.float32(max(abs(low), abs(high))))
+    return np.float32 if step <= RESOLUTION * (high - low) else np.float64
+
+
 def _load(path: Path) -> nib.spatialimages.SpatialImage:
-    if not path.exists():
+    if not os.path.exists(path):  # which also takes names that no file can have
         raise InputError(f"{path} does not exist: check the name.")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path} is no file: give a NIfTI file.")
     try:
         file = nib.load(path)
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+    except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read as an image ({error}): give a NIfTI file.") from error
     if not isinstance(file, nib.Nifti1Image | nib.MGHImage):
         raise InputError(f"{path} is a {type(file).__name__}, not NIfTI: convert it to .nii.gz first.")
@@ -122,9 +146,12 @@ def _load(path: Path) -> nib.spatialimages.SpatialImage:
 
 def _check_size(path: Path, file: nib.spatialimages.SpatialImage) -> None:
     """Refuse a file that is too short for its header: of a compressed one, shorter than any compression could make it."""
+    name = path.name.lower()
+    if not name.endswith(SUFFIXES + MGH_SUFFIXES):  # bzip2 and the like have no largest ratio
+        raise InputError(f"{path} is compressed as no image should be: make it .nii.gz or .nii.")
     promised = math.prod(map(int, file.shape)) * file.get_data_dtype().itemsize
     there = path.stat().st_size
-    most = there * (DEFLATE_RATIO if path.name.endswith((".gz", ".mgz")) else 1)
+    most = there * (DEFLATE_RATIO if name.endswith((".gz", ".mgz")) else 1)
     if promised > most:
         raise InputError(
             f"{path} has {there} bytes, too few for the {'x'.join(map(str, file.shape))} voxels that its header promises: "
@@ -143,9 +170,12 @@ def _check_geometry(path: Path, file: nib.spatialimages.SpatialImage) -> None:
     units = file.header.get_xyzt_units()[0] if isinstance(file, nib.Nifti1Image) else "mm"
     if units in OTHER_UNITS:
         raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
-    sizes = nib.affines.voxel_sizes(file.affine)
-    if not (np.isfinite(file.affine).all() and (sizes > 0).all()):
-        raise InputError(f"{path} has an affine with a voxel size of 0: correct its header.")
+    with np.errstate(all="ignore"):  # what is not finite is refused here
+        sizes = nib.affines.voxel_sizes(file.affine)
+    low, high = SIZES_MM
+    if not (np.isfinite(file.affine).all() and (sizes > low).all() and (sizes < high).all()):
+        told = " x ".join(f"{size:.3g}" for size in sizes)
+        raise InputError(f"{path} has an affine with voxels of {told} mm: correct its header.")
     if abs(np.linalg.det(file.affine[:3, :3] / sizes)) < 0.1:
         raise InputError(f"{path} has an affine whose axes nearly lie in a plane: correct its header.")
 
@@ -164,8 +194,9 @@ def _values(path: Path, file: nib.spatialimages.SpatialImage) -> np.ndarray:
     if np.issubdtype(file.get_data_dtype(), np.complexfloating) or file.get_data_dtype().names:
         raise InputError(f"{path} holds {file.get_data_dtype()} values: give a real-valued magnitude image.")
     try:
-        values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(file.shape[:3])
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        with np.errstate(all="ignore"):  # what overflows is infinite, and refused below
+            values = np.asanyarray(file.dataobj, dtype=np.float64).reshape(file.shape[:3])
+    except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read to its end ({error}): copy it again.") from error
     if not np.isfinite(values).all():
         raise InputError(

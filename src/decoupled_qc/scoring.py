@@ -1,5 +1,6 @@
 """From prediction maps to tidy scores: one value a row."""
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc import iqm, metrics
+from decoupled_qc import affected, iqm, metrics
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.network import TASK
 from decoupled_qc.predictions import read_prediction
@@ -26,6 +27,8 @@ NOT_COMPUTABLE = {
     "fwhm_mm": "no head, or neighbouring voxels are unrelated",
     "efc": "the scan is all zeros",
     "gradient_entropy": "the scan is constant",
+    "edge_strength": "no slice has an edge",
+    "share_inside": "the map is all zeros",
     "artefact_uncertainty": "no voxel was called grey matter",
 }
 
@@ -60,12 +63,24 @@ def score_condition(
         spacing_mm = tuple(float(size) for size in dseg_file.header.get_zooms()[:3])
         found = read_prediction(predictions, scan.scan)
         measures = dict(_measures(image, np.asanyarray(dseg_file.dataobj), *found, spacing_mm, dilation_voxels))
+        measures |= dict(_inside_the_affected_part(found[2], json.loads(scan.records)))
         if stand_in_rating_cuts is not None:
             rating = 1 + np.searchsorted(stand_in_rating_cuts, measures["dice", "gm"], side="right")
             measures["rating", "stand_in"] = float(rating)
         identity = (scan.subject, scan.scan, model, replicate, scan.condition, scan.artefact, scan.severity)
         rows += [(*identity, *key, value, _reason(key[0], value)) for key, value in measures.items()]
     return pd.DataFrame(rows, columns=[*COLUMNS, "note"])
+
+
+def _inside_the_affected_part(
+    variance: dict[str, np.ndarray], records: list[dict]
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield which share of each map lies where a scan's only artefact is, if that covers a part of the scan."""
+    if len(records) == 1 and records[0].get("local"):
+        part = affected.affected_part(next(iter(variance.values())).shape, records[0]["local"])
+        yield ("share_inside", "volume"), float(part.mean())
+        for cause, values in variance.items():
+            yield ("share_inside", cause), affected.share_inside(values, part)
 
 
 def _reason(metric: str, value: float) -> str:
@@ -119,6 +134,7 @@ def _measures(
     yield ("wm2max", "reference"), iqm.wm2max(image, white)
     yield ("efc", "scan"), iqm.efc(image)
     yield ("gradient_entropy", "scan"), iqm.gradient_entropy(image)
+    yield ("edge_strength", "scan"), iqm.average_edge_strength(image)
     head, air = iqm.head_and_air(image)
     yield ("fber", "scan"), iqm.fber(image, head, air)
     yield ("snrd", "reference"), iqm.snr_dietrich(image, reference, air)

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 import yaml
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
+from decoupled_qc.seeds import rng_for
 
+TRIAL_VOXELS = 12
 DEFAULTS = Path(__file__).parent / "config.yaml"
 
 
@@ -18,16 +21,42 @@ def artefact_settings(overlay: Path | None = None) -> dict[str, dict]:
         overlay: YAML file with a block ``artefacts``; what else it holds does not matter here.
 
     Raises:
-        InputError: The overlay cannot be read or has no such block.
+        InputError: The overlay cannot be read, has no such block, or names an artefact that there is not.
     """
     settings = yaml.safe_load(DEFAULTS.read_text())["artefacts"]
     if overlay is None:
         return settings
     try:
         blocks = yaml.safe_load(overlay.read_text())["artefacts"]
-        return settings | {name: settings.get(name, {}) | block for name, block in blocks.items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        merged = {name: settings.get(name, {}) | block for name, block in blocks.items()}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{overlay} has no readable block 'artefacts' ({error}): see config/README.md.") from error
+    for name in blocks:
+        artefacts.module_path(name)
+    return settings | merged
+
+
+def try_settings(artefact: str, settings: dict) -> None:
+    """Check that an artefact can be made with its settings, on a small volume at the ends of the severity.
+
+    Args:
+        artefact: Its name.
+        settings: Its config block.
+
+    Raises:
+        InputError: It cannot; the message names the block.
+    """
+    image = torch.linspace(0, 1, TRIAL_VOXELS**3).reshape((TRIAL_VOXELS,) * 3)
+    for severity in (1e-3, 1.0):
+        record = artefacts.sample_record(
+            artefact, severity, image.shape, 1.0, rng_for(0, artefact), settings, local_probability=0.0
+        )
+        try:
+            artefacts.corrupt(image, [record])
+        except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            raise InputError(
+                f"Config block artefacts.{artefact} cannot be used ({error}): see config/README.md."
+            ) from error
 
 
 def settings_of(artefact: str, changes: Mapping | None = None) -> dict:

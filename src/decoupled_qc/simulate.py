@@ -37,18 +37,25 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if bool(arguments.artefact) == bool(arguments.record):
         raise InputError("Give either --artefact, once or more often, or the --record of an earlier scan.")
+    record_path = _record_path(arguments.out)
     scan = read_scan(arguments.scan)
-    records = _recorded(arguments.record) if arguments.record else _drawn(scan, arguments)
-    records = artefacts.complete(scan.image, records)
-    corrupted = artefacts.corrupt(scan.image, records)
-    write_like(scan, corrupted, arguments.out)
+    drawn = _recorded(arguments.record, scan) if arguments.record else _drawn(scan, arguments)
+    try:
+        records = artefacts.complete(scan.image, drawn)
+        corrupted = artefacts.corrupt(scan.image, records)
+        described = artefacts.describe(scan.image, corrupted, records)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
+        source = arguments.record or arguments.config or "The default settings"
+        raise InputError(f"{source} cannot be applied to {arguments.scan} ({error}): correct its numbers.") from error
     found = {
         "scan": arguments.scan.name,
+        "shape": list(scan.image.shape),
         "decoupled_qc": version("decoupled-qc"),
-        "records": artefacts.describe(scan.image, corrupted, records),
+        "records": described,
     }
-    with write_whole(_record_path(arguments.out)) as partial:
+    with write_whole(record_path) as partial:  # under its name after the scan, and not without it
         partial.write_text(json.dumps(found, indent=2) + "\n")
+        write_like(scan, corrupted, arguments.out)
 
 
 def _drawn(scan: Scan, arguments: argparse.Namespace) -> list[dict]:
@@ -68,15 +75,30 @@ def _drawn(scan: Scan, arguments: argparse.Namespace) -> list[dict]:
     ]
 
 
-def _recorded(path: Path) -> list[dict]:
+def _recorded(path: Path, scan: Scan) -> list[dict]:
+    """Return the records of an earlier scan of the same shape: planes and places are counted in voxels."""
     try:
-        return json.loads(path.read_text())["records"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = json.loads(path.read_text(), parse_constant=_refuse_constant)
+        records, shape = list(found["records"]), found.get("shape", list(scan.image.shape))
+        for record in records:
+            artefacts.module_path(record["artefact"])
+            if not 0 <= float(record["severity"]) <= 1:
+                raise ValueError(f"a severity of {record['severity']}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path} is not a record of simulated artefacts ({error}): give the .json of an earlier scan."
         ) from error
+    if shape != list(scan.image.shape):
+        raise InputError(f"{path} is of a scan of shape {shape}, not {list(scan.image.shape)}: give that of this scan.")
+    return records
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}")
 
 
 def _record_path(out: Path) -> Path:
-    suffix = next(suffix for suffix in reversed(SUFFIXES) if out.name.endswith(suffix))
-    return out.with_name(out.name.removesuffix(suffix) + ".json")
+    for suffix in reversed(SUFFIXES):
+        if out.name.endswith(suffix):
+            return out.with_name(out.name.removesuffix(suffix) + ".json")
+    raise InputError(f"{out} is no NIfTI name: end it in .nii.gz or .nii.")

@@ -2,20 +2,26 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from decoupled_qc.checkpoint import Checkpoint, key_of
 from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.collapse import collapse_warnings
 from decoupled_qc.diagnostics import diagnose
+from decoupled_qc.draws import drawing_for
+from decoupled_qc.held_out import HeldOut
 from decoupled_qc.models import WEIGHTS, load_model, save_model
 from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
+from decoupled_qc.parallel import ALONE, Team
 from decoupled_qc.provenance import versions
+from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Corruption, PatchStream, load_case
-from decoupled_qc.seeds import seed_for
-from decoupled_qc.training import Recipe, fit
+from decoupled_qc.training import fit
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +44,9 @@ def train_stage(
     artefacts: dict[str, dict],
     others: dict[str, dict],
     coupled: bool,
+    team: Team = ALONE,
 ) -> None:
-    """Train one network and write its folder: weights, card, ``metrics.csv`` and ``diagnostics.csv``.
+    """Train one network and write its folder: weights, card, ``metrics.csv``, ``held_out.csv`` and ``diagnostics.csv``.
 
     Task network: no artefacts, nothing frozen. Teacher: one artefact, the task network frozen. Student: all artefacts,
     the task network and all teachers frozen. Gated, without teachers: all artefacts, the task network frozen, and routed as
@@ -60,6 +67,7 @@ def train_stage(
         artefacts: name → settings, of the artefacts this network learns.
         others: name → settings, of artefacts that it may see and must not answer to.
         coupled: One variance for all causes together (eq. 4 on corrupted images), instead of one for each.
+        team: The processes that train it together; the first writes the folder.
     """
     names = list(artefacts)
     causes = (TOTAL,) if coupled else (TASK, *names)
@@ -68,8 +76,7 @@ def train_stage(
         model, card = load_model(donor)
         donors[card["network"]["causes"][-1]] = model  # a teacher is frozen for its artefact, the task net for "task"
     shape = {"causes": list(causes), **network}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, *causes, "weights") % 2**63)
+    with drawing_for(seed, *causes, "weights"):
         net = DecoupledUNet(**shape)
     if training["init"] == "donors":
         net.start_from(*donors.values())
@@ -100,12 +107,21 @@ def train_stage(
         "code": fingerprint,
     }
     read = [donor / WEIGHTS for donor in frozen_folders] + _volumes(manifest, subjects, "train")
-    epsilon = fit(net, frozen, stream, recipe, folder, Checkpoint(checkpoint, checkpoint_minutes, key_of(blocks, read)))
-
     wanted = training["diagnostics"]
+    watched, held_out = [], None
+    if team.first:
+        watched = _spread(_cases(manifest, subjects, "validation"), wanted["n_scans"])
+        held_out = HeldOut(watched, plan, patch_size=training["patch_size"], severity=wanted["severity"], seed=seed)
+    state = Checkpoint(checkpoint, checkpoint_minutes, key_of(blocks, read), team)
+    epsilon = fit(net, frozen, stream, recipe, folder, state, held_out=held_out, team=team)
+    if not team.first:
+        return
+
+    for sentence in collapse_warnings(*(pd.read_csv(folder / name) for name in ("held_out.csv", "metrics.csv"))):
+        log.warning("%s", sentence)
     table = diagnose(
         net,
-        _spread(_cases(manifest, subjects, "validation"), wanted["n_scans"]),
+        watched,
         plan,
         epsilon=epsilon,
         severity=wanted["severity"],
@@ -141,6 +157,10 @@ def _spread(cases: list, n: int) -> list:
 
 def _cases(manifest: Path, subjects, role: str) -> list:
     chosen = subjects[subjects["role"] == role]
-    return [
+    device = torch.device(
+        "cuda" if torch.cuda.is_available() else "cpu"
+    )  # augmentation and k-space run where the volumes are
+    found = [
         load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg) for row in chosen.itertuples()
     ]
+    return [replace(case, image=case.image.to(device), label=case.label.to(device)) for case in found]

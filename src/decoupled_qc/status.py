@@ -2,14 +2,17 @@
 
 import argparse
 import re
+from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
+from decoupled_qc.pieces import STEP, share_of_last_piece
 
-STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>[\d.]+) min")
 TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -42,19 +45,28 @@ def read_status(folder: Path) -> pd.DataFrame:
 
     Returns:
         ``network``; ``state``: done, failed, saved (stopped, goes on when started again) or training; ``step`` (of how many)
-        as text; ``left_min``, minutes; ``hours`` of the latest attempt; ``last_word``, time of the log's last line.
+        as text; ``left_min``, minutes; ``hours``, of a training in pieces those of all, earlier ones at the last one's speed;
+        ``last_word``, time of the log's last line.
     """
     logs = sorted(Path(folder, "logs", "models").glob("*/rep-*.log"))
     return pd.DataFrame([_network(folder, log) for log in logs])
 
 
+def _elapsed_s(stamps: list[str]) -> float:
+    """Return the seconds between the first and the last stamp; where the clock was set back, none pass."""
+    seconds = []
+    for stamp in stamps:
+        with suppress(ValueError):  # a damaged line
+            seconds.append(datetime.strptime(stamp, TIME).timestamp())
+    return sum(max(later - earlier, 0.0) for earlier, later in pairwise(seconds))
+
+
 def _network(folder: Path, log: Path) -> dict[str, object]:
     """Return one row; a log that is still empty has begun and nothing else."""
     name = f"{log.parent.name}/{log.stem}"
-    text = log.read_text()
+    text = log.read_text(errors="replace")
     stamps = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", text, re.MULTILINE)
-    times = [datetime.strptime(stamp, TIME) for stamp in stamps]
-    hours = (times[-1] - times[0]).total_seconds() / 3600 if times else 0.0
+    hours = _elapsed_s(stamps) / 3600
     at = list(STEP.finditer(text))
     row = {"network": name, "state": "training", "step": "", "left_min": float("nan"), "hours": hours}
     if at:
@@ -63,9 +75,11 @@ def _network(folder: Path, log: Path) -> dict[str, object]:
         benchmark = folder / "benchmarks" / "models" / f"{name}.tsv"
         row |= {"state": "done", "left_min": float("nan")}
         if benchmark.is_file():
-            row["hours"] = pd.read_csv(benchmark, sep="\t")["s"].iloc[-1] / 3600
+            with suppress(LookupError, ValueError):  # not yet written to its end
+                row["hours"] = float(read_cells(benchmark, "\t")["s"].iloc[-1]) / 3600
     elif "the state is saved in" in text:
         row["state"] = "saved"
     elif re.search(r"^\S+ \S+  \w*(Error|Exception): ", text, re.MULTILINE):
         row["state"] = "failed"
+    row["hours"] /= share_of_last_piece(text)
     return row | {"last_word": stamps[-1] if stamps else ""}

@@ -40,9 +40,8 @@ LABELS = {
     "entropy": "Entropy",
 }
 METHOD_NOTE = (
-    "rho: Spearman. CI: 95 %, percentile bootstrap of whole subjects. p: two-sided, by permuting whole "
-    "subjects and "
-    "the scans inside each."
+    "rho: Spearman. CI: 95 %, expanded percentiles of a bootstrap of whole subjects. p: two-sided, by permuting whole "
+    "subjects and the scans inside each."
 )
 
 
@@ -124,43 +123,45 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def title(set_name: str, stand_in: bool) -> str:
+def title(set_name: str, stand_in: bool, rated: bool = False) -> str:
     """Return what a table shows.
 
     Args:
         set_name: ``simulated`` or ``real``.
-        stand_in: Whether the real set's scans and ratings are stand-ins.
+        stand_in: Whether the real set's scans are stand-ins.
+        rated: Whether raters judged them all the same.
     """
     if set_name == "simulated":
         return "Table 1. Dice against each score, simulated artefacts on held-out subjects"
     if stand_in:
-        return "Table 2. Stand-in rating against each score, stand-in scans (artefacts by foreign simulators)"
+        what = "Rating" if rated else "Stand-in rating"
+        return f"Table 2. {what} against each score, stand-in scans (artefacts by foreign simulators)"
     return "Table 2. Rating against each score, scans with real artefacts"
 
 
-def notes(set_name: str, stand_in: bool) -> list[str]:
-    """Return a table's footnotes."""
+def notes(set_name: str, stand_in: bool, rated: bool = False) -> list[str]:
+    """Return a table's footnotes; the arguments are those of :func:`title`."""
     tissue = f"SNR and CNR are taken in {TISSUE_MASK[set_name]} grey matter."
     lines = [METHOD_NOTE, tissue, PAPER_NOTE[set_name]]
     if set_name == "real" and stand_in:
+        source = "raters who saw the segmentation alone" if rated else "the scan's Dice, no rater saw them"
         lines.insert(
             0,
-            "Stand-in: these are not real artefact scans and no rater saw them. Artefacts come from foreign "
-            "simulators "
-            "never seen in training, ratings 1 to 4 from the scan's Dice.",
+            "Stand-in: these are not real artefact scans. Artefacts come from foreign simulators never seen in training, "
+            f"ratings 1 to 4 from {source}.",
         )
     return lines
 
 
-def parts(table: pd.DataFrame, stand_in: bool) -> tuple[str, pd.DataFrame, list[str]]:
+def parts(table: pd.DataFrame, stand_in: bool, rated: bool = False) -> tuple[str, pd.DataFrame, list[str]]:
     """Return a table's title, its cells as text, and its footnotes.
 
     Args:
         table: As :func:`correlation_table` returns it.
-        stand_in: Whether the real set's scans and ratings are stand-ins.
+        stand_in, rated: As for :func:`title`.
     """
     set_name = table["set"].iloc[0]
-    return title(set_name, stand_in), compared(table), notes(set_name, stand_in)
+    return title(set_name, stand_in, rated), compared(table), notes(set_name, stand_in, rated)
 
 
 def side_by_side(table: pd.DataFrame) -> str:

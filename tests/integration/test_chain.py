@@ -8,21 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from decoupled_qc.analysis.scores import COLUMNS
+
 RUN = "results/smoke"
 TABLE_COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
-SCORE_COLUMNS = [
-    "subject",
-    "scan",
-    "model",
-    "replicate",
-    "condition",
-    "artefact",
-    "severity",
-    "metric",
-    "aggregation",
-    "value",
-    "note",
-]
 
 
 @pytest.fixture
@@ -40,7 +29,7 @@ def test_tables_hold_the_agreed_columns_and_scores(results):
 
 def test_scores_cover_every_scan_of_every_condition(results):
     scores = pd.read_csv(results / "scores.csv", keep_default_na=False)
-    assert list(scores.columns) == SCORE_COLUMNS
+    assert list(scores.columns) == [*COLUMNS, "note"]
     conditions = {"clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "mix", "real", "validation"}
     assert set(scores.condition) == conditions
     for condition in conditions:

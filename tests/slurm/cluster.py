@@ -20,6 +20,7 @@ PORT = 26817  # slurmctld; the other daemons take the next ones
 NODES = {"cpu1": 0, "cpu2": 0, "gpu1": 2}  # node → countable devices
 CPUS = 8  # claimed by each node, whatever the machine has
 MEMORY_MB = 256_000
+PATIENCE_S = 600  # for anything of a few jobs, on a machine that does other things too
 
 SLURM_CONF = """\
 ClusterName=decoupledqc
@@ -47,6 +48,8 @@ GresTypes=gpu
 # Which job had which device, and when: written by root on the node, whatever the job does.
 Prolog={folder}/prolog
 Epilog={folder}/epilog
+# A node has a scratch folder of its own and no way to a package index.
+TaskProlog={folder}/task_prolog
 # A step over its memory is killed.
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
@@ -57,6 +60,9 @@ AccountingStoragePort={dbd_port}
 AccountingStoragePass={folder}/munge.sock
 AccountingStoreFlags=job_comment
 AccountingStorageTRES=gres/gpu
+# A job of the partition "urgent" takes the place of a training, which is told and goes back into the queue.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 # Quick reactions.
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=5,bf_interval=5
 ReturnToService=2
@@ -163,6 +169,9 @@ class Cluster:
         gpu_nodes = ",".join(node for node, gpus in NODES.items() if gpus)
         lines.append(f"PartitionName=cpu Nodes={cpu_nodes} Default=YES MaxTime=INFINITE State=UP\n")
         lines.append(f"PartitionName=gpu Nodes={gpu_nodes} MaxTime=INFINITE State=UP\n")
+        lines.append(
+            f"PartitionName=urgent Nodes={gpu_nodes} MaxTime=INFINITE PriorityTier=9 PreemptMode=OFF State=UP\n"
+        )
         self._conf.write_text("".join(lines))
         (self.folder / "gres.conf").write_text("\n".join(devices) + "\n")
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
@@ -170,12 +179,21 @@ class Cluster:
         dbd.touch(mode=0o600)
         dbd.write_text(SLURMDBD_CONF.format(**values))
 
+        device = '"$SLURM_JOB_ID {} ${{SLURM_JOB_GPUS:-}} $(date +%s.%N)"'
         for moment in ("prolog", "epilog"):
-            script = self.folder / moment
-            script.write_text(
-                f'#!/bin/sh\necho "$SLURM_JOB_ID {moment} ${{SLURM_JOB_GPUS:-}} $(date +%s.%N)" >> {self.folder}/devices.txt\n'
-            )
-            script.chmod(0o755)
+            self._write_script(moment, f"echo {device.format(moment)} >> {self.folder}/devices.txt")
+        scratch = f"{self.folder}/scratch-$SLURMD_NODENAME"
+        exports = (
+            f"export TMPDIR={scratch}",
+            "export PIP_INDEX_URL=http://127.0.0.1:9",
+            "export PIP_CONFIG_FILE=/dev/null",
+        )
+        self._write_script("task_prolog", f"mkdir -p {scratch}", *(f'echo "{line}"' for line in exports))
+
+    def _write_script(self, name: str, *lines: str) -> None:
+        script = self.folder / name
+        script.write_text("\n".join(("#!/bin/sh", *lines, "")))
+        script.chmod(0o755)
 
     def device_use(self) -> dict[str, list[tuple[float, float, str]]]:
         """Return device → (start, end in seconds, SLURM id) of each job that held it and has ended, in order of start."""
@@ -253,11 +271,16 @@ class Cluster:
 def jobs(since: str = "00:00:00") -> list[dict[str, str]]:
     """Return accounting's records of all jobs since a time of day or a date, one per submission.
 
-    Keys: JobID, JobName, State, Start, End, Partition, AllocTRES, NodeList, Comment (rule and wildcards), ReqMem.
+    Keys: JobID, State, Start, End, Partition, Account, AllocTRES, NodeList, Comment (rule and wildcards), ReqMem.
     """
-    fields = "JobID,JobName,State,Start,End,Partition,AllocTRES,NodeList,Comment,ReqMem,ExitCode"
+    fields = "JobID,State,Start,End,Partition,Account,AllocTRES,NodeList,Comment,ReqMem"
     lines = run("sacct", "-X", "-n", "-P", "-D", "-S", since, f"--format={fields}").splitlines()
     return [dict(zip(fields.split(","), line.split("|"), strict=True)) for line in lines]
+
+
+def state_of(job: str) -> str:
+    """Return a job's state in the queue; empty once it has left it."""
+    return run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T").strip()
 
 
 def run(*call: str, env: dict | None = None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import cluster as slurm
 import pytest
 
+PATIENCE_S = 3 * slurm.PATIENCE_S  # for a whole submission
 SMOKE = ("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1")
 
 
@@ -39,13 +40,29 @@ class Submission:
         self.began = time.strftime("%Y-%m-%dT%H:%M:%S")
         # Quick checks: the test's jobs are short. A job's Python finds the copy's package by PYTHONPATH, which SLURM hands on.
         quick = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10")
-        call = [sys.executable, "-m", "snakemake", "--profile", "slurm", *quick, *SMOKE, *arguments]
+        # A process of a shell's background ignores SIGINT, and so would Snakemake.
+        call = [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            "slurm",
+            *quick,
+            *SMOKE,
+            *arguments,
+        ]
         environment = {**os.environ, "PYTHONPATH": str(project.folder / "src"), "OMP_NUM_THREADS": "1"}
         with open(self.log, "w") as log:
             self._process = subprocess.Popen(call, cwd=project.folder, env=environment, stdout=log, stderr=log)
 
     def wait(self) -> int:
-        return self._process.wait(900)
+        return self._process.wait(PATIENCE_S)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)

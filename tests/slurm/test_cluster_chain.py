@@ -27,7 +27,7 @@ def test_trainings_have_a_gpu_each_and_never_two_the_same(submitted, cluster):
     _, submission = submitted
     jobs = [job for rule in TRAININGS for job in submission.jobs(rule)]
     assert len(jobs) == 4
-    for job in jobs:
+    for job in (*jobs, *submission.jobs("predict")):
         assert job["Partition"] == "gpu" and "gres/gpu=1" in job["AllocTRES"]
     use = cluster.device_use()
     assert {job["JobID"] for job in jobs} <= {job for spans in use.values() for *_, job in spans}

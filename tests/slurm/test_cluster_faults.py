@@ -1,4 +1,4 @@
-"""What a cluster does to a run: kills, cancels, loses nodes, runs out of memory."""
+"""What a cluster does to a run: Snakemake is killed, a job fails for good, another needs more memory."""
 
 import re
 import shutil
@@ -8,7 +8,6 @@ import pytest
 
 pytestmark = pytest.mark.slurm
 RUN = "results/smoke"
-TEACHERS = (f"{RUN}/models/teacher-noise/rep-0", f"{RUN}/models/teacher-blur/rep-0")
 
 
 def remove(project, *paths):
@@ -16,19 +15,15 @@ def remove(project, *paths):
         shutil.rmtree(project.folder / path)
 
 
-def weights(project, teacher):
-    return (project.folder / teacher / "weights.safetensors").read_bytes()
-
-
 def test_a_killed_snakemake_started_again_neither_repeats_nor_trusts_half_work(submitted, project, submit):
     names = ("clean", "sim-noise", "sim-blur", "sweep-noise", "sweep-blur", "real")
     conditions = [f"{RUN}/conditions/{name}" for name in names]
     remove(project, *conditions)
     first = submit(project, "--jobs", "2", "--", *conditions)
-    slurm.wait_for(lambda: re.search(r"[1-4] of 6 steps", first.text), 300, "a condition or more")
+    slurm.wait_for(lambda: re.search(r"[1-4] of 6 steps", first.text), slurm.PATIENCE_S, "a condition or more")
     first.kill()
     slurm.run("scancel", "--user", "root")
-    slurm.wait_for(lambda: not slurm.run("squeue", "-h"), 60, "an empty queue")
+    slurm.wait_for(lambda: not slurm.run("squeue", "-h"), slurm.PATIENCE_S, "an empty queue")
     there = [path for path in conditions if (project.folder / path).is_dir()]
     finished = {path: (project.folder / path).stat().st_mtime_ns for path in there}
     project.snakemake("--unlock", *("--configfile", "config/smoke.yaml"))
@@ -42,12 +37,13 @@ def test_a_killed_snakemake_started_again_neither_repeats_nor_trusts_half_work(s
     assert not list((project.folder / RUN / "conditions").glob(".partial-*"))
 
 
-def test_a_job_that_fails_for_good_is_named_with_its_log_and_others_go_on(project, submit):
+@pytest.mark.parametrize("status_command", ["sacct", "squeue"])
+def test_a_job_that_fails_for_good_is_named_with_its_log_and_others_go_on(project, submit, status_command):
     fault = 'if artefact == "blur":\n    raise RuntimeError("the lamp is out")\n'
     project.edit("workflow/scripts/sweep.py", "\n\ndef make(", f"{fault}\n\ndef make(")
-    remove(project, *(f"{RUN}/conditions/sweep-{name}" for name in ("noise", "blur")))
-    sweeps = (f"{RUN}/conditions/sweep-noise", f"{RUN}/conditions/sweep-blur")
-    submission = submit(project, "--retries", "0", "--", *sweeps)
+    sweeps = tuple(f"{RUN}/conditions/sweep-{name}" for name in ("noise", "blur"))
+    remove(project, *sweeps)
+    submission = submit(project, "--retries", "0", "--slurm-status-command", status_command, "--", *sweeps)
     assert submission.wait() != 0
     assert (project.folder / RUN / "conditions/sweep-noise/scans.tsv").is_file()
     assert not (project.folder / RUN / "conditions/sweep-blur").exists()
@@ -68,42 +64,21 @@ def test_a_job_over_its_memory_is_tried_again_with_more(project, submit):
     assert [job["State"] in ("FAILED", "OUT_OF_MEMORY") for job in jobs] == [True, False]
 
 
-def test_cancelled_and_powerless_trainings_go_on_to_the_same_weights(project, submit, cluster, tmp_path):
-    project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
-    project.edit("config/smoke.yaml", "steps: 11", "steps: 400")
-    project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
-    remove(project, *TEACHERS)
-    undisturbed = project.copy_to(tmp_path / "undisturbed")
-    submission = submit(project, "--", *TEACHERS)
-
-    def log_of(teacher):
-        file = project.folder / RUN / "logs/models" / teacher / "rep-0.log"
-        return file.read_text() if file.is_file() else ""
-
-    def steps(teacher):
-        return log_of(teacher).count("  step ")
-
-    slurm.wait_for(lambda: min(steps("teacher-noise"), steps("teacher-blur")) > 5, 300, "both teachers' first steps")
-    queue = [line.split() for line in slurm.run("squeue", "-h", "-o", "%i %k").splitlines()]
-    (job,) = [number for number, comment in queue if comment.endswith("noise_0")]
-    slurm.run("scancel", job)
-    slurm.wait_for(lambda: "Resuming at step" in log_of("teacher-noise"), 300, "the cancelled teacher's resumption")
-    cluster.kill_node("gpu1")
-    cluster.start_node("gpu1")
+def test_options_choose_partition_account_and_arrays_and_jobs_see_their_nodes_scratch(project, submit, cluster):
+    project.edit(
+        "workflow/scripts/simulate.py",
+        "\n\ndef make(",
+        'import logging, os, tempfile\nlogging.info("scratch %s index %s", tempfile.gettempdir(), os.environ["PIP_INDEX_URL"])'
+        "\n\n\ndef make(",
+    )
+    conditions = [f"{RUN}/conditions/sim-{name}" for name in ("noise", "blur")]
+    remove(project, *conditions)
+    site = ("slurm_partition=gpu", "slurm_account=test", "runtime=20", "mem_mb=4000")
+    submission = submit(project, "--default-resources", *site, "--slurm-array-jobs", "simulate", "--", *conditions)
     assert submission.wait() == 0, submission.text[-3000:]
-    assert "Resuming at step" in log_of("teacher-noise") and "Resuming at step" in log_of("teacher-blur")
-    undisturbed.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *TEACHERS)
-    for teacher in TEACHERS:
-        assert weights(project, teacher) == weights(undisturbed, teacher)
-
-
-def test_a_training_at_the_end_of_its_time_saves_and_goes_on_in_the_next_attempt(project, submit):
-    project.edit("config/smoke.yaml", "steps: 11", "steps: 1000000")
-    shutil.rmtree(project.folder / TEACHERS[0])
-    time = "train_teacher:runtime=2", "train_teacher:slurm_extra=--signal=TERM@30"  # comes up to 60 s too early
-    submission = submit(project, "--set-resources", *time, "--", TEACHERS[0])
-    log = project.folder / RUN / "logs/models/teacher-noise/rep-0.log"
-    slurm.wait_for(lambda: log.is_file() and "Resuming at step" in log.read_text(), 400, "a second piece")
-    assert int(re.search(r"Resuming at step (\d+) of 1000000", log.read_text())[1]) > 0
-    (first,) = submission.jobs("train_teacher")
-    assert first["State"] == "FAILED"  # it left by itself: not TIMEOUT
+    jobs = submission.jobs("simulate")
+    assert {job["JobID"].partition("_")[2] for job in jobs} == {"1", "2"}
+    assert {(job["Partition"], job["Account"]) for job in jobs} == {("gpu", "test")}
+    for name in ("noise", "blur"):
+        log = (project.folder / RUN / f"logs/conditions/sim-{name}.log").read_text()
+        assert f"scratch {cluster.folder}/scratch-gpu1 index http://127.0.0.1:9" in log

@@ -1,5 +1,4 @@
-"""A finished run that never happened: a head of ellipsoids, plausible scores, all files where a real run "
-"has them."""
+"""A finished run that never happened: a head of ellipsoids, plausible scores, all files where a real run has them."""
 
 import json
 from pathlib import Path
@@ -8,6 +7,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from scipy import ndimage
+
+from decoupled_qc.analysis.scores import COLUMNS
 
 ARTEFACTS = ["spike", "noise", "blur", "wrap", "motion"]
 FOREIGN = ["torchio-motion", "torchio-ghosting", "torchio-noise", "monai-spike", "monai-gibbs"]
@@ -69,19 +70,7 @@ def make_fake_run(folder: Path, n_subjects: int, *, artefacts=tuple(ARTEFACTS), 
             "records",
         ]
         pd.DataFrame(table, columns=columns).to_csv(place / "scans.tsv", sep="\t", index=False)
-    columns = [
-        "subject",
-        "scan",
-        "model",
-        "replicate",
-        "condition",
-        "artefact",
-        "severity",
-        "metric",
-        "aggregation",
-        "value",
-    ]
-    pd.DataFrame(scores, columns=columns).to_csv(folder / "scores.csv", index=False)
+    pd.DataFrame(scores, columns=list(COLUMNS)).to_csv(folder / "scores.csv", index=False)
     for model in ("task", *(f"teacher-{name}" for name in artefacts), "student"):
         place = folder / "models" / model / "rep-0"
         place.mkdir(parents=True)

@@ -4,6 +4,7 @@ import pytest
 from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.additivity import additivity
+from decoupled_qc.analysis.scores import COLUMNS
 
 MIXTURES = ("noise+blur", "noise+blur+spike")
 
@@ -22,8 +23,7 @@ def run_of(slope, n_subjects=12, noise=0.0, seed=0):
         for (condition, artefact), value in values.items():
             key = ("artefact_uncertainty", "mean")
             rows.append((name, f"{name}_{condition}_{artefact}", "student", 0, condition, artefact, 0.5, *key, value))
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def table_of(scores):

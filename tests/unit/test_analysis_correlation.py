@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from decoupled_qc.analysis.correlation import COLUMNS, correlate, difference
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.correlation import COLUMNS, correlate
+from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
 from decoupled_qc.errors import InputError
 
@@ -32,19 +34,7 @@ def long_table(n_subjects=6, artefacts=("noise", "blur"), seed=0, **extra):
             for key, value in values.items():
                 severity = np.nan if kind == "none" else 0.5
                 rows.append((f"sub-{subject:02d}", scan, "student", 0, condition, kind, severity, *key, value))
-    columns = [
-        "subject",
-        "scan",
-        "model",
-        "replicate",
-        "condition",
-        "artefact",
-        "severity",
-        "metric",
-        "aggregation",
-        "value",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(tables.COLUMNS))
 
 
 def subjects_of(scores):

@@ -4,6 +4,8 @@ import pytest
 from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.decoupling import decoupling, decoupling_index
+from decoupled_qc.analysis.localisation import localisation
+from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.severity import severity_trend
 
 HEADS = ("blur", "noise", "spike")
@@ -22,8 +24,7 @@ def run_of(rises, n_subjects=10, seed=0, kind="sim", **task):
                 value = np.exp(base[head] + rise.get(head, 0.0))
                 key = (f"variance_{head}", "mean")
                 rows.append((name, f"{name}_{condition}", "student", 0, condition, artefact, 0.5, *key, value))
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def table_of(scores):
@@ -125,10 +126,46 @@ def test_severity_trend_by_hand():
         for step, uncertainty in enumerate(values):
             base = (subject, f"{subject}-{step}", "student", 0, "sweep-noise", "noise", (step + 1) / 4)
             rows += [(*base, "artefact_uncertainty", "mean", uncertainty), (*base, "snr", "reference", -uncertainty)]
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    scores = pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
     table = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1).set_index("measure")
     for measure in ("artefact_uncertainty", "snr"):  # SNR falls as it gets worse
         assert table.loc[measure, "tau"] == pytest.approx((1 + 2 / 3 + 0) / 3)
         assert table.loc[measure, "share_increasing"] == pytest.approx(1 / 3)
         assert table.loc[measure, "n_subjects"] == 3 and table.loc[measure, "n_severities"] == 4
+
+
+def local_run(own, other, n_subjects=10):
+    """Scans of which half has the artefact, and the share of the right and of another head's variance in that half."""
+    rows = []
+    for subject in range(n_subjects):
+        for artefact, wrong in (("noise", "blur"), ("blur", "noise")):
+            wobble = 0.01 * (-1) ** subject
+            shares = {"volume": 0.5, artefact: own + wobble, wrong: other, "task": 0.5}
+            base = (f"sub-{subject}", f"sub-{subject}_{artefact}", "student", 0, f"sim-{artefact}", artefact, 0.5)
+            rows += [(*base, "share_inside", head, share) for head, share in shares.items()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_localisation_by_hand_and_against_a_map_without_any_idea():
+    scores = local_run(own=0.8, other=0.5)
+    table = localisation(scores, subjects_of(scores), n_boot=400, seed=1)
+    assert value(table, "share_inside", "noise", "noise")["value"] == pytest.approx(0.8)
+    assert value(table, "share_inside", "noise", "blur")["value"] == pytest.approx(0.5)
+    row = value(table, "share_inside_gain", "all", "own")
+    assert row["value"] == pytest.approx(0.3) and 0.28 < row["ci_low"] < 0.3 < row["ci_high"] < 0.32
+    assert (row["n_scans"], row["n_subjects"]) == (20, 10)
+    assert value(table, "share_inside_gain", "blur", "blur")["n_scans"] == 10
+    lost = local_run(own=0.5, other=0.9)  # the wrong head knows better: no gain for the right one
+    row = value(localisation(lost, subjects_of(lost), n_boot=400, seed=1), "share_inside_gain", "all", "own")
+    assert row["ci_low"] < 0 < row["ci_high"]
+
+
+def test_localisation_leaves_out_missing_shares_and_says_so():
+    scores = local_run(own=0.8, other=0.5)
+    scores.loc[(scores["scan"] == "sub-3_noise") & (scores["aggregation"] == "noise"), "value"] = np.nan
+    row = value(localisation(scores, subjects_of(scores), n_boot=50, seed=1), "share_inside", "noise", "noise")
+    assert row["n_scans"] == 9 and "1 scans left out" in row["note"] and row["value"] == pytest.approx(0.8, abs=0.005)
+    one = local_run(own=0.8, other=0.5, n_subjects=1)
+    table = localisation(one, subjects_of(one), n_boot=50, seed=1)
+    assert table["ci_low"].isna().all() and table["note"].str.contains("one subject").all()
+    assert localisation(run_of(OWN), subjects_of(run_of(OWN)), n_boot=5, seed=1).empty

@@ -5,6 +5,7 @@ from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.conformal import conformal_quantile, interval_score
 from decoupled_qc.analysis.prediction import decisions, predict_dice
+from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.volumes import volumes
 
 
@@ -59,8 +60,7 @@ def volume_run(n_test=12, n_validation=20, scale=1.0, seed=0):
             }
             base = (subject, f"{subject}_{artefact}", "student", 0, condition, artefact, 0.4)
             rows += [(*base, *key, value) for key, value in values.items()]
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def volume_table(scores):
@@ -107,8 +107,7 @@ def dice_run(n_test=20, n_validation=20, seed=0, noise=0.03):
                 condition = "validation" if role == "v" else "clean" if scan == 0 else "sim-noise"
                 base = (subject, f"{subject}-{scan}", "student", 0, condition, "noise" if scan else "none", 0.5)
                 rows += [(*base, "dice", "gm", dice), (*base, "artefact_uncertainty", "mean", score)]
-    columns = ["subject", "scan", "model", "replicate", "condition", "artefact", "severity"]
-    return pd.DataFrame(rows, columns=[*columns, "metric", "aggregation", "value"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def test_decisions_are_right_as_often_as_stated_and_most_scans_get_one():

@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
 from test_analysis_correlation import long_table, subjects_of
 
 from decoupled_qc.analysis.ranking import WeightedRanking
-from decoupled_qc.analysis.risk_coverage import risk_coverage
+from decoupled_qc.analysis.risk_coverage import COLUMNS, risk_coverage
+from decoupled_qc.analysis.working_point import working_points
 
 
 def once(n):
@@ -120,3 +122,43 @@ def test_table_turns_scores_by_meaning_and_says_why_a_number_is_missing():
     assert again["snr"] == pytest.approx(1 - at_cut["snr"])
     ours = table[table["score"] == "artefact_uncertainty"].set_index("measure")
     assert ours.loc["e_aurc", "value"] == pytest.approx(ours.loc["aurc", "value"] - ours.loc["aurc", "oracle"])
+
+
+@pytest.fixture
+def validated():
+    """Test scans, and validation scans whose failed ones (Dice below 0.7) have a score of 10, 20 … 200."""
+    scores = long_table(n_subjects=8)
+    more = long_table(n_subjects=20, artefacts=("noise",), seed=5)
+    more = more[more["condition"] == "sim-noise"].assign(condition="validation")
+    more["subject"], more["scan"] = "v" + more["subject"], "v" + more["scan"]
+    more.loc[more["metric"] == "dice", "value"] = 0.5
+    more.loc[more["metric"] == "artefact_uncertainty", "value"] = 10.0 * np.arange(1, 21)
+    ours = scores["metric"] == "artefact_uncertainty"
+    dice = scores[scores["metric"] == "dice"].set_index("scan")["value"].reindex(scores["scan"]).to_numpy()
+    scores.loc[ours, "value"] = np.where(dice < 0.7, 20.0, 19.0)[ours]
+    return pd.concat([scores, more], ignore_index=True)
+
+
+def test_the_working_threshold_comes_from_validation_subjects_alone(validated):
+    table = working_points(validated, subjects_of(validated), dice_cuts=[0.7], n_boot=50, seed=1)
+    assert list(table.columns) == list(COLUMNS)
+    ours = table[table["score"] == "artefact_uncertainty"].set_index("measure")
+    assert (ours["threshold"] == 20).all()  # 19 of the 20 failed validation scans reach it
+    assert (ours["value"] == 1).all() and (ours["n_validation_subjects"] == 20).all()
+    assert ours["n_scans"].sum() == 24 and ours.loc["sensitivity", "n_scans"] == ours["n_failed"].iloc[0]
+    test = validated["condition"].ne("validation") & validated["metric"].eq("artefact_uncertainty")
+    moved = validated.assign(value=validated["value"].where(~test, validated["value"] + 1))
+    again = working_points(moved, subjects_of(moved), dice_cuts=[0.7], n_boot=50, seed=1)
+    again = again[again["score"] == "artefact_uncertainty"].set_index("measure")
+    assert (again["threshold"] == 20).all() and again["value"].to_list() == [1, 0]  # all scans are flagged now
+
+
+def test_the_working_threshold_of_a_measure_that_falls_and_of_none(validated):
+    falls = validated[validated["metric"] == "artefact_uncertainty"]
+    falls = falls.assign(metric="cnr", value=-falls["value"])
+    both = pd.concat([validated, falls], ignore_index=True)
+    table = working_points(both, subjects_of(both), dice_cuts=[0.3, 0.7], n_boot=50, seed=1)
+    found = table[table["dice_cut"] == 0.7].set_index(["score", "measure"])
+    assert (found.loc["cnr", "threshold"] == -20).all() and (found.loc["cnr", "value"] == 1).all()
+    none = table[table["dice_cut"] == 0.3]
+    assert none["value"].isna().all() and none["note"].str.contains("no validation scan has Dice below 0.3").all()

@@ -4,6 +4,9 @@ from scipy import stats
 
 from decoupled_qc.analysis.resampling import (
     WeightedSpearman,
+    bca_interval,
+    leave_one_out,
+    mean_interval,
     percentile_interval,
     permutation_p,
     spearman,
@@ -61,10 +64,43 @@ def test_subject_interval_covers_where_the_naive_one_does_not():
         for kind, clusters in (("subject", subjects), ("naive", np.arange(len(x)))):
             statistic = WeightedSpearman(x, y)
             draws = np.concatenate([statistic(weights) for weights in subject_draws(clusters, 400, rng)])
-            low, high = percentile_interval(draws)
+            low, high = percentile_interval(draws, len(np.unique(clusters)))
             covered[kind] += low <= truth <= high
-    assert covered["subject"] / n >= 0.88
-    assert covered["naive"] / n <= 0.84
+    assert covered["subject"] / n >= 0.90
+    assert 0.72 <= covered["naive"] / n <= 0.85
+
+
+@pytest.mark.parametrize("n_subjects", [8, 400])
+def test_expanded_percentiles_of_a_mean_are_the_ends_of_students_interval(n_subjects):
+    values = np.random.default_rng(9).normal(5, 2, n_subjects)
+    low, high = mean_interval(values, np.arange(n_subjects), 40_000, np.random.default_rng(10))
+    half = stats.t.ppf(0.975, n_subjects - 1) * values.std(ddof=1) / np.sqrt(n_subjects)
+    # Exactly so for normal draws of the mean; those of few subjects have lighter tails.
+    assert high - low == pytest.approx(2 * half, rel=0.1 if n_subjects == 8 else 0.02)
+    plain = np.ptp(
+        np.quantile([np.random.default_rng(i).choice(values, n_subjects).mean() for i in range(2000)], [0.025, 0.975])
+    )
+    assert high - low > (1.2 if n_subjects < 10 else 0.97) * plain
+
+
+def test_a_mean_over_one_subject_has_no_interval():
+    assert np.isnan(mean_interval(np.arange(3.0), np.zeros(3), 50, np.random.default_rng(0))).all()
+
+
+def test_bca_equals_scipys():
+    rng = np.random.default_rng(11)
+    values = rng.exponential(size=25)
+    draws = rng.choice(values, (60_000, 25)).mean(axis=1)
+    jackknife = np.array([np.delete(values, i).mean() for i in range(25)])
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=60_000, method="BCa", rng=rng).confidence_interval
+    assert bca_interval(draws, values.mean(), jackknife) == pytest.approx(tuple(theirs), abs=0.01)
+    assert bca_interval(np.full(9, 0.5), 0.5, np.full(4, 0.5)) == (0.5, 0.5)
+    assert np.isnan(bca_interval(np.full(9, np.nan), 0.5, np.full(4, 0.5))).all()
+
+
+def test_leave_one_out_leaves_out_whole_subjects():
+    weights = np.concatenate(list(leave_one_out(np.array(["b", "a", "b", "c"]))))
+    assert weights.tolist() == [[1, 0, 1, 1], [0, 1, 0, 1], [1, 1, 1, 0]]
 
 
 def test_permutation_keeps_its_level_under_clustering_and_finds_a_real_correlation():

@@ -80,6 +80,15 @@ def test_a_scan_keeps_the_name_of_an_earlier_call_and_no_other_gets_it(tmp_path)
     assert again[0].scan == later[0].scan
 
 
+def test_the_same_relative_name_elsewhere_is_another_scan(tmp_path, monkeypatch):
+    touch(tmp_path / "a" / "scan.nii"), touch(tmp_path / "b" / "scan.nii")
+    monkeypatch.chdir(tmp_path / "a")
+    (first,) = find_inputs(["scan.nii"], tmp_path / "out", {})
+    monkeypatch.chdir(tmp_path / "b")
+    (second,) = find_inputs(["scan.nii"], tmp_path / "out", {str(first.path): first.scan})
+    assert first.scan == "scan" and second.scan != "scan"
+
+
 def test_what_holds_no_scan_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no file that ends in .nii.gz, .nii, .mgz"):

@@ -42,9 +42,9 @@ def scan(tmp_path):
     return write(tmp_path / "sub-01_T1w.nii.gz", volume())
 
 
-def predict(out, model, *inputs):
+def predict(out, model, *inputs, more=("--no-pages",)):
     """Return the exit code and the table by scan."""
-    code = main(["predict", *map(str, inputs), "-o", str(out), "--model", str(model)])
+    code = main(["predict", *map(str, inputs), "-o", str(out), "--model", str(model), *more])
     return code, pd.read_csv(out / "predictions.csv", keep_default_na=False).set_index("scan")
 
 
@@ -165,9 +165,10 @@ def test_each_bad_scan_has_a_row_that_says_why_and_stops_no_other(scan, model, t
     code, table = predict(tmp_path / "out", model, tmp_path / "bad", tmp_path / "absent.nii", scan)
     assert code == 2  # input that cannot be used
     assert table.loc["sub-01", "status"] == "ok" and (table["status"] == "error").sum() == len(reasons) + 1
+    printed = capsys.readouterr().out
     for name, reason in {**reasons, "absent": "does not exist"}.items():
         said = table.loc[name, "error"]
-        assert reason in said and f"{name}.nii" in said and said in capsys.readouterr().out or reason in said, name
+        assert reason in said and f"{name}.nii" in said and said in printed, name
         assert not (tmp_path / "out" / name).exists()
 
 
@@ -197,6 +198,23 @@ def test_what_is_no_mri_scan_is_flagged_and_never_passes(tmp_path, model):
         row = table.loc[name]
         assert row["status"] == "ok" and row["unlike_training"] in (True, "true") and reason in row["unlike_reason"]
         assert row["decision"] != "pass"
+
+
+def test_pages_are_written_unless_not_wanted_and_later_if_they_were_not(model, tmp_path, monkeypatch):
+    name, out, calls = "<img src=x onerror=alert(1)>", tmp_path / "out", count(monkeypatch)
+    scan = write(tmp_path / f"{name}.nii", volume())
+    predict(out, model, scan)
+    assert not list(out.rglob("*.html"))
+    _, table = predict(out, model, scan, more=())
+    page = out / table["folder"].iloc[0] / f"{table.index[0]}.html"
+    for file in (page, out / "index.html"):
+        assert "<img src=x" not in file.read_text()
+    assert table.index[0] in (out / "index.html").read_text() and len(calls) == 2
+    predict(out, model, scan, more=())
+    assert len(calls) == 2
+    page.unlink()
+    predict(out, model, scan, more=())
+    assert page.is_file() and len(calls) == 3
 
 
 def count(monkeypatch):
@@ -238,7 +256,7 @@ def test_a_full_disk_stops_with_its_own_code_and_the_same_command_goes_on(scan, 
         plain(file, path)
 
     monkeypatch.setattr(nib, "save", full)
-    assert main(["predict", str(scan), str(other), "-o", str(out), "--model", str(model)]) == 3
+    assert main(["predict", str(scan), str(other), "-o", str(out), "--model", str(model), "--no-pages"]) == 3
     assert f"{out} is full: make room" in capsys.readouterr().err
     assert pd.read_csv(out / "predictions.csv")["scan"].tolist() == ["sub-01"]
     assert not list(out.rglob(".partial-*"))
@@ -259,7 +277,7 @@ def test_low_quality_is_a_result_unless_asked(scan, model, tmp_path):
     reference["dice_model"] = {"score": [0.0, 1.0], "dice": [0.2, 0.1], "half_width": 0.05}
     strict = write_tiny_model(tmp_path / "strict", MM)
     (strict / "reference.json").write_text(json.dumps(reference))
-    arguments = ["predict", str(scan), "-o", str(tmp_path / "out"), "--model", str(strict)]
+    arguments = ["predict", str(scan), "-o", str(tmp_path / "out"), "--model", str(strict), "--no-pages"]
     assert main(arguments) == 0
     assert pd.read_csv(tmp_path / "out" / "predictions.csv")["decision"].tolist() == ["fail"]
     assert main([*arguments, "--fail-on", "fail"]) == 4
@@ -287,6 +305,21 @@ def test_a_gpu_without_memory_hands_over_to_the_cpu(scan, model, monkeypatch):
 def test_several_jobs_give_the_same_results(model, tmp_path):
     scans = [write(tmp_path / f"{i}.nii", np.roll(volume(), i, axis=0)) for i in range(3)]
     _, one = predict(tmp_path / "one", model, *scans)
-    assert main(["predict", *map(str, scans), "-o", str(tmp_path / "two"), "--model", str(model), "--jobs", "2"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                *map(str, scans),
+                "-o",
+                str(tmp_path / "two"),
+                "--model",
+                str(model),
+                "--jobs",
+                "2",
+                "--no-pages",
+            ]
+        )
+        == 0
+    )
     two = pd.read_csv(tmp_path / "two" / "predictions.csv", keep_default_na=False).set_index("scan").loc[one.index]
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))

@@ -5,15 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from decoupled_qc import audit as audit_command
 from decoupled_qc import cli
 from decoupled_qc.audit import write_audit
-from decoupled_qc.cohort import aseg, prepare, sources, splits
-from decoupled_qc.cohort.audit import audit
+from decoupled_qc.cohort import aseg, checks, prepare, sources, splits
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
 
-SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2, "real": 0.0}
+ADMIT = {"pattern": "*", "good": None, "real": None, "strict": False, "min_subjects": 3}
 MM = 2.0
 
 
@@ -45,17 +46,21 @@ def bids(tmp_path):
 
 
 def find(path, pattern="*"):
-    return sources.find_scans("bids" if path.is_dir() else "table", str(path), pattern, None)
+    return sources.find_scans("bids" if path.is_dir() else "table", str(path), [pattern], None)
+
+
+def audit(scans):
+    return pd.DataFrame([checks.check_scan(row)[0] for row in scans.itertuples()])
 
 
 def reasons(path):
-    found, _ = audit(find(path))
+    found = audit(find(path))
     return dict(found.loc[found["status"] != "ok", ["scan", "reason"]].itertuples(index=False))
 
 
 def admitted(path, **changes):
     scans = find(path)
-    return splits.admit(scans, audit(scans)[0], **({"strict": False, "min_subjects": 3} | changes))
+    return splits.admit(scans, audit(scans), **(ADMIT | changes))
 
 
 def test_a_bids_folder_is_listed_with_labels_and_ratings(bids):
@@ -169,11 +174,13 @@ def test_a_subject_in_two_roles_stops(bids):
     scans.loc[:1, "role"] = ["train", "test"]
     scans.loc[:1, "subject"] = "sub-00"
     with pytest.raises(InputError, match="Subject sub-00 has the roles test and train"):
-        splits.admit(scans, audit(scans)[0], strict=False, min_subjects=1)
+        splits.admit(scans, audit(scans), **ADMIT)
 
 
-def cohort(n):
-    return pd.DataFrame({"subject": [f"sub-{number}" for number in range(n)], "role": ""})
+def cohort(n, **columns):
+    names = [f"sub-{number}" for number in range(n)]
+    known = {"role": "", "is_clean": True, "is_rated": False}
+    return pd.DataFrame({"subject": names, "scan": names, **known, **columns})
 
 
 def test_roles_follow_shares_and_not_the_order():
@@ -198,7 +205,7 @@ def test_splits_that_cannot_be_made(tmp_path):
         splits.split(cohort(9), SHARES | {"train": 0.8}, None, seed=1)
     with pytest.raises(InputError, match="No subject is left for the role"):
         splits.split(cohort(2), SHARES, None, seed=1)
-    with pytest.raises(InputError, match="sub-0 has role 'training'; use one of train, validation, test"):
+    with pytest.raises(InputError, match="sub-0 has role 'training'; use one of train, validation, test, real"):
         splits.split(cohort(5).assign(role="training"), SHARES, None, seed=1)
     with pytest.raises(InputError, match="does not exist: correct config key cohort.scans.splits"):
         splits.split(cohort(5), SHARES, tmp_path / "splits.tsv", seed=1)
@@ -222,8 +229,19 @@ def test_audit_command_writes_table_and_page_and_strict_fails_after_it(bids, tmp
 
 def test_the_page_names_twins(bids, tmp_path):
     write(bids, "sub-09", 4)
-    write_audit(find(bids), tmp_path)
+    write_audit(find(bids), tmp_path, 1)
     assert "sub-04_T1w = sub-09_T1w" in (tmp_path / "audit.html").read_text()
+
+
+def test_many_scans_make_several_pages_and_the_order_holds_with_two_jobs(bids, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_command, "SCANS_A_PAGE", 4)
+    cut_off(bids)
+    one, two = (write_audit(find(bids), tmp_path / str(jobs), jobs) for jobs in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+    assert list(one["status"]) == ["ok", "ok", "excluded", "ok", "ok", "ok"]
+    pages = [(tmp_path / "2" / name).read_text() for name in ("audit.html", "audit-2.html")]
+    assert [page.count("<figure") for page in pages] == [4, 2] and 'href="audit-2.html"' in pages[0]
+    assert "5 of 6 scans can be used" in pages[0]
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "PIR"])
@@ -246,7 +264,9 @@ def test_prepared_batch_keeps_volumes_and_names_where_labels_come_from(bids, tmp
     scans = find(bids).assign(role="test").head(2)
     folder = tmp_path / "batch"
     folder.mkdir()
-    prepare.prepare_scans(scans, tmp_path / "no-atlas-needed", folder, spacing_mm=4.0, registration_mm=4.0)
+    prepare.prepare_scans(
+        scans, tmp_path / "no-atlas-needed", folder, spacing_mm=4.0, registration_mm=4.0, best_rating=1
+    )
     table = pd.read_csv(folder / "subjects.tsv", sep="\t")
     assert list(table["label_source"]) == ["provided"] * 2
     made = nib.load(folder / table["dseg"][0])
@@ -262,11 +282,11 @@ def test_freesurfer_values_become_tissues():
 
 
 def test_batches_become_the_manifest_that_training_reads(bids):
-    scans = admitted(bids).drop(columns="role").merge(splits.split(admitted(bids), SHARES, None, seed=1), on="subject")
+    scans = splits.chosen(admitted(bids), splits.split(admitted(bids), SHARES, None, seed=1))
     folders = [bids / "cohort" / f"batch-{batch}" for batch in range(7)]  # one more than there are scans
     for batch, folder in enumerate(folders):
         folder.mkdir(parents=True)
-        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, spacing_mm=4.0, registration_mm=4.0)
+        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, spacing_mm=4.0, registration_mm=4.0, best_rating=1)
     write_manifest(folders, bids / "cohort" / "manifest.tsv")
     found = read_manifest(bids / "cohort" / "manifest.tsv")
     assert sorted(found["subject"]) == [f"sub-{number:02d}" for number in range(6)]

@@ -38,6 +38,22 @@ def test_every_column_of_numbers_is_a_score(table, tmp_path, capsys):
     assert "noise" in capsys.readouterr().out
 
 
+def test_one_score_is_compared_with_the_others(table, tmp_path, capsys):
+    frame, out = table[0].assign(same=-2 * table[0]["dice"]), tmp_path / "found.csv"
+    assert run(frame, table[1], "--compare", "good", "--out", str(out)) == 0
+    found = pd.read_csv(tmp_path / "found_difference.csv").set_index("baseline")
+    rho = pd.read_csv(out).set_index("score")["rho"]
+    assert list(found.index) == ["noise", "same"] and (found["score"] == "good").all()
+    assert found.loc["noise", "difference"] == pytest.approx(1 - abs(rho["noise"]))
+    assert 0 < found.loc["noise", "ci_low"] < found.loc["noise", "ci_high"] < 1
+    assert found.loc["same", "difference"] == 0 and found.loc["same", "p_holm"] == 1
+    assert found.loc["noise", "p_holm"] == pytest.approx(2 * found.loc["noise", "p"])
+    assert run(frame, table[1], "--compare", "good") == 0
+    assert "|rho| of good less that of each other score" in capsys.readouterr().out
+    assert run(frame, table[1], "--compare", "cjv") != 0
+    assert "--compare names 'cjv', which is no score: name one of good, noise, same" in capsys.readouterr().err
+
+
 def test_tsv_missing_cells_and_constant_scores_are_stated(table, tmp_path):
     frame, out = table[0].assign(flat=1.0), tmp_path / "found.csv"
     frame.loc[3, "noise"] = np.nan

@@ -7,7 +7,7 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load
 
 
 def write(folder, name, seconds, mib, cpu):
-    file = folder / f"{name}.tsv"
+    file = folder / "benchmarks" / f"{name}.tsv"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{HEADER}{seconds}\t0:00:00\t{mib}\t0\t0\t0\t0\t0\t0\t{cpu}\n")
 
@@ -18,7 +18,7 @@ def table(tmp_path):
     write(tmp_path, "models/teacher-blur/rep-0", 3600, 1024, 3600)
     write(tmp_path, "predictions/student/rep-0/clean", 1800, 512, 900)
     write(tmp_path, "scores/student/rep-0/clean", 36, "NA", "NA")
-    return cost_table(tmp_path, gpus_per_job=2).set_index("stage")
+    return cost_table(tmp_path / "benchmarks", tmp_path / "logs", gpus_per_job=2).set_index("stage")
 
 
 def test_hours_are_summed_and_memory_is_that_of_the_largest_job(table):
@@ -40,5 +40,26 @@ def test_most_expensive_first_total_last(table):
     assert list(table.index) == ["models: teacher", "predictions", "scores", "total"]
 
 
+def test_every_variant_and_baseline_has_a_line_of_its_own(tmp_path):
+    for name in ("no-ssim", "no-consistency", "teacher-noise"):
+        write(tmp_path, f"models/{name}/rep-0", 3600, 1024, 3600)
+    write(tmp_path, "baselines/mc-dropout/clean", 360, 1024, 360)
+    stages = cost_table(tmp_path / "benchmarks", tmp_path / "logs", 1).set_index("stage")
+    assert {"models: no-ssim", "models: no-consistency", "models: teacher", "baselines: mc-dropout"} <= set(
+        stages.index
+    )
+    assert stages.loc["baselines: mc-dropout", "gpu_hours"] == 0.1
+
+
 def test_a_run_without_benchmarks_has_an_empty_table(tmp_path):
-    assert isinstance(cost_table(tmp_path, 1), pd.DataFrame) and cost_table(tmp_path, 1).empty
+    table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", 1)
+    assert isinstance(table, pd.DataFrame) and table.empty
+
+
+def test_a_training_in_pieces_costs_all_of_them_at_the_last_ones_speed(tmp_path):
+    write(tmp_path, "models/student/rep-0", 3600, 1024, 1800)
+    log = tmp_path / "logs/models/student/rep-0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("Resuming at step 750 of 1000.\nstep  999/1000  loss 0.2  left 0.0 min\n")
+    table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", gpus_per_job=2).set_index("stage")
+    assert list(table.loc["models: student", ["hours", "cpu_hours", "gpu_hours"]]) == [4.0, 2.0, 8.0]

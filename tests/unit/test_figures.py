@@ -37,6 +37,7 @@ from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_risk import figure_risk
 from decoupled_qc.figures.figure_severity import figure_severity
 from decoupled_qc.figures.figure_simulator import SEVERITIES, figure_simulator
+from decoupled_qc.figures.figure_training import figure_training
 from decoupled_qc.figures.images import gather_scans, read_slices
 from decoupled_qc.figures.leaderboard import leaderboard
 
@@ -351,6 +352,14 @@ def test_figure_10_plots_every_rated_scan_near_its_rating(run):
     assert "20 scans, 4 subjects, 1 anatomy" in texts(drawing)
 
 
+def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
+    assert "exceeds" not in run.draw("leakage").caption
+    first = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].head(1)
+    gain = first.assign(quantity="share_inside_gain", head="own", value=0.123, ci_low=0.1, ci_high=0.15)
+    caption = figure_leakage(pd.concat([run.decoupling, gain]), run.artefacts).caption
+    assert "exceeds the part's share of the volume by 0.12 [0.10, 0.15]" in caption
+
+
 def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
     rows = run.draw("leaderboard").rows
     for _, members in rows.groupby("set"):
@@ -461,3 +470,36 @@ def test_calibration_figure_counts_the_verdicts(run):
     for verdict, count in run.decisions["verdict"].value_counts().items():
         assert f"{verdict} ({count})" in texts(drawing) and f"{count} {verdict}" in drawing.caption
     assert "fitted on other test subjects (3)" in drawing.caption
+
+
+def training_tables(artefacts):
+    steps, looked = np.arange(0, 600, 25), np.arange(0, 601, 60)
+    metrics = pd.DataFrame(
+        {"step": steps, "loss": 0.5 * np.exp(-steps / 200) - 1, "cross_entropy": np.exp(-steps / 100)}
+    )
+    metrics = metrics.assign(
+        consistency=0.1, epsilon=0.05 * 0.5 ** (steps // 200), learning_rate=3e-3 * 0.5 ** (steps // 200)
+    )
+    rows = [
+        {"step": step, "input": name, "n_scans": 3, "dice": 0.9 - 0.02 * place, "twice_cross_entropy": 0.2}
+        | {"variance_task": 0.2}
+        | {f"variance_{head}": 0.3 if head == name else 0.02 for head in artefacts}
+        for step in looked
+        for place, name in enumerate(["clean", *artefacts])
+    ]
+    return metrics, pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("artefacts", [[], ["noise"], ARTEFACTS])
+def test_training_figure_holds_every_curve_and_the_warnings(artefacts):
+    metrics, looks = training_tables(artefacts)
+    drawing = figure_training(metrics, looks, ["The noise variance sits at its limit."], "a network", ARTEFACTS)
+    assert_texts_fit(drawing.figure)
+    assert drawing.caption.endswith("The noise variance sits at its limit.")
+    assert "3 validation scans" in drawing.caption and "At the end 0.90 on clean patches" in drawing.caption
+    rows = drawing.rows.set_index(["quantity", "input"])
+    assert rows.loc[("loss", "training"), "value"].to_numpy() == pytest.approx(metrics["loss"].to_numpy())
+    for name in artefacts:
+        assert (rows.loc[(f"variance_{name}", name), "value"] == 0.3).all()
+        assert (rows.loc[(f"variance_{name}", "clean"), "value"] == 0.02).all()
+    assert figure_training(metrics, looks, [], "a network", ARTEFACTS).caption.endswith("No sign of collapse.")

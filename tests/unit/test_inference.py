@@ -93,10 +93,10 @@ def scored(tmp_path):
     nib.save(nib.Nifti1Image(dseg, affine), tmp_path / "dseg.nii.gz")
     write_prediction(tmp_path, "sub-x_clean", Prediction(probability, probability, variance), affine)
     row = {"scan": "sub-x_clean", "subject": "sub-x", "condition": "clean", "artefact": "none", "severity": 0}
-    table = pd.DataFrame([{**row, "image": "image.nii.gz", "dseg": "dseg.nii.gz"}])
-    table.to_csv(tmp_path / "scans.tsv", sep="\t", index=False)
 
-    def score(cuts=None):
+    def score(cuts=None, records="[]"):
+        table = pd.DataFrame([{**row, "image": "image.nii.gz", "dseg": "dseg.nii.gz", "records": records}])
+        table.to_csv(tmp_path / "scans.tsv", sep="\t", index=False)
         found = score_condition(
             tmp_path / "scans.tsv",
             tmp_path,
@@ -120,6 +120,17 @@ def test_scores_by_hand(scored):
     assert value["artefact_uncertainty", "mean"] == pytest.approx(1.25)  # the task's 0.5 is left out
     assert value["variance_task", "mean"] == pytest.approx(0.5)
     assert ("rating", "stand_in") not in value
+
+
+def test_the_share_inside_is_that_of_the_part_with_the_artefact(scored):
+    local = {"axis": 0, "centre": 0.4, "width": 0.1, "far_side": False}
+    record = {"artefact": "noise", "severity": 0.5, "local": local}
+    assert not any(
+        metric == "share_inside" for metric, _ in scored(records=json.dumps([{**record, "local": None}]))[1].index
+    )
+    value = scored(records=json.dumps([record]))[1]
+    for name in ("volume", "noise", "blur", "task"):  # flat maps: 3 of 8 voxels' centres lie before 0.4
+        assert value["share_inside", name] == pytest.approx(3 / 8)
 
 
 def test_stand_in_rating_steps_at_the_cuts(scored):

@@ -116,3 +116,21 @@ def test_aggregators_of_a_map_with_one_hot_patch(phantom):
     edged = np.where(boundary, 5.0, variance)
     assert metrics.mean_uncertainty_off_boundary(edged, mask) == pytest.approx(variance[~boundary].mean())
     assert metrics.mean_uncertainty_off_boundary(variance, np.zeros(SHAPE, bool)) == pytest.approx(variance.mean())
+
+
+def test_average_edge_strength_of_a_step_is_its_slope_and_falls_with_blur_and_noise(phantom):
+    step = np.zeros((40, 44, 3))
+    step[:, 22:] = 0.5
+    step[:, 33:] = 1.0  # each edge: slope (0.5 / 2) over two columns, of which Canny keeps one; 40 rows, two edges
+    assert iqm.average_edge_strength(step) == pytest.approx(0.25 * math.sqrt(80) / 80, rel=0.1)
+    assert iqm.average_edge_strength(7 * step) == pytest.approx(iqm.average_edge_strength(step))
+    image = noisy(phantom[0], 0.01)
+    strength = iqm.average_edge_strength(image)
+    assert iqm.average_edge_strength(ndimage.gaussian_filter(image, 2)) < 0.7 * strength
+    assert iqm.average_edge_strength(noisy(image, 0.15)) < 0.7 * strength
+
+
+def test_average_edge_strength_needs_an_edge():
+    assert math.isnan(iqm.average_edge_strength(np.ones(SHAPE))) and math.isnan(
+        iqm.average_edge_strength(np.zeros(SHAPE))
+    )

@@ -5,6 +5,7 @@ from test_analysis_correlation import long_table, subjects_of
 from decoupled_qc import paper_table, typeset
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard
+from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 
 
@@ -41,7 +42,7 @@ def test_leaderboard_joins_and_ranks():
     subjects = subjects_of(scores)
     correlation = correlate(scores, subjects, n_boot=50, n_permutations=19, seed=1)
     risk = risk_coverage(scores, subjects, dice_cuts=[0.6, 0.7], n_boot=50, seed=1)
-    board = leaderboard(correlation, risk, dice_cut=0.7)
+    board = leaderboard(correlation, risk, replicates(scores, subjects), dice_cut=0.7)
     assert list(board.columns) == COLUMNS and len(board) == 3
     assert board["rho"].abs().dropna().is_monotonic_decreasing
     assert board["rank"].tolist()[:2] == [1, 2] and board["rank"].isna().tolist() == [False, False, True]

@@ -38,6 +38,9 @@ def contents(tmp_path):
         "diagnostics": {
             "teacher-noise": pd.DataFrame({"input": ["clean", "noise"], "variance_noise": [0.012345, 0.2]})
         },
+        "trainings": {
+            "teacher-noise": Picture("Training of teacher-noise", png, "The noise variance sits at its limit.")
+        },
         "costs": pd.DataFrame({"stage": ["models: teacher", "total"], "gpu_hours": [41.25, 42.5]}),
         "stand_in": True,
         "versions": {"torch": "2.13.0", "commit": "abc"},
@@ -48,7 +51,7 @@ def test_page_needs_no_other_file(contents):
     page = render(**contents)
     assert not re.search(r"https?://|<script|<link|src=\"(?!data:)", page)
     pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
-    assert [base64.b64decode(picture) for picture in pictures] == [PNG]
+    assert [base64.b64decode(picture) for picture in pictures] == [PNG, PNG]
 
 
 def test_page_holds_tables_cohort_networks_and_versions(contents):
@@ -57,10 +60,16 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
     assert "96 scans" in page and "16 subjects from 1 anatomy" in " ".join(page.split())
     assert "2 test subjects come from 1 anatomy (s1)" in " ".join(page.split())
     assert "No training or validation subject comes from the same" in " ".join(page.split())
-    assert "teacher-noise" in page and "0.0123" in page
+    assert "teacher-noise" in page and "0.0123" in page and "The noise variance sits at its limit." in page
     assert "models: teacher" in page and "41.2" in page
     assert "2.13.0" in page and "abc" in page
     assert "Dice &lt;against&gt; scores" in page
+
+
+def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
+    page = render(**contents)
+    assert '<td class="words">entropy (mean)</td>' in page
+    assert re.search(r"<td>0\.050</td>", page) and '<th scope="col">scans</th>' in page
 
 
 def test_page_says_stand_in_only_where_it_is_one(contents):

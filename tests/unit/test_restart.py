@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -22,13 +23,14 @@ from decoupled_qc.cohort.manifest import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 60
+LADDER = {"smoothing": 0.9, "min_improvement": 1e-3, "check_every": 0.1, "min_interval": 0.1, "finish_by": 0.8}
 # The rule's own script on a made-up Snakemake object; a pause in each step leaves time to be killed in.
 JOB = """
 import json, runpy, sys, time
 from types import SimpleNamespace
 from decoupled_qc.sampling import PatchStream
 batch = PatchStream.batch
-PatchStream.batch = lambda self, step: (time.sleep(0.02), batch(self, step))[1]
+PatchStream.batch = lambda self, *which: (time.sleep(0.02), batch(self, *which))[1]
 job = json.loads(sys.argv[2])
 params = SimpleNamespace(**job.pop("params"))
 runpy.run_path(sys.argv[1], init_globals={"snakemake": SimpleNamespace(params=params, **job)})
@@ -48,19 +50,27 @@ def subject(folder, name, role):
 class Training:
     """A training of a tiny network, run by the rule's script in a process of its own."""
 
-    def __init__(self, cohort: Path, folder: Path):
+    def __init__(self, cohort: Path, folder: Path, processes: int = 0, **changes):
         folder.mkdir()
         config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
         training = {
             key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")
         }
-        training |= {"patch_size": 16, "halvings": 3, "log_every": 1, "precision": "float32", "learning_rate": 1e-3}
+        training |= {
+            "patch_size": 16,
+            "batch_size": 2,
+            "halvings": 3,
+            "log_every": 1,
+            "precision": "float32",
+            "learning_rate": 1e-3,
+        }
         training |= {
             "steps": N_STEPS,
             "plain_steps": 10,
             "patience": 0.1,
             "diagnostics": {"n_scans": 1, "severity": 0.7},
         }
+        training |= changes
         blocks = {key: config[key] for key in ("seed", "augmentation", "corruption")}
         blocks |= {
             "spacing_mm": 1.0,
@@ -78,6 +88,7 @@ class Training:
             "output": [str(self.model)],
             "log": [str(self.log)],
             "threads": 1,
+            "resources": {"gpu": processes},
             "config": {"training": {"checkpoint_minutes": 0}},
             "params": {"code": "x", "artefact_code": [], "blocks": blocks, "checkpoint": str(self.checkpoint)},
         }
@@ -98,12 +109,12 @@ class Training:
     def stop(self, number: int, at_least: int, pause: float) -> int:
         """Start, send a signal some time after a step, and return the exit code."""
         process = self.start()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while max(self.steps(), default=-1) < at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(pause)
         process.send_signal(number)
-        return process.wait(timeout=120)
+        return process.wait(timeout=300)
 
     def result(self) -> tuple[bytes, str]:
         return (self.model / "weights.safetensors").read_bytes(), (self.model / "metrics.csv").read_text()
@@ -135,6 +146,22 @@ def test_killed_three_times_and_told_to_stop_once_ends_with_the_same_weights(coh
     assert undisturbed.wait(timeout=120) == 0
     assert cut.result() == whole.result(), moments
     assert len(whole.result()[1].splitlines()) == 1 + N_STEPS
+
+
+def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_path):
+    """Of one batch, two patches each; gloo in place of GPUs."""
+    settings = {"batch_size": 4, "forward_batch_size": 2, "steps": 24, "ladder": LADDER}
+    one = Training(cohort, tmp_path / "one", **settings)
+    two = Training(cohort, tmp_path / "two", processes=2, **settings)
+    undisturbed = one.start()
+    assert two.stop(signal.SIGTERM, 8, 0.0) == RESTART
+    assert list(two.model.parent.iterdir()) == [] and two.checkpoint.exists()
+    assert two.start().wait(timeout=240) == 0 and undisturbed.wait(timeout=240) == 0
+    assert "Resuming at step" in two.log.read_text() and two.steps()[0] > 8
+    alone, shared = (pd.read_csv(training.model / "metrics.csv") for training in (one, two))
+    assert shared["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), abs=1e-5)
+    assert shared["variance_noise"].to_numpy() == pytest.approx(alone["variance_noise"].to_numpy(), abs=1e-5)
+    assert len(pd.read_csv(two.model / "held_out.csv")) == len(pd.read_csv(one.model / "held_out.csv")) > 4
 
 
 def checkpoint(path, key="this"):

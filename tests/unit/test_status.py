@@ -1,6 +1,7 @@
 import pytest
 
 from decoupled_qc.cli import main
+from decoupled_qc.pieces import share_of_last_piece
 from decoupled_qc.status import read_status
 
 BEGUN = (
@@ -47,6 +48,25 @@ def test_each_network_has_its_state_step_and_time_left(run):
 
 def test_hours_of_a_finished_network_are_those_of_its_job(run):
     assert read_status(run).set_index("network").loc["task/rep-0", "hours"] == 1.5
+
+
+def test_hours_of_a_training_in_pieces_hold_the_earlier_ones_too(run):
+    text = "2026-01-01 10:00:00,000  Resuming at step 400 of 1000.\n" + LATER
+    (run / "logs/models/teacher-blur/rep-0.log").write_text(text)
+    assert read_status(run).set_index("network").loc["teacher-blur/rep-0", "hours"] == pytest.approx(0.5 * 500 / 100)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "",
+        "step  499/1000  loss 0.2  left 9.0 min",
+        "Resuming at step 400 of 1000.",  # no step yet
+        "Resuming at step 1000 of 1000.",  # only the end was left
+    ],
+)
+def test_a_piece_that_is_the_first_or_has_no_step_yet_stands_for_itself(log):
+    assert share_of_last_piece(log) == 1
 
 
 def test_the_command_prints_a_line_each_and_the_sum(run, capsys):

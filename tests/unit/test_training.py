@@ -4,15 +4,21 @@ import itertools
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
 from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.errors import InputError
+from decoupled_qc.held_out import HeldOut
 from decoupled_qc.losses import consistency
 from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.objective import objective
+from decoupled_qc.parallel import Team
+from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Case, Corruption, PatchStream
 from decoupled_qc.seeds import rng_for, seed_for
-from decoupled_qc.training import Recipe, _loss, fit
+from decoupled_qc.training import fit
 
 COUNT = itertools.count()
 SETTINGS = {
@@ -21,10 +27,12 @@ SETTINGS = {
 }
 SMALL = {"channels": (4, 8), "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}}
 RECIPE = Recipe(
-    steps=6, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
+    steps=6, forward_batch_size=2, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0, epsilon=0.05,
     halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
     ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
+    teacher_input="single_artefact",
     beta=0.0, precision="float32", max_skipped=2, log_every=1,
+    look_every=0.5,
 )  # fmt: skip
 
 
@@ -183,7 +191,7 @@ def test_routed_likelihood_moves_only_the_variance_without_a_pseudo_label(tmp_pa
 
 
 def terms_of(network, frozen, batch, **changes):
-    return _loss(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
+    return objective(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
 
 
 def maps_of(network, image):
@@ -209,6 +217,20 @@ def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_other
     expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
     expected = expected + 0.7 * sum((variance[name] * (1 - there[name])).mean() for name in there)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_frozen_teacher_sees_its_own_artefact_alone_or_what_the_student_sees():
+    batches = stream(["noise", "blur"])
+    batch = next(b for b in map(batches.batch, range(0, 80, 2)) if any(map(all, zip(*b.drawn.values(), strict=True))))
+    network, teacher = networks("task", "noise", "blur"), networks("task", "noise")
+    _, variance = maps_of(network, batch.image)
+    for choice, seen in (("single_artefact", batch.single["noise"]), ("student_input", batch.image)):
+        _, terms = terms_of(network, {"noise": teacher}, batch, teacher_input=choice)
+        target = maps_of(teacher, seen)[1]["noise"]
+        assert terms["consistency"].item() == pytest.approx(
+            consistency(variance["noise"], target, 0.1, "one_minus").item()
+        )
+    assert not torch.equal(batch.single["noise"], batch.image)
 
 
 def test_coupled_is_equation_4_on_the_corrupted_image():
@@ -238,14 +260,84 @@ def test_same_seed_same_weights(tmp_path):
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
 
 
+def assert_alike(first, second):
+    """Two networks say the same. Their weights may not be: a bias before a norm has no effect and a gradient of pure rounding."""
+    image = phantom("z").image[None, None, :16, :16, :16]
+    for mine, theirs in zip(first.eval()(image), second.eval()(image), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-4)
+
+
+def test_a_batch_may_be_passed_in_parts(tmp_path):
+    """The mean gradient of two passes of two patches is that of one pass of four."""
+    ends = []
+    for size in (4, 2):
+        torch.manual_seed(0)
+        network = DecoupledUNet(("task", "noise"), **SMALL)
+        recipe = replace(RECIPE, forward_batch_size=size, plain_steps=0, route="routed")
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        frozen = {"task": networks("task")}
+        fit(network, frozen, stream(["noise"], batch_size=4), recipe, folder, no_checkpoint(folder))
+        ends.append((network, pd.read_csv(folder / "metrics.csv")))
+    (whole, at_once), (parts, in_turn) = ends
+    assert at_once["loss"].to_numpy() == pytest.approx(in_turn["loss"].to_numpy(), abs=1e-5)
+    assert at_once["gradient_norm"].to_numpy() == pytest.approx(in_turn["gradient_norm"].to_numpy(), rel=1e-3)
+    assert_alike(whole, parts)
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path):
+    network = DecoupledUNet(("task",), **SMALL)
+    with pytest.raises(
+        InputError, match="batch_size is 2.*forward_batch_size 1 cannot share evenly: make it a multiple of 3"
+    ):
+        recipe = replace(RECIPE, forward_batch_size=1)
+        fit(network, {}, stream([]), recipe, tmp_path, no_checkpoint(tmp_path), team=Team(rank=1, size=3))
+
+
+def held_out(names):
+    return HeldOut([phantom("x"), phantom("y")], stream(names).corruption, patch_size=16, severity=0.8, seed=5)
+
+
+def test_looking_at_held_out_patches_changes_nothing_and_leaves_a_row_per_input(tmp_path):
+    ends = []
+    for watched in (None, held_out(["noise"])):
+        torch.manual_seed(0)
+        network = DecoupledUNet(("task", "noise"), **SMALL | {"channels": (4, 8)}, dropout=0.2)
+        fit(network, {}, stream(["noise"]), RECIPE, tmp_path, no_checkpoint(tmp_path), held_out=watched)
+        ends.append(network.state_dict())
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+    looks = pd.read_csv(tmp_path / "held_out.csv")
+    assert list(looks["step"]) == [0, 0, 3, 3, 6, 6] and list(looks["input"][:2]) == ["clean", "noise"]
+    assert set(looks["n_scans"]) == {2} and looks["variance_noise"].nunique() > 3
+
+
+def test_a_look_says_what_the_network_says_of_the_central_patch():
+    network, watched = networks("task", "noise"), held_out(["noise"])
+    (clean, noisy) = watched.look(network, 7, "float32")
+    image = torch.stack([phantom(name).image[2:18, 2:18, 2:18] for name in "xy"])[:, None]
+    label = torch.stack([phantom(name).label[2:18, 2:18, 2:18] for name in "xy"]).long()
+    low, high = (
+        torch.stack([f(phantom(name).image) for name in "xy"]).reshape(2, 1, 1, 1, 1) for f in (torch.min, torch.max)
+    )
+    logits, variance = maps_of(network, (image - low) / (high - low))
+    assert clean["variance_noise"] == pytest.approx(variance["noise"].mean().item(), rel=1e-4)
+    assert clean["twice_cross_entropy"] == pytest.approx(
+        2 * torch.nn.functional.cross_entropy(logits, label).item(), rel=1e-4
+    )
+    assert clean["step"] == 7 and noisy["dice"] != clean["dice"]
+
+
 class Spoiled:
     """A stream with batches that are not finite at some steps."""
 
     def __init__(self, inner, steps):
         self.inner, self.steps = inner, steps
 
-    def batch(self, step):
-        batch = self.inner.batch(step)
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def batch(self, step, samples):
+        batch = self.inner.batch(step, samples)
         if step in self.steps:
             batch.image[:] = torch.nan
         return batch

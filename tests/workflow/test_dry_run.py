@@ -28,6 +28,13 @@ def test_the_full_configuration_is_planned_in_seconds(bare_project):
     assert seconds < 10
 
 
+def test_each_replicate_trains_the_whole_chain_again(bare_project):
+    overlay = ("--configfile", "config/demo.yaml", "--config", "replicates=3")
+    printed = bare_project.snakemake("--dry-run", "--quiet", "rules", *overlay)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
+    assert (jobs["train_task"], jobs["train_teacher"], jobs["train_student"]) == ("3", "15", "3")
+
+
 def test_ten_thousand_scans_are_no_more_jobs_than_a_hundred(bare_project, tmp_path):
     project = bare_project.copy_to(tmp_path / "project")
     few, _ = planned(project, scans(project, 100))

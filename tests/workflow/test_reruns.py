@@ -31,7 +31,7 @@ def test_one_artefacts_function_reruns_its_teacher_the_student_and_what_follows(
     assert trained(planned) == {"models/teacher-blur/rep-0", "models/student/rep-0"}
     assert planned["simulate"] == {"conditions/sim-blur"} and planned["sweep"] == {"conditions/sweep-blur"}
     assert {"predict", "score", "gather_scores", "correlate", "table_1", "report"} <= planned.keys()
-    assert not {"make_subjects", "stand_in", "keep_clean"} & planned.keys()
+    assert not {"make_subjects", "take_real", "keep_clean"} & planned.keys()
 
 
 def test_one_artefacts_config_block_reruns_the_same(project):

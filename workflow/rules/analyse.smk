@@ -137,10 +137,57 @@ rule decide:
         "../scripts/decisions.py"
 
 
+rule compare_replicates:
+    input:
+        scores=expand(
+            f"{OUT}/scores/student/rep-{{rep}}/{{condition}}.csv",
+            rep=range(config["replicates"]),
+            condition=[*SIMULATED, "real"],
+        ),
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/replicates.csv",
+    log:
+        f"{OUT}/logs/analysis/replicates.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/replicates.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("replicates"),
+    message:
+        "Comparing trainings that differ in their seed alone."
+    script:
+        "../scripts/replicates.py"
+
+
+rule find_real_artefacts:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/real_artefacts.csv",
+    log:
+        f"{OUT}/logs/analysis/real_artefacts.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/real_artefacts.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("real_artefacts"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Measuring how well every score finds real artefacts."
+    script:
+        "../scripts/real_artefacts.py"
+
+
 rule rank_scores:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",
         risk=f"{OUT}/analysis/risk_coverage.csv",
+        replicates=f"{OUT}/analysis/replicates.csv",
     output:
         f"{OUT}/analysis/leaderboard.csv",
     log:

@@ -1,4 +1,4 @@
-"""Test conditions: the test subjects clean, with each artefact, at rising severity, and by foreign simulators."""
+"""Test conditions: the test subjects clean, with each artefact, at rising severity; and scans with real artefacts."""
 
 
 rule keep_clean:
@@ -117,7 +117,7 @@ rule validation:
         "../scripts/validation.py"
 
 
-rule stand_in:
+rule take_real:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
@@ -129,10 +129,11 @@ rule stand_in:
     conda:
         "../../envs/environment.yaml"
     params:
-        code=fingerprint("stand_in"),
+        code=fingerprint("real"),
+        rating=config["cohort"]["scans"]["rating"],
         stand_ins=config["test"]["stand_ins"],
         seed=config["seed"],
     message:
-        "Making stand-ins for real artefacts with foreign simulators."
+        "Taking the rated scans with real artefacts, or making stand-ins for them."
     script:
-        "../scripts/stand_in.py"
+        "../scripts/real.py"

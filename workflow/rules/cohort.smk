@@ -4,9 +4,12 @@ from decoupled_qc.cohort import plan, sources
 
 COHORT = config["cohort"]
 HEADS = COHORT["source"] == "heads"
-ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"]) if HEADS else []
-if not HEADS:
-    sources.check(COHORT["source"], COHORT["scans"]["path"])
+with one_sentence():
+    ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"]) if HEADS else []
+    if not HEADS:
+        sources.check(
+            COHORT["source"], COHORT["scans"]["path"] if COHORT["scans"]["fetch"] is None else workflow.basedir
+        )
 
 
 rule fetch_head:

@@ -1,15 +1,31 @@
 """Names used by all stages: where results go, what the run holds, and the fingerprint of a rule's code."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 from decoupled_qc import artefacts, provenance
 from decoupled_qc.cohort import sources
+from decoupled_qc.configuration import check_config
+from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
+from decoupled_qc.settings import try_settings
 
 min_version("9.27")
-validate(config, "../schemas/config.schema.yaml")
+
+
+@contextmanager
+def one_sentence():
+    """Say what is wrong with the input without showing where in the code that was found."""
+    try:
+        yield
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+with one_sentence():
+    check_config(config, workflow.configfiles, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 
 OUT = f"results/{config['run']}"
 ARTEFACTS = config["use_artefacts"]
@@ -22,23 +38,36 @@ VARIANTS = config["variants"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
-    artefacts.load(name)
-    if name not in config["artefacts"]:
-        raise WorkflowError(
-            f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
-        )
-    artefacts.check_settings(name, config["artefacts"][name])
+    with one_sentence():
+        artefacts.load(name)
+        if name not in config["artefacts"]:
+            raise InputError(
+                f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
+            )
+        try_settings(name, config["artefacts"][name])
 if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
     raise WorkflowError(
         "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "
         "other artefacts instead of staying silent: set it to 0 or route the training."
     )
+for name in config["use_baselines"]:
+    baseline = config["baselines"].get(name)
+    if baseline is None:
+        raise WorkflowError(f"use_baselines names '{name}', but there is no config key baselines.{name}: add it.")
+    if baseline["model"] not in ["task", "student", *VARIANTS]:
+        raise WorkflowError(
+            f"baselines.{name}.model '{baseline['model']}' is no network: name a variant or the student."
+        )
+    dropout = {**config["network"], **VARIANTS.get(baseline["model"], {}).get("network", {})}["dropout"]
+    if baseline["vary"] == "dropout" and not dropout:
+        raise WorkflowError(f"baselines.{name} varies the dropout of '{baseline['model']}', which has none.")
 
 
 wildcard_constraints:
     anatomy=r"[a-z0-9]+",
     batch=r"\d+",
     artefact="|".join(ARTEFACTS),
+    baseline="|".join(config["baselines"]),
     condition="|".join(CONDITIONS),
     model="|".join(["task", "student", "teacher-[a-z0-9]+", *VARIANTS]),
     rep=r"\d+",
@@ -60,19 +89,24 @@ def source_fingerprint(kind):
     return provenance.fingerprint(Path(sources.__file__).parent / f"{kind}.py") if kind != "heads" else None
 
 
+def ratings_of(condition):
+    """Return raters' table for a condition, if it is the real one and there is one."""
+    return [config["scoring"]["ratings"]] if condition == "real" and config["scoring"]["ratings"] else []
+
+
 def others_of(stage, names):
     """Return the artefacts that a teacher sees besides its own."""
     seen = stage == "teacher" and config["corruption"]["other_probability"] > 0
     return [name for name in ARTEFACTS if name not in names] if seen else []
 
 
-def training_params(stage, names, rep, changes=None, coupled=False):
+def training_params(stage, names, rep, changes=None, network=None, coupled=False):
     """Return the config blocks that one training uses; replicates differ in the seed, variants in some keys."""
     common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
     return {
         "seed": config["seed"] if rep == "0" else seed_for(config["seed"], "rep", rep),
         "spacing_mm": config["cohort"]["spacing_mm"],
-        "network": config["network"],
+        "network": {**config["network"], **(network or {})},
         "augmentation": config["augmentation"],
         "corruption": config["corruption"],
         "inference": config["inference"],
@@ -86,10 +120,32 @@ def training_params(stage, names, rep, changes=None, coupled=False):
 def variant_params(wildcards):
     """Return the config blocks of a variant: the student's with its changes."""
     variant = VARIANTS[wildcards.variant]
-    return training_params("student", ARTEFACTS, wildcards.rep, variant["training"], variant["coupled"])
+    changes = {key: variant[key] for key in ("network", "coupled")}
+    return training_params("student", ARTEFACTS, wildcards.rep, variant["training"], **changes)
 
 
 def variant_teachers(wildcards):
     """Return the teachers' folders for a variant that learns from them."""
     names = ARTEFACTS if VARIANTS[wildcards.variant]["teachers"] else []
     return [f"{OUT}/models/teacher-{name}/rep-{wildcards.rep}" for name in names]
+
+
+def training_figure_files():
+    """Return the files of the figure of a training."""
+    base = f"{OUT}/figures/training/{{model}}-rep-{{rep}}"
+    labels = {"figure": "training of {model}"}
+    png = report(f"{base}.png", category="Trainings", caption="../report/figure_training.rst", labels=labels)
+    return {"pdf": f"{base}.pdf", "png": png, "csv": f"{base}.csv", "caption": f"{base}.txt"}
+
+
+def baseline_models(name):
+    """Return the folders of the networks that take part in a baseline."""
+    baseline = config["baselines"][name]
+    return [f"{OUT}/models/{baseline['model']}/rep-{number}" for number in baseline["replicates"]]
+
+
+def baseline_params(wildcards):
+    """Return the config blocks that a baseline uses."""
+    baseline = config["baselines"][wildcards.baseline]
+    common = {key: config[key] for key in ("augmentation", "inference", "seed")}
+    return {**common, "vary": baseline["vary"], "draws": baseline["draws"]}

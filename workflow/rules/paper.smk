@@ -202,6 +202,7 @@ rule figure_9:
     params:
         code=fingerprint("figure_9"),
         artefacts=ARTEFACTS,
+        levels=RATING_LEVELS,
     message:
         "Drawing figure 9: the worst scans of the real set."
     script:
@@ -224,6 +225,7 @@ rule figure_10:
     params:
         code=fingerprint("figure_10"),
         artefacts=ARTEFACTS,
+        levels=RATING_LEVELS,
     message:
         "Drawing figure 10: rating against each score."
     script:

@@ -3,8 +3,13 @@
 PREDICTIONS = f"{OUT}/predictions/student/rep-0"
 FIGURES = [1, 2, 3, 4, *([5] if {"sweep-noise", "sweep-blur"} & {*SWEEPS} else []), 6, 7, 8, 9, 10]
 FIGURES += ["leaderboard", "leakage", "risk", *(["severity"] if SWEEPS else []), "calibration", "simulator"]
-ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions", "leaderboard"]
+ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions", "leaderboard", "replicates"]
 ANALYSES += ["severity"] if SWEEPS else []
+ANALYSES += ["real_artefacts"] if SCANS["real"] else []
+
+
+RATED = not HEADS and SCANS["real"] is not None and not SCORING["ratings"]  # by the cohort's own raters
+RATING_LEVELS = 1 + abs(SCANS["rating"]["best"] - SCANS["rating"]["worst"]) if RATED else 4
 
 
 def figure_files(name):

@@ -12,8 +12,11 @@ rule report:
         manifest=f"{OUT}/cohort/manifest.tsv",
         figures=expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),
         captions=expand(f"{OUT}/figures/figure_{{name}}.txt", name=FIGURES),
+        trainings=expand(f"{OUT}/figures/training/{{network}}-rep-0.png", network=NETWORKS),
+        training_captions=expand(f"{OUT}/figures/training/{{network}}-rep-0.txt", network=NETWORKS),
         networks=expand(f"{OUT}/models/{{network}}/rep-0", network=NETWORKS),
         template="src/decoupled_qc/report/report.html",
+        style="src/decoupled_qc/report/style.css",
     output:
         report(f"{OUT}/report.html", category="Report", caption="../report/report.rst"),
     log:
@@ -28,6 +31,7 @@ rule report:
         networks=NETWORKS,
         figures=FIGURES,
         benchmarks=f"{OUT}/benchmarks",
+        logs=f"{OUT}/logs",
         gpus_per_job=config["gpus_per_job"],
     message:
         "Writing the report."

@@ -1,9 +1,34 @@
-"""Real scans of a BIDS folder or a table → audit → roles → prepared and labelled in batches."""
+"""Real scans of a BIDS folder or a table, fetched if asked for → audit → roles → prepared and labelled in batches."""
 
 SCANS = COHORT["scans"]
+FETCH = SCANS["fetch"]
+SCANS_PATH = f"resources/openneuro/{FETCH['dataset']}" if FETCH else SCANS["path"]
+
+
+rule fetch_scans:
+    output:
+        f"{OUT}/cohort/fetched.tsv",
+    log:
+        f"{OUT}/logs/cohort/fetched.log",
+    benchmark:
+        f"{OUT}/benchmarks/cohort/fetched.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("fetch_scans"),
+        wanted=FETCH,
+        folder=SCANS_PATH,
+        subjects=SCANS["subjects"],
+    message:
+        "Fetching the scans of a public data set."
+    script:
+        "../scripts/fetch_scans.py"
 
 
 rule audit_scans:
+    input:
+        f"{OUT}/cohort/fetched.tsv" if FETCH else [],
     output:
         listing=f"{OUT}/cohort/listing.tsv",
         audit=f"{OUT}/cohort/audit.tsv",
@@ -14,12 +39,13 @@ rule audit_scans:
         f"{OUT}/benchmarks/cohort/audit.tsv"
     conda:
         "../../envs/environment.yaml"
+    threads: 2
     params:
         code=fingerprint("audit_scans"),
         source_code=lambda wildcards: source_fingerprint(COHORT["source"]),
         source=COHORT["source"],
-        path=SCANS["path"],
-        pattern=SCANS["pattern"],
+        path=SCANS_PATH,
+        patterns=[SCANS["pattern"], *([SCANS["real"]] if SCANS["real"] else [])],
         subjects=SCANS["subjects"],
     message:
         "Auditing the scans."
@@ -32,7 +58,8 @@ rule split_scans:
         listing=f"{OUT}/cohort/listing.tsv",
         audit=f"{OUT}/cohort/audit.tsv",
     output:
-        f"{OUT}/cohort/splits.tsv",
+        splits=f"{OUT}/cohort/splits.tsv",
+        scans=f"{OUT}/cohort/scans.tsv",
     log:
         f"{OUT}/logs/cohort/splits.log",
     benchmark:
@@ -43,8 +70,7 @@ rule split_scans:
         code=fingerprint("split_scans"),
         roles=SCANS["roles"],
         earlier=SCANS["splits"],
-        strict=SCANS["strict"],
-        min_subjects=SCANS["min_subjects"],
+        admission={key: SCANS[key] for key in ("pattern", "good", "real", "strict", "min_subjects")},
         seed=config["seed"],
     message:
         "Giving every subject its role."
@@ -54,9 +80,7 @@ rule split_scans:
 
 rule prepare_scans:
     input:
-        listing=f"{OUT}/cohort/listing.tsv",
-        audit=f"{OUT}/cohort/audit.tsv",
-        splits=f"{OUT}/cohort/splits.tsv",
+        scans=f"{OUT}/cohort/scans.tsv",
         atlas="resources/heads/icbm152",
     output:
         directory(f"{OUT}/cohort/scans/batch-{{batch}}"),
@@ -72,6 +96,7 @@ rule prepare_scans:
         batches=SCANS["batches"],
         spacing_mm=COHORT["spacing_mm"],
         registration_mm=COHORT["labels"]["registration_mm"],
+        best_rating=SCANS["rating"]["best"],
     message:
         "Preparing batch {wildcards.batch} of the scans."
     script:

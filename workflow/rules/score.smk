@@ -1,10 +1,13 @@
 """From maps to one tidy table, which is all that the statistics read."""
 
+SCORING = config["scoring"]
+
 
 rule score:
     input:
         condition=f"{OUT}/conditions/{{condition}}",
         predictions=f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}",
+        ratings=lambda wildcards: ratings_of(wildcards.condition),
     output:
         f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
     log:
@@ -15,16 +18,64 @@ rule score:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("score"),
-        scoring=config["scoring"],
+        scoring={key: SCORING[key] for key in ("dilation_voxels", "stand_in_rating_cuts")},
+        measures=lambda wildcards: SCORING["measures"] if wildcards.condition == "real" else None,
     message:
         "Scoring condition {wildcards.condition}."
     script:
         "../scripts/score.py"
 
 
+rule regress_dice:
+    input:
+        expand(f"{OUT}/scores/{{{{model}}}}/rep-{{{{rep}}}}/{{condition}}.csv", condition=CONDITIONS),
+    output:
+        f"{OUT}/scores/{{model}}/rep-{{rep}}/ridge.csv",
+    log:
+        f"{OUT}/logs/scores/{{model}}/rep-{{rep}}/ridge.log",
+    benchmark:
+        f"{OUT}/benchmarks/scores/{{model}}/rep-{{rep}}/ridge.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("regress_dice"),
+    message:
+        "Predicting Dice from all measures by ridge regression."
+    script:
+        "../scripts/regress_dice.py"
+
+
+rule score_baseline:
+    input:
+        condition=f"{OUT}/conditions/{{condition}}",
+        models=lambda wildcards: baseline_models(wildcards.baseline),
+    output:
+        f"{OUT}/baselines/{{baseline}}/{{condition}}.csv",
+    log:
+        f"{OUT}/logs/baselines/{{baseline}}/{{condition}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/baselines/{{baseline}}/{{condition}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        gpu=config["gpus_per_job"],
+    params:
+        code=fingerprint("score_baseline"),
+        blocks=baseline_params,
+    message:
+        "Scoring condition {wildcards.condition} with the baseline {wildcards.baseline}."
+    script:
+        "../scripts/score_baseline.py"
+
+
 rule gather_scores:
     input:
-        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=CONDITIONS),
+        expand(f"{OUT}/scores/student/rep-0/{{condition}}.csv", condition=[*CONDITIONS, "ridge"]),
+        expand(
+            f"{OUT}/baselines/{{baseline}}/{{condition}}.csv",
+            baseline=config["use_baselines"],
+            condition=[*SIMULATED, "real", "validation"],
+        ),
     output:
         f"{OUT}/scores.csv",
     log:

@@ -91,3 +91,23 @@ use rule train_student as train_variant with:
         checkpoint=f"{OUT}/checkpoints/{{variant}}-rep-{{rep}}.pt",
     message:
         "Training the variant {wildcards.variant} of the student."
+
+
+rule figure_training:
+    input:
+        model=f"{OUT}/models/{{model}}/rep-{{rep}}",
+    output:
+        **training_figure_files(),
+    log:
+        f"{OUT}/logs/figures/training/{{model}}-rep-{{rep}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/figures/training/{{model}}-rep-{{rep}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("figure_training"),
+        artefacts=ARTEFACTS,
+    message:
+        "Drawing how the training of {wildcards.model} went."
+    script:
+        "../scripts/figure_training.py"

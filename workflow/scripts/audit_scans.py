@@ -9,7 +9,7 @@ from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
 params = snakemake.params
-scans = find_scans(params.source, params.path, params.pattern, params.subjects)
-write_audit(scans, Path(snakemake.output.audit).parent)
+scans = find_scans(params.source, params.path, params.patterns, params.subjects)
+write_audit(scans, Path(snakemake.output.audit).parent, snakemake.threads)
 with write_whole(snakemake.output.listing) as file:
     scans.to_csv(file, sep="\t", index=False)

@@ -1,6 +1,7 @@
 """Write how well each score ranks scans by quality, and how much better ours does than the others."""
 
-from decoupled_qc.analysis.correlation import correlate, difference
+from decoupled_qc.analysis.correlation import correlate
+from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start

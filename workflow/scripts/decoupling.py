@@ -1,9 +1,10 @@
-"""Write how far each head answers to its own artefact, and whether the variances of several add."""
+"""Write how far each head answers to its own artefact, and where it is, and whether the variances of several add."""
 
 import pandas as pd
 
 from decoupled_qc.analysis.additivity import additivity
 from decoupled_qc.analysis.decoupling import decoupling
+from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
@@ -11,6 +12,6 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads)
 draws = {"n_boot": snakemake.params.n_boot, "seed": snakemake.params.seed}
 run = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
-table = pd.concat([decoupling(*run, **draws), additivity(*run, **draws)])
+table = pd.concat([decoupling(*run, **draws), localisation(*run, **draws), additivity(*run, **draws)])
 with write_whole(snakemake.output[0]) as file:
     table.to_csv(file, index=False)

@@ -10,5 +10,7 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads)
 params = snakemake.params
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
-drawing = figure_10(wide, pd.read_csv(snakemake.input.correlation), params.artefacts, stand_in=is_stand_in(wide))
+drawing = figure_10(
+    wide, pd.read_csv(snakemake.input.correlation), params.artefacts, stand_in=is_stand_in(wide), levels=params.levels
+)
 style.save(drawing, **snakemake.output)

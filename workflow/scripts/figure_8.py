@@ -6,13 +6,7 @@ from decoupled_qc.figures.figure_8 import figure_8
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
-params = snakemake.params
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
-drawing = figure_8(
-    wide,
-    snakemake.input.conditions,
-    snakemake.input.predictions,
-    params.artefacts,
-    stand_in=is_stand_in(wide),
-)
+folders = snakemake.input.conditions, snakemake.input.predictions
+drawing = figure_8(wide, *folders, snakemake.params.artefacts, stand_in=is_stand_in(wide))
 style.save(drawing, **snakemake.output)

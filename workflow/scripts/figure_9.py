@@ -6,13 +6,8 @@ from decoupled_qc.figures.figure_9 import figure_9
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
-params = snakemake.params
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
-drawing = figure_9(
-    wide,
-    snakemake.input.conditions,
-    snakemake.input.predictions,
-    params.artefacts,
-    stand_in=is_stand_in(wide),
-)
+folders = snakemake.input.conditions, snakemake.input.predictions
+params = snakemake.params
+drawing = figure_9(wide, *folders, params.artefacts, stand_in=is_stand_in(wide), levels=params.levels)
 style.save(drawing, **snakemake.output)

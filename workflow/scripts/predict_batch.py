@@ -10,4 +10,4 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads)
 out = Path(snakemake.params.folder)
 inputs = find_inputs(snakemake.params.scans, out, snakemake.params.scans)
-predict_all(inputs, out, open_model(snakemake.params.model), jobs=1, earlier={})
+predict_all(inputs, out, open_model(snakemake.params.model), jobs=1, earlier={}, pages=True)

@@ -10,14 +10,15 @@ from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
 params = snakemake.params
-listing, audit, splits = (
-    pd.read_csv(snakemake.input[name], sep="\t", dtype=str, keep_default_na=False)
-    for name in ("listing", "audit", "splits")
-)
-good = listing[listing["scan"].isin(audit["scan"][audit["status"] == "ok"])]
-scans = good.drop(columns="role").merge(splits, on="subject").iloc[int(params.batch) :: params.batches]
+scans = pd.read_csv(snakemake.input.scans, sep="\t", dtype=str, keep_default_na=False)
+subjects = sorted(scans["subject"].unique())[int(params.batch) :: params.batches]
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
     prepare_scans(
-        scans, Path(snakemake.input.atlas), folder, spacing_mm=params.spacing_mm, registration_mm=params.registration_mm
+        scans[scans["subject"].isin(subjects)],
+        Path(snakemake.input.atlas),
+        folder,
+        spacing_mm=params.spacing_mm,
+        registration_mm=params.registration_mm,
+        best_rating=params.best_rating,
     )

@@ -31,7 +31,11 @@ page = render(
         name: pd.read_csv(Path(folder, "diagnostics.csv"))
         for name, folder in zip(params.networks, files.networks, strict=True)
     },
-    costs=cost_table(Path(params.benchmarks), params.gpus_per_job),
+    trainings={
+        name: Picture(f"Training of {name}", Path(png), Path(caption).read_text())
+        for name, png, caption in zip(params.networks, files.trainings, files.training_captions, strict=True)
+    },
+    costs=cost_table(Path(params.benchmarks), Path(params.logs), params.gpus_per_job),
     stand_in=is_stand_in(read_wide(files.scores, files.manifest)),
     versions=versions(),
 )

@@ -2,20 +2,28 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from decoupled_qc import rated
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.scoring import score_condition
 
 start(snakemake.log[0], snakemake.threads)
-scoring = snakemake.params.scoring
-stand_in = snakemake.wildcards.condition == "real"
+scoring, is_real = snakemake.params.scoring, snakemake.wildcards.condition == "real"
+scans = Path(snakemake.input.condition, "scans.tsv")
+ratings = [Path(path) for path in snakemake.input.ratings]
+is_stand_in = is_real and not ratings and not rated.is_rated(scans)
 scores = score_condition(
-    Path(snakemake.input.condition, "scans.tsv"),
+    scans,
     Path(snakemake.input.predictions),
     model=snakemake.wildcards.model,
     replicate=int(snakemake.wildcards.rep),
     dilation_voxels=scoring["dilation_voxels"],
-    stand_in_rating_cuts=scoring["stand_in_rating_cuts"] if stand_in else None,
+    stand_in_rating_cuts=scoring["stand_in_rating_cuts"] if is_stand_in else None,
 )
+if is_real:
+    judged = rated.judged(scores, scans, ratings[0] if ratings else None, **snakemake.params.measures)
+    scores = pd.concat([scores, judged])
 with write_whole(snakemake.output[0]) as file:
     scores.to_csv(file, index=False)

@@ -3,11 +3,12 @@
 import pandas as pd
 
 from decoupled_qc import tables, typeset
-from decoupled_qc.analysis.scores import is_stand_in, read_wide
+from decoupled_qc.analysis.scores import RATED_STAND_IN, is_stand_in, read_wide
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
 table = tables.correlation_table(pd.read_csv(snakemake.input.correlation), "real")
-stand_in = is_stand_in(read_wide(snakemake.input.scores, snakemake.input.manifest))
+wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
+parts = tables.parts(table, is_stand_in(wide), rated=f"rating:{RATED_STAND_IN}" in wide)
 files = snakemake.output
-typeset.write(table, *tables.parts(table, stand_in), files.csv, files.markdown, files.latex, files.text)
+typeset.write(table, *parts, files.csv, files.markdown, files.latex, files.text)

@@ -5,7 +5,7 @@ from pathlib import Path
 from decoupled_qc.checkpoint import RESTART
 from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.jobs import start
-from decoupled_qc.stages import train_stage
+from decoupled_qc.torchrun import train
 
 start(snakemake.log[0], snakemake.threads, stop_code=RESTART)
 manifest, *frozen = (Path(path) for path in snakemake.input)
@@ -13,10 +13,13 @@ checkpoint = Path(snakemake.params.checkpoint)
 discard_partial(snakemake.output[0])
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
-    train_stage(
-        manifest,
-        frozen,
-        folder,
+    train(
+        snakemake.resources.get("gpu", 0),
+        snakemake.log[0],
+        snakemake.threads,
+        manifest=manifest,
+        frozen_folders=frozen,
+        folder=folder,
         checkpoint=checkpoint,
         checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],  # no part of what a network is
         fingerprint="+".join([snakemake.params.code, *snakemake.params.artefact_code]),

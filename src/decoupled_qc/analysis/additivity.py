@@ -62,9 +62,7 @@ def _rows(pairs: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
             "quantity": "additivity_slope",
             "artefact": name,
             "head": "all",
-            "n_scans": len(complete),
-            "n_subjects": complete["subject"].nunique(),
-            "n_anatomies": complete["anatomy"].nunique(),
+            **tables.counted(complete),
             "n_boot": n_boot,
         }
         notes = []
@@ -77,7 +75,7 @@ def _rows(pairs: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
         if row["n_subjects"] > 1:
             rng = rng_for(seed, "additivity", name)
             draws = [(w @ (x * y)) / np.maximum(w @ x**2, 1e-12) for w in subject_draws(subject, n_boot, rng)]
-            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate(draws))
+            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate(draws), row["n_subjects"])
         else:
             notes.append("no interval: one subject")
         yield {**row, "note": "; ".join(notes)}

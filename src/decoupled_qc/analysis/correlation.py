@@ -7,26 +7,20 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
 from decoupled_qc.analysis.resampling import (
     Ranks,
     WeightedSpearman,
+    bca_interval,
+    leave_one_out,
     percentile_interval,
     permutation_p,
-    spearman,
     subject_draws,
 )
-from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
-    "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "p", "p_iid",
-    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
-)  # fmt: skip
-DIFFERENCE_COLUMNS = (
-    "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
-    "difference", "ci_low", "ci_high", "p", "p_holm", "p_williams", "p_steiger",
-    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "bca_low",
+    "bca_high", "p", "p_iid", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 MIN_SCANS = 3
 WITHIN = "simulated_within_artefact"
@@ -46,7 +40,9 @@ def correlate(
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
         subjects: As :func:`decoupled_qc.analysis.scores.read_subjects` returns it.
-        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high``, see
+            :func:`decoupled_qc.analysis.resampling.percentile_interval`, and ``bca_low`` and ``bca_high``, which cover less
+            where subjects are few; both 95 %.
         n_permutations: Permutations behind ``p``, see :func:`decoupled_qc.analysis.resampling.permutation_p`.
         seed: The run's.
 
@@ -57,7 +53,7 @@ def correlate(
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
-        for set_name, scans, target in _sets(one):
+        for set_name, scans, target in scan_sets(one):
             found = _correlations(scans, target, tables.score_columns(one), set_name, n_boot, n_permutations, seed)
             rows += [{**names, "set": set_name, **row} for row in found]
         if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
@@ -84,33 +80,12 @@ def one_set(
     return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("target") :]))
 
 
-def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
-    """Return |rho| of the artefact uncertainty minus |rho| of every other score, on the same scans.
+def scan_sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Yield (name, scans, target column) of every set that the table of one network holds.
 
     Args:
-        scores, subjects, n_boot, seed: As for :func:`correlate`. Both scores see the same draws.
-
-    Returns:
-        The columns ``DIFFERENCE_COLUMNS``, for the sets ``simulated`` and ``real``; above 0 favours ours. ``p`` is the
-        bootstrap's and ``p_holm`` the same adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are
-        the usual tests, which take scans for independent.
+        wide: One row a scan.
     """
-    rows = []
-    for names, one in tables.each_model(scores, subjects):
-        for set_name, scans, target in _sets(one):
-            if set_name not in ("simulated", "real") or OURS not in one:
-                continue
-            for baseline in tables.score_columns(one):
-                if baseline != OURS:
-                    row = _difference(scans, target, baseline, set_name, n_boot, seed)
-                    rows.append({**names, "set": set_name, **row})
-    table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
-    table["p_holm"] = table.groupby(["model", "replicate", "set", "target"])["p"].transform(holm)
-    return table
-
-
-def _sets(wide: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Yield (name, scans, target column) of every set that the table holds."""
     simulated = tables.simulated(wide)
     with_artefact = simulated & wide["condition"].ne("clean")
     sets = [("simulated", simulated), ("simulated_artefact_only", with_artefact)]
@@ -133,9 +108,9 @@ def _correlations(
     for score in scores:
         present = scans[[target, score]].notna().all(axis=1)
         complete = scans[present]
-        notes = _notes(scans, complete, [target, score])
-        rows[score] = {**_identity(target, score, complete, n_boot), "note": "; ".join(notes)}
-        if not _degenerate(notes):
+        notes = notes_on(scans, complete, [target, score])
+        rows[score] = {**identity(target, score, complete, n_boot), "note": "; ".join(notes)}
+        if not degenerate(notes):
             alike.setdefault(present.to_numpy().tobytes(), []).append(score)
     for group in alike.values():
         complete = scans.dropna(subset=[target, *group])
@@ -145,17 +120,20 @@ def _correlations(
         rng = rng_for(seed, "permutation", set_name, target)
         p = permutation_p(complete[group].to_numpy(), y, subject, n_permutations, rng)
         rho = _rhos(statistics, np.ones((1, len(y))))[:, 0]
-        draws = None
-        if complete["subject"].nunique() > 1:
+        draws, n_subjects = None, complete["subject"].nunique()
+        if n_subjects > 1:
             rng = rng_for(seed, "bootstrap", set_name, target)
-            draws = [_rhos(statistics, weights) for weights in subject_draws(subject, n_boot, rng)]
-            draws = np.concatenate(draws, axis=1)
+            draws, jackknife = (
+                np.concatenate([_rhos(statistics, weights) for weights in chunks], axis=1)
+                for chunks in (subject_draws(subject, n_boot, rng), leave_one_out(subject))
+            )
         for index, score in enumerate(group):
             x, row = complete[score].to_numpy(), rows[score]
             row.update(rho=float(rho[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
             row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
             if draws is not None:
-                row["ci_low"], row["ci_high"] = percentile_interval(draws[index])
+                row["ci_low"], row["ci_high"] = percentile_interval(draws[index], n_subjects)
+                row["bca_low"], row["bca_high"] = bca_interval(draws[index], row["rho"], jackknife[index])
     return [rows[score] for score in scores]
 
 
@@ -168,8 +146,8 @@ def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> 
     """Return the mean over artefacts of rho within one artefact's scans, with a subject-bootstrap interval."""
     with_artefact = wide[wide["condition"].str.startswith("sim-")]
     complete = with_artefact.dropna(subset=["dice:gm", score])
-    row = _identity("dice:gm", score, complete, n_boot)
-    notes = _notes(with_artefact, complete, ["dice:gm", score])
+    row = identity("dice:gm", score, complete, n_boot)
+    notes = notes_on(with_artefact, complete, ["dice:gm", score])
     subject, artefact = complete["subject"].to_numpy(), complete["artefact"].to_numpy()
     groups = []
     for name in np.unique(artefact):
@@ -189,7 +167,7 @@ def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> 
         if row["n_subjects"] > 1:
             rng = rng_for(seed, "bootstrap", WITHIN, score)
             draws = np.concatenate([mean_rho(weights) for weights in subject_draws(subject, n_boot, rng)])
-            row["ci_low"], row["ci_high"] = percentile_interval(draws)
+            row["ci_low"], row["ci_high"] = percentile_interval(draws, row["n_subjects"])
     return {**row, "note": "; ".join(notes)}
 
 
@@ -197,9 +175,9 @@ def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> d
     """Return the partial rho given the artefact, with a subject-bootstrap interval."""
     with_artefact = wide[wide["condition"].str.startswith("sim-")]
     complete = with_artefact.dropna(subset=["dice:gm", score])
-    row = _identity("dice:gm", score, complete, n_boot)
-    notes = _notes(with_artefact, complete, ["dice:gm", score])
-    if not _degenerate(notes):
+    row = identity("dice:gm", score, complete, n_boot)
+    notes = notes_on(with_artefact, complete, ["dice:gm", score])
+    if not degenerate(notes):
         columns = (complete[name].to_numpy() for name in (score, "dice:gm", "artefact"))
         statistic = WeightedSpearman(*columns)
         row["rho"] = float(statistic(np.ones((1, len(complete))))[0])
@@ -208,55 +186,27 @@ def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> d
         )
         if row["n_subjects"] > 1:
             rng = rng_for(seed, "bootstrap", GIVEN, score)
-            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate([statistic(w) for w in draws]))
+            chunks = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
+            draws = np.concatenate([statistic(weights) for weights in chunks])
+            row["ci_low"], row["ci_high"] = percentile_interval(draws, row["n_subjects"])
     return {**row, "note": "; ".join(notes)}
 
 
-def _difference(scans: pd.DataFrame, target: str, baseline: str, set_name: str, n_boot: int, seed: int) -> dict:
-    """Return one row of :func:`difference`."""
-    complete = scans.dropna(subset=[target, OURS, baseline])
-    row = _identity(target, OURS, complete, n_boot)
-    name, aggregation = baseline.split(":", 1)
-    row.update(baseline=name, baseline_aggregation=aggregation, difference=np.nan)
-    notes = _notes(scans, complete, [target, OURS, baseline])
-    if not _degenerate(notes):
-        values = {column: complete[column].to_numpy() for column in (target, OURS, baseline)}
-        ours, theirs = (WeightedSpearman(values[column], values[target]) for column in (OURS, baseline))
+def identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
+    """Return a row without its statistics: what is compared, on how many.
 
-        def gain(weights: np.ndarray) -> np.ndarray:
-            return np.abs(ours(weights)) - np.abs(theirs(weights))
-
-        row["difference"] = float(gain(np.ones((1, len(complete))))[0])
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap-difference", set_name, target, baseline)
-            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            gains = np.concatenate([gain(weights) for weights in draws])
-            row["ci_low"], row["ci_high"] = percentile_interval(gains)
-            row["p"] = bootstrap_p(gains)
-        row["p_williams"], row["p_steiger"] = _p_of_independent_scans(values, target, baseline)
-    return {**row, "note": "; ".join(notes)}
-
-
-def _p_of_independent_scans(values: dict[str, np.ndarray], target: str, baseline: str) -> tuple[float, float]:
-    """Return the p of Williams' t and Steiger's Z, both scores turned so that they rise with the target."""
-    ours, theirs = (spearman(values[name], values[target]) for name in (OURS, baseline))
-    between = spearman(values[OURS], values[baseline]) * np.sign(ours) * np.sign(theirs)
-    correlations = abs(ours), abs(theirs), between, len(values[target])
-    return williams_p(*correlations)[1], steiger_p(*correlations)[1]
-
-
-def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
-    """Return a row without its statistics: what is compared, on how many."""
+    Args:
+        target, score: Columns.
+        complete: The scans that have both.
+        n_boot: Draws of the bootstrap.
+    """
     name, aggregation = score.split(":", 1)
     return {
         "target": target.split(":")[0],
         "score": name,
         "aggregation": aggregation,
-        **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "p", "p_iid"), np.nan),
-        "n_scans": len(complete),
-        "n_subjects": complete["subject"].nunique(),
-        "n_anatomies": complete["anatomy"].nunique(),
+        **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_iid"), np.nan),
+        **tables.counted(complete),
         "n_boot": n_boot,
     }
 
@@ -264,8 +214,14 @@ def _identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> d
 NO_RHO = "no rho: "
 
 
-def _notes(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> list[str]:
-    """Return what a reader must know of a cell: missing values, and why a number does not exist."""
+def notes_on(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return what a reader must know of a cell: missing values, and why a number does not exist.
+
+    Args:
+        scans: All of the set.
+        complete: Those without a missing value.
+        columns: That are compared.
+    """
     notes = []
     if len(complete) < len(scans):
         notes.append(f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing")
@@ -278,5 +234,6 @@ def _notes(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) -> l
     return notes
 
 
-def _degenerate(notes: list[str]) -> bool:
+def degenerate(notes: list[str]) -> bool:
+    """Say whether notes of :func:`notes_on` rule a rho out."""
     return any(note.startswith(NO_RHO) for note in notes)

@@ -140,6 +140,7 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
         notes.append("no value: clean scans of fewer than two subjects, or all alike")
     estimate = {key: value[0] for key, value in _statistics(rises, once).items()}
     ends = dict.fromkeys(estimate, None)
+    n_drawn = len(np.unique(rises.subject))
     several = rises.scans["subject"].nunique() > 1
     if several:
         draws = [
@@ -150,7 +151,7 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
         notes.append("no interval: one subject")
     for quantity, artefact, head, key, place in _cells(rises):
         of_it = rises.scans if artefact == "all" else rises.scans[rises.artefact == artefact]
-        low, high = percentile_interval(ends[key][(slice(None), *place)]) if several else (np.nan, np.nan)
+        low, high = percentile_interval(ends[key][(slice(None), *place)], n_drawn) if several else (np.nan, np.nan)
         yield {
             "quantity": quantity,
             "artefact": artefact,
@@ -158,9 +159,7 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
             "value": float(estimate[key][place]),
             "ci_low": low,
             "ci_high": high,
-            "n_scans": len(of_it),
-            "n_subjects": of_it["subject"].nunique(),
-            "n_anatomies": of_it["anatomy"].nunique(),
+            **tables.counted(of_it),
             "n_boot": n_boot,
             "note": "; ".join(notes),
         }

@@ -4,17 +4,22 @@ import numpy as np
 import pandas as pd
 
 KEY = ["model", "replicate", "set", "score", "aggregation"]
-COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "tau_b", "rho_within_artefact"]
+COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "rho_seed_sd", "n_replicates"]
+COLUMNS += ["tau_b", "rho_within_artefact"]
 COLUMNS += ["aurc", "e_aurc", "augrc", "dice_cut", "auroc", "n_scans", "n_subjects", "n_anatomies", "note"]
 SETS = (("simulated", "dice"), ("real", "rating"))
 
 
-def leaderboard(correlation: pd.DataFrame, risk: pd.DataFrame, *, dice_cut: float) -> pd.DataFrame:
+def leaderboard(
+    correlation: pd.DataFrame, risk: pd.DataFrame, replicates: pd.DataFrame, *, dice_cut: float
+) -> pd.DataFrame:
     """Return all scores of each network and set, the strongest |rho| first; scores without a rho last and without a rank.
 
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
         risk: As :func:`decoupled_qc.analysis.risk_coverage.risk_coverage` returns it; simulated scans only.
+        replicates: As :func:`decoupled_qc.analysis.replicates.replicates` returns it: the spread of rho between trainings,
+            which stands beside its interval, that of scans.
         dice_cut: The one whose AUROC is shown.
 
     Returns:
@@ -27,6 +32,8 @@ def leaderboard(correlation: pd.DataFrame, risk: pd.DataFrame, *, dice_cut: floa
     within = within[[*KEY, "rho"]].rename(columns={"rho": "rho_within_artefact"})
     rows = pd.concat([correlation[(correlation["set"] == name) & (correlation["target"] == of)] for name, of in SETS])
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
+    seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
+    rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})
     strength = rows["rho"].abs()
     rows["rank"] = (
         strength.groupby([rows[name] for name in KEY[:3]]).rank(ascending=False, method="min").astype("Int64")

@@ -1,5 +1,6 @@
 """Spearman correlation of scans that come in clusters (subjects): bootstrap and permutation, vectorised over draws."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -126,20 +127,85 @@ def subject_draws(subjects: np.ndarray, n_boot: int, rng: np.random.Generator) -
         yield counts.T.astype(float)[subject].T  # laid out scan by scan, which is what the statistics read fastest
 
 
-def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5th and 97.5th percentile of the draws in which the statistic exists; NaN if it never does.
+def leave_one_out(subjects: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield scan weights that leave out one whole subject after the other, for the jackknife.
 
-    Preferred to BCa because it covered better where subjects are few: simulated with within-subject
-    correlation 0.6 and rho -0.84, 95 % intervals held the truth in 0.93 / 0.95 / 0.92 of 300 cases for 28 /
-    12 / 8 subjects, BCa in 0.90 / 0.87 / 0.86, and intervals that take scans for independent in 0.77 / 0.80 /
-    0.82.
+    Args:
+        subjects: (n,) subject of each scan, any hashable.
+
+    Yields:
+        (subjects, n) float weights 0 or 1, in chunks as :func:`subject_draws` has them.
+    """
+    _, subject = np.unique(subjects, return_inverse=True)
+    n_subjects = subject.max() + 1
+    chunk = max(1, CELLS_AT_ONCE // len(subject))
+    for first in range(0, n_subjects, chunk):
+        out = np.arange(first, min(first + chunk, n_subjects))
+        yield (subject[:, None] != out).astype(float).T
+
+
+def percentile_interval(draws: np.ndarray, n_subjects: int) -> tuple[float, float]:
+    """Return the 95 % expanded percentile interval of the draws in which the statistic exists; NaN if it never does.
+
+    Its ends are the quantiles a and 1 - a, a = Phi(-sqrt(n / (n - 1)) t), t the 97.5 % quantile of Student's t with
+    n - 1 degrees of freedom: 2.5 % for many subjects, 1.8 % for 28, 1.1 % for 12, 0.6 % for 8. A plain percentile interval is
+    too narrow with few subjects, as an interval of a mean would be with normal in place of t quantiles.
+    ``benchmarks/coverage.py`` compares it with BCa, a studentised interval, and the plain one.
 
     Args:
         draws: (n_boot,) float, NaN where the statistic does not exist in a draw.
+        n_subjects: Number of subjects that were drawn from, at least 2.
+
+    Source: Hesterberg 2015, Am. Stat. 69:371.
     """
     draws = draws[np.isfinite(draws)]
-    low, high = np.percentile(draws, [2.5, 97.5]) if len(draws) else (np.nan, np.nan)
+    if not len(draws):
+        return math.nan, math.nan
+    expanded = math.sqrt(n_subjects / (n_subjects - 1)) * stats.t.ppf(0.975, n_subjects - 1)
+    tail = stats.norm.cdf(-expanded)
+    low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def bca_interval(draws: np.ndarray, estimate: float, jackknife: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % bias-corrected and accelerated interval; NaN if the statistic exists in no draw.
+
+    Args:
+        draws: (n_boot,) float, NaN where the statistic does not exist in a draw.
+        estimate: Of the whole sample.
+        jackknife: (n_subjects,) float, the statistic without each subject, see :func:`leave_one_out`.
+
+    Source: Efron 1987, JASA 82:171; the acceleration from whole subjects.
+    """
+    draws, jackknife = draws[np.isfinite(draws)], jackknife[np.isfinite(jackknife)]
+    if not len(draws):
+        return math.nan, math.nan
+    below = ((draws < estimate).sum() + 0.5 * (draws == estimate).sum() + 0.5) / (len(draws) + 1)
+    bias = stats.norm.ppf(below)
+    from_mean = jackknife.mean() - jackknife if len(jackknife) else np.zeros(1)
+    spread = (from_mean**2).sum() ** 1.5
+    acceleration = (from_mean**3).sum() / (6 * spread) if spread > 0 else 0.0
+    ends = bias + stats.norm.ppf([0.025, 0.975])
+    low, high = np.quantile(draws, stats.norm.cdf(bias + ends / (1 - acceleration * ends)))
+    return float(low), float(high)
+
+
+def mean_interval(
+    values: np.ndarray, subjects: np.ndarray, n_boot: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the 95 % subject-bootstrap interval of a mean over scans; NaN with fewer than two subjects.
+
+    Args:
+        values: (n,) float, finite.
+        subjects: (n,) subject of each scan.
+        n_boot: Number of draws.
+        rng: Generator the subjects are drawn from.
+    """
+    n_subjects = len(np.unique(subjects))
+    if n_subjects < 2:
+        return math.nan, math.nan
+    draws = [weights @ values / weights.sum(axis=1) for weights in subject_draws(subjects, n_boot, rng)]
+    return percentile_interval(np.concatenate(draws), n_subjects)
 
 
 def permutation_p(

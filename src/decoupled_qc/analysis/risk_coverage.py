@@ -12,7 +12,8 @@ from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "set", "score", "aggregation", "measure", "dice_cut", "value", "ci_low", "ci_high",
-    "oracle", "random", "n_scans", "n_failed", "n_subjects", "n_anatomies", "n_boot", "note",
+    "oracle", "random", "threshold", "n_scans", "n_failed", "n_subjects", "n_anatomies", "n_validation_subjects", "n_boot",
+    "note",
 )  # fmt: skip
 DETECTION = ("auroc", "auprc", "fpr_at_95_tpr")
 
@@ -29,11 +30,12 @@ def risk_coverage(
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
         dice_cuts: Dice below which a scan counts as failed.
-        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %).
         seed: The run's.
 
     Returns:
-        The columns ``COLUMNS``; NaN with a reason in ``note`` where a number does not exist.
+        The columns ``COLUMNS``; NaN with a reason in ``note`` where a number does not exist. ``threshold`` and
+        ``n_validation_subjects`` are for :mod:`decoupled_qc.analysis.working_point`, and NaN here.
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
@@ -52,9 +54,7 @@ def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boo
     row = {
         "score": name,
         "aggregation": aggregation,
-        "n_scans": len(complete),
-        "n_subjects": complete["subject"].nunique(),
-        "n_anatomies": complete["anatomy"].nunique(),
+        **tables.counted(complete),
         "n_boot": n_boot,
     }
     notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
@@ -100,9 +100,10 @@ def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boo
 def _intervals(
     statistics: Callable[[np.ndarray], dict], subject: np.ndarray, n_boot: int, rng: np.random.Generator
 ) -> dict:
-    """Return the percentile interval of every statistic, all on the same draws of whole subjects."""
+    """Return the interval of every statistic, all on the same draws of whole subjects."""
     keys = statistics(np.ones((1, len(subject)))).keys()
-    if len(np.unique(subject)) < 2:
+    n_subjects = len(np.unique(subject))
+    if n_subjects < 2:
         return dict.fromkeys(keys, (np.nan, np.nan))
     draws = [statistics(weights) for weights in subject_draws(subject, n_boot, rng)]
-    return {key: percentile_interval(np.concatenate([draw[key] for draw in draws])) for key in keys}
+    return {key: percentile_interval(np.concatenate([draw[key] for draw in draws]), n_subjects) for key in keys}

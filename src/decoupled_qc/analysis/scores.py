@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
 COLUMNS = (
@@ -22,10 +23,25 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml")
+NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
-HIGHER_IS_BETTER = ("snr", "snrd", "cnr", "fber", "wm2max")  # of every other score a higher value is worse
-STAND_IN = "stand_in"  # the aggregation of a rating that no rater gave
+OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
+# Of every other score a higher value is worse.
+HIGHER_IS_BETTER = (
+    "snr",
+    "snrd",
+    "snr_total",
+    "cnr",
+    "fber",
+    "wm2max",
+    "edge_strength",
+    "ridge_dice",
+    "pairwise_dice",
+    "iou",
+)
+RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
+STAND_IN = "stand_in"  # of a rating that no rater gave
+RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
 MISSING = ("", "na", "n/a", "nan")
 CLEAN = "none"  # the artefact of a scan without one
 
@@ -46,7 +62,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         InputError: A column is missing, a cell is empty or no number, or a value is given twice; row 2 is the
             first below the header.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_cells(path, ",")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} has no column '{missing[0]}': it needs {', '.join(COLUMNS)}.")
@@ -108,12 +124,13 @@ def read_subjects(path: Path) -> pd.DataFrame:
     Raises:
         InputError: A column is missing or a subject is listed twice.
     """
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "\t")
     for column in ("subject", "anatomy", "role"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs subject, anatomy and role.")
-    refuse(path, table.duplicated("subject"), "lists a subject that an earlier row has: keep one")
-    return table[["subject", "anatomy", "role"]]
+    table = table[["subject", "anatomy", "role"]].drop_duplicates(ignore_index=True)  # a real subject has several scans
+    refuse(path, table.duplicated("subject"), "gives a subject another anatomy or role than an earlier row: keep one")
+    return table
 
 
 def one_row_a_scan(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
@@ -181,6 +198,15 @@ def score_columns(wide: pd.DataFrame) -> list[str]:
     return sorted(columns, key=lambda name: (name != OURS, name))
 
 
+def of_image(column: str) -> bool:
+    """Say whether a score is an image quality measure, which needs no network but for the mask of some.
+
+    Args:
+        column: ``<metric>:<aggregation>``.
+    """
+    return column.split(":")[0] in OF_IMAGE
+
+
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """Return a score turned so that higher is worse, by what the score means and never by the data.
 
@@ -192,15 +218,28 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
 
 
+def counted(scans: pd.DataFrame) -> dict[str, int]:
+    """Return on how many scans, subjects and anatomies a number rests, as every table states it.
+
+    Args:
+        scans: One row a scan.
+    """
+    return {
+        "n_scans": len(scans),
+        "n_subjects": scans["subject"].nunique(),
+        "n_anatomies": scans["anatomy"].nunique(),
+    }
+
+
 def simulated(wide: pd.DataFrame) -> pd.Series:
     """Return which scans are in the simulated quality experiment: clean ones, and one of each artefact."""
     return wide["condition"].eq("clean") | wide["condition"].str.startswith("sim-")
 
 
 def is_stand_in(wide: pd.DataFrame) -> bool:
-    """Say whether the ratings are stand-ins that no rater gave, so that the rated scans are stand-ins too.
+    """Say whether the scans of the real set are stand-ins, made by foreign simulators.
 
     Args:
         wide: One row a scan.
     """
-    return f"rating:{STAND_IN}" in wide
+    return f"rating:{STAND_IN}" in wide or f"rating:{RATED_STAND_IN}" in wide

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -22,7 +22,7 @@ def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
-        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %).
         seed: The run's.
 
     Returns:
@@ -55,8 +55,7 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
     notes = notes if len(complete) < len(scans) else []
     if len(taus) > 1:
         rng = rng_for(seed, "severity", artefact, measure)
-        means = [weights @ taus / weights.sum(axis=1) for weights in subject_draws(np.arange(len(taus)), n_boot, rng)]
-        low, high = percentile_interval(np.concatenate(means))
+        low, high = mean_interval(np.array(taus), np.arange(len(taus)), n_boot, rng)
     else:
         notes.append("no interval: one subject" if taus else "no tau: no subject with two severities")
     return {

@@ -8,7 +8,7 @@ from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, interval_score
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -47,7 +47,7 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
         voxel_ml: Volume of a voxel.
-        n_boot: Draws of the subject bootstrap behind the coverage's interval (95 %, percentile).
+        n_boot: Draws of the subject bootstrap behind the coverage's interval (95 %).
         seed: The run's.
 
     Returns:
@@ -138,9 +138,7 @@ def _scored(
                 "calibrated_on": calibrated_on,
                 "scans": group,
                 "level": level,
-                "n_scans": int(exists.sum()),
-                "n_subjects": test["subject"][exists].nunique(),
-                "n_anatomies": test["anatomy"][exists].nunique(),
+                **tables.counted(test[exists]),
                 "n_calibration_subjects": int(n_calibration[member].max()),
                 "n_boot": n_boot,
             }
@@ -153,8 +151,7 @@ def _scored(
             notes = []
             if len(np.unique(subject)) > 1:
                 rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
-                draws = [weights @ covered / weights.sum(axis=1) for weights in subject_draws(subject, n_boot, rng)]
-                row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate(draws))
+                row["ci_low"], row["ci_high"] = mean_interval(covered, subject, n_boot, rng)
             else:
                 notes.append("no interval: one subject")
             if np.isfinite(half[member]).all():

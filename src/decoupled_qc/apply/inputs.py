@@ -22,7 +22,7 @@ class Input:
     """A scan to predict.
 
     Attributes:
-        path: As given, or as found in a folder that was given.
+        path: Absolute, so that a later call from elsewhere means the same file.
         scan: Name of the scan, of letters, digits, dots, dashes and underscores, not shared with another.
         folder: Where its results go, relative to the folder of all results.
     """
@@ -46,14 +46,14 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     Raises:
         InputError: A folder holds no scan.
     """
-    names = dict(taken)
+    used = set(taken.values())
     found = {}
     for path in map(Path, given):
-        for file in _in_folder(path, out) if path.is_dir() else [path]:
+        for file in map(Path.absolute, _in_folder(path, out) if path.is_dir() else [path]):
             key = os.path.realpath(file)
             if key not in found:
-                name = names.get(str(file)) or _own_name(file, set(names.values()))
-                names[str(file)] = name
+                name = taken.get(str(file)) or _own_name(file, used)
+                used.add(name)
                 found[key] = Input(file, name, _folder(file, name))
     if not found:
         raise InputError("No scan was given: name files, folders or a BIDS dataset.")
@@ -115,7 +115,7 @@ def _own_name(file: Path, taken: set[str]) -> str:
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:LONGEST_NAME] or "scan"
     if safe not in taken:
         return safe
-    digest = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()
+    digest = hashlib.sha256(os.fsencode(file)).hexdigest()
     return next(name for n in range(8, 64) if (name := f"{safe}-{digest[:n]}") not in taken)
 
 

@@ -18,6 +18,8 @@ from decoupled_qc.apply.predictor import Result
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.errors import ResourceError
 from decoupled_qc.files import write_whole
+from decoupled_qc.report.group_page import write_group_page
+from decoupled_qc.report.scan_page import write_scan_page
 
 TABLE = "predictions.csv"
 SUMMARY = "desc-summary.json"
@@ -92,8 +94,8 @@ def storage(out: Path) -> Iterator[None]:
         raise ResourceError(f"{out} {reason}, and give the same command again.") from error
 
 
-def write_result(out: Path, one: Input, result: Result, key: dict, model: Model) -> dict:
-    """Write a scan's maps and, when they are whole, its summary; return its row.
+def write_result(out: Path, one: Input, result: Result, key: dict, model: Model, *, pages: bool) -> dict:
+    """Write a scan's maps, its page and, when they are whole, its summary; return its row.
 
     Args:
         out: Folder of all results.
@@ -101,6 +103,7 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model)
         result: What the model says of it.
         key: That tells whether a later call is about the same scan and model, see :func:`key_of`.
         model: The model.
+        pages: Write ``<scan>.html`` too.
 
     Raises:
         ResourceError: It cannot be written.
@@ -114,11 +117,13 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model)
             written.append(folder / f"{one.scan}_desc-{name}.nii.gz")
             with write_whole(written[-1]) as partial:
                 nib.save(file, partial)
+        if pages:
+            written.append(write_scan_page(out, row, one.path, model.reference))
         summary = {
             "row": row,
             "measures": result.measures,
             "percentiles": percentiles(row["artefact_uncertainty"], model.reference),
-            "Sources": [str(one.path.absolute())],
+            "Sources": [str(one.path)],
             "model": {"sha256": model.card["sha256"], "versions": model.card.get("versions", {})},
             "key": key,
             "files": {path.name: path.stat().st_size for path in written},
@@ -131,7 +136,7 @@ def key_of(path: Path, sha256: str) -> dict:
     """Return what must be the same for a result to be whole and up to date: file, its size and time, weights, version."""
     status = path.stat()
     return {
-        "input": str(path.absolute()),
+        "input": str(path),
         "bytes": status.st_size,
         "changed_ns": status.st_mtime_ns,
         "sha256": sha256,
@@ -139,12 +144,13 @@ def key_of(path: Path, sha256: str) -> dict:
     }
 
 
-def earlier_row(out: Path, one: Input, key: dict) -> dict | None:
+def earlier_row(out: Path, one: Input, key: dict, *, pages: bool) -> dict | None:
     """Return the row of a scan that an earlier call finished, with all its files as they were written; else None."""
     folder = out / one.folder
     try:
         summary = json.loads((folder / f"{one.scan}_{SUMMARY}").read_text())
         whole = all((folder / name).stat().st_size == size for name, size in summary["files"].items())
+        whole = whole and (not pages or f"{one.scan}.html" in summary["files"])
         return summary["row"] if whole and summary["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -179,7 +185,7 @@ def gather(tables: list[Path], path: Path) -> None:
 
     Args:
         tables: ``predictions.csv`` of each batch, of one model.
-        path: Of the joint table; the reference is copied beside it.
+        path: Of the joint table; the reference is copied beside it, and a page of all scans written.
     """
     parts = []
     for table in tables:
@@ -192,6 +198,7 @@ def gather(tables: list[Path], path: Path) -> None:
             shutil.copyfile(tables[0].with_name(name), partial)
     with write_whole(path) as partial:
         joint.to_csv(partial, index=False)
+    write_group_page(path.parent)
 
 
 def _rounded(row: dict) -> dict:

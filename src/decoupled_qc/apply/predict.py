@@ -15,9 +15,20 @@ from tqdm import tqdm
 from decoupled_qc.analysis.prediction import FAIL, PASS, REVIEW
 from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs
-from decoupled_qc.apply.output import ERROR, begin, earlier_row, error_row, key_of, read_rows, write_result, write_rows
+from decoupled_qc.apply.output import (
+    ERROR,
+    begin,
+    earlier_row,
+    error_row,
+    key_of,
+    read_rows,
+    storage,
+    write_result,
+    write_rows,
+)
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.errors import InputError, ResourceError
+from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.scans import read_scan
 
 log = logging.getLogger(__name__)
@@ -37,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, help="scans at a time, each with its own model (default: %(default)s)"
     )
+    parser.add_argument("--no-pages", action="store_true", help="write no HTML: maps, summaries and the table only")
     parser.add_argument(
         "--fail-on", choices=(FAIL, REVIEW), help=f"end with code {QUALITY_FAILED} if a scan is decided so, or worse"
     )
@@ -58,11 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_model(arguments.model)
     earlier = read_rows(arguments.out)
     inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
-    rows, code = predict_all(inputs, arguments.out, model, arguments.jobs, earlier)
+    rows, code = predict_all(
+        inputs, arguments.out, model, jobs=arguments.jobs, earlier=earlier, pages=not arguments.no_pages
+    )
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
-    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {arguments.out / 'predictions.csv'}")
+    look = arguments.out / ("predictions.csv" if arguments.no_pages else "index.html")
+    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {look}")
     for row in errors:
         print(f"  {row['error']}")
     bad = {FAIL: {FAIL}, REVIEW: {FAIL, REVIEW}, None: set()}[arguments.fail_on]
@@ -70,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def predict_all(
-    inputs: list[Input], out: Path, model: Model, jobs: int, earlier: dict[str, dict]
+    inputs: list[Input], out: Path, model: Model, *, jobs: int, earlier: dict[str, dict], pages: bool
 ) -> tuple[list[dict], int]:
     """Predict scans into a folder of results; those that an earlier call finished are not done again.
 
@@ -82,6 +97,7 @@ def predict_all(
         model: An open model.
         jobs: Scans at a time.
         earlier: Rows that are in the table already.
+        pages: Write a page for each scan, and ``index.html`` for all.
 
     Returns:
         The row of each input, and the exit code.
@@ -92,25 +108,28 @@ def predict_all(
     begin(out, model.reference)
     rows, code = dict(earlier), 0
     progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
-    for one, row, failed in _each(inputs, out, model, jobs):
+    for one, row, failed in _each(inputs, out, model, jobs, pages):
         rows[one.scan] = row
         code = max(code, failed)
         write_rows(out, rows, model.reference["artefacts"])
         progress.update()
     progress.close()
+    if pages:
+        with storage(out):
+            write_group_page(out)
     return [rows[one.scan] for one in inputs], code
 
 
-def _each(inputs: list[Input], out: Path, model: Model, jobs: int) -> Iterator[tuple[Input, dict, int]]:
+def _each(inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool) -> Iterator[tuple[Input, dict, int]]:
     """Yield (input, row, exit code) as scans are done."""
     jobs = min(jobs, len(inputs))
     if jobs == 1:
-        worker = _Worker(model)
+        worker = _Worker(model, pages)
         yield from ((one, *worker(one, out)) for one in inputs)
         return
     threads = max(1, torch.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads)) as pool:
+    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads, pages)) as pool:
         waiting = {pool.submit(_work, one, out): one for one in inputs}
         try:
             for done in as_completed(waiting):
@@ -127,8 +146,9 @@ def _each(inputs: list[Input], out: Path, model: Model, jobs: int) -> Iterator[t
 class _Worker:
     """A model that predicts and writes one scan after the other."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, pages: bool):
         self.predictor = Predictor(model)
+        self.pages = pages
 
     def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
@@ -136,10 +156,10 @@ class _Worker:
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
             key = key_of(one.path, self.predictor.model.card["sha256"])
-            row = earlier_row(out, one, key)
+            row = earlier_row(out, one, key, pages=self.pages)
             if row is None:
                 result = self.predictor(read_scan(one.path))
-                row = write_result(out, one, result, key, self.predictor.model)
+                row = write_result(out, one, result, key, self.predictor.model, pages=self.pages)
             return row, 0
         except InputError as error:
             return error_row(one, str(error)), INPUT_FAILED
@@ -156,12 +176,12 @@ class _Worker:
 _worker: Callable[[Input, Path], tuple[dict, int]]
 
 
-def _start_worker(folder: Path, threads: int) -> None:
+def _start_worker(folder: Path, threads: int, pages: bool) -> None:
     """Load the model once in a process of its own."""
     global _worker
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
-    _worker = _Worker(open_model(folder))
+    _worker = _Worker(open_model(folder), pages)
 
 
 def _work(one: Input, out: Path) -> tuple[dict, int]:

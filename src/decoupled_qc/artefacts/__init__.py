@@ -18,7 +18,9 @@ Source: Shaw et al. 2021, section 3 (artefacts), Shaw et al. 2020, Fig. 1 and 3 
 
 import importlib
 import inspect
+import math
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 
@@ -81,14 +83,26 @@ def check_settings(name: str, settings: dict) -> None:
     """Compare an artefact's config block with the settings that its module takes.
 
     Raises:
-        InputError: A key is missing or unknown.
+        InputError: A key is missing or unknown, or a value is neither text nor finite.
     """
     parameters = inspect.signature(load(name).sample).parameters.values()
     known = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-    problems = [f"unknown key '{key}'" for key in sorted(settings.keys() - known)]
+    problems = [f"unknown key '{key}'" for key in sorted(settings.keys() - known, key=str)]
     problems += [f"missing key '{key}'" for key in sorted(known - settings.keys())]
     if problems:
         raise InputError(f"Config block artefacts.{name}: {', '.join(problems)}; it takes {', '.join(sorted(known))}.")
+    for key, value in settings.items():
+        if not _is_usable(value):
+            raise InputError(
+                f"Config key artefacts.{name}.{key} is {value}: give finite numbers, or text where it takes one."
+            )
+
+
+def _is_usable(value: object) -> bool:
+    """Say whether a setting is text, a finite number, or a list of those."""
+    if isinstance(value, list | tuple):
+        return len(value) > 0 and all(_is_usable(each) for each in value)
+    return isinstance(value, str) or (isinstance(value, Real) and math.isfinite(value))
 
 
 def draw_artefacts(
@@ -146,7 +160,12 @@ def sample_record(
     severity = float(severity)
     if severity == 0:
         return {"artefact": name, "severity": severity, "local": None}
-    record = load(name).sample(severity, tuple(shape), np.broadcast_to(spacing_mm, 3), rng, **settings)
+    try:
+        record = load(name).sample(severity, tuple(shape), np.broadcast_to(spacing_mm, 3), rng, **settings)
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"Config block artefacts.{name} cannot be used ({error}): see config/README.md.") from error
     local = {
         "axis": int(rng.integers(3)),
         "centre": float(rng.uniform(*LOCAL_CENTRE)),

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.bias import exp_polynomial, polynomial_weights
+from decoupled_qc.errors import InputError
 from decoupled_qc.kspace import at_severity
 
 CHAIN_POSITION = 0.4  # of the head as it lies, before anything is added to its signal
 DOMAIN = "image"
+ORDERS = range(1, 11)
 SPAN_POINTS = 9  # per axis, where the span is measured
 
 
@@ -42,7 +44,12 @@ def sample(
 
     Returns:
         ``log_span``; ``weights``, (order + 1)^3 coefficients of x^a y^b z^c.
+
+    Raises:
+        InputError: The order is no whole number from 1 to 10.
     """
+    if order not in ORDERS:
+        raise InputError(f"Config key artefacts.bias.order is {order}: give a whole number from 1 to {ORDERS[-1]}.")
     span = at_severity(log_span, severity)
     weights = polynomial_weights(rng, order, 1.0)
     field = exp_polynomial((2 * SPAN_POINTS - 1,) * 3, weights).log()

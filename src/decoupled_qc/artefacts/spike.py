@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from decoupled_qc.errors import InputError
 from decoupled_qc.kspace import at_severity, magnitude, to_kspace
 
 CHAIN_POSITION = 1
@@ -41,7 +42,14 @@ def sample(
 
     Returns:
         ``magnitude``; ``location``, index in centred k-space; ``phase_rad``.
+
+    Raises:
+        InputError: The volume has no sample far enough from zero frequency.
     """
+    if max(shape) <= 2 * CENTRE_RADIUS + 1:
+        raise InputError(
+            f"A volume of shape {tuple(shape)} is too small for a spike: give one of 4 voxels along an axis."
+        )
     centre = np.array(shape) // 2
     location = rng.integers(shape)
     while np.abs(location - centre).max() <= CENTRE_RADIUS:

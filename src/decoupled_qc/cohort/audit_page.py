@@ -1,8 +1,8 @@
-"""One self-contained HTML page of an audit: what was excluded and why, and a picture of every readable scan."""
+"""The pages of an audit: what was excluded and why, and a picture of every readable scan, each page self-contained."""
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import jinja2
 import numpy as np
@@ -14,28 +14,29 @@ TILE_PIXELS = 128
 OUTLINE_RGB = (255, 170, 0)
 
 
-def render(found: pd.DataFrame, slices: Mapping[str, tuple]) -> str:
-    """Return the page.
+def render(scans: Sequence[dict], found: pd.DataFrame | None, pages: Sequence[str]) -> str:
+    """Return a page.
 
     Args:
-        found, slices: As :func:`decoupled_qc.cohort.audit.audit` returns them.
+        scans: Rows of an audit to show, with ``picture``, of :func:`tile` or None.
+        found: The whole audit for its summary, on the first page; None on the others.
+        pages: Names of all pages, to go to.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("decoupled_qc.cohort", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    scans = [
-        {**row, "picture": _tile(*slices[row["scan"]]) if row["scan"] in slices else None}
-        for row in found.to_dict("records")
-    ]
-    twins = found[(found["sha256"] != "") & found["sha256"].duplicated(keep=False)]
-    return environment.get_template("audit.html").render(
-        scans=scans,
-        excluded=[row for row in scans if row["status"] != "ok"],
-        twins=[sorted(same["scan"]) for _, same in twins.groupby("sha256")],
-    )
+    summary = None
+    if found is not None:
+        twins = found[(found["sha256"] != "") & found["sha256"].duplicated(keep=False)]
+        summary = {
+            "n_scans": len(found),
+            "excluded": found[found["status"] != "ok"].to_dict("records"),
+            "twins": [sorted(same["scan"]) for _, same in twins.groupby("sha256")],
+        }
+    return environment.get_template("audit.html").render(scans=scans, summary=summary, pages=pages)
 
 
-def _tile(image: np.ndarray, label: np.ndarray | None) -> str:
+def tile(image: np.ndarray, label: np.ndarray | None) -> str:
     """Return a slice as base64 PNG, brightest percent clipped, with the outline of its grey matter."""
     top = max(np.percentile(image, 99.5), 1e-6)
     levels = (np.clip(image / top, 0, 1) * 255).astype(np.uint8)

@@ -150,7 +150,7 @@ def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> N
         raise InputError(f"Config key cohort.anatomies names the unknown head '{name}': use {', '.join(HEADS)}.")
     head = HEADS[name]
     try:
-        _unpack(_find(head, downloads), head, folder)
+        fetch_files(head, downloads, folder)
     except InputError as error:
         if not optional:
             raise
@@ -158,6 +158,15 @@ def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> N
             path.unlink()
         mark_absent(folder, f"{error} Remove the folder of this file to have it tried again.")
         log.warning("The run goes on with one anatomy less (%s): %s", name, error)
+
+
+def fetch_files(head: Head, downloads: Path, folder: Path) -> None:
+    """Write the files of an archive into an existing folder; arguments as for :func:`fetch_head`.
+
+    Raises:
+        InputError: The archive cannot be fetched, unpacked or verified.
+    """
+    _unpack(_find(head, downloads), head, folder)
 
 
 def sha256_of(path: Path) -> str:

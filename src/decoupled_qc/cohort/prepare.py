@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from decoupled_qc.cohort import aseg, tissues
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, most_probable
+from decoupled_qc.cohort.carry import carry
 from decoupled_qc.cohort.label import read_atlas
+from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS
 from decoupled_qc.cohort.subjects import LABEL_SOURCE
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.grids import isotropic, unit_range
@@ -20,45 +22,66 @@ log = logging.getLogger(__name__)
 
 
 def prepare_scans(
-    scans: pd.DataFrame, atlas_folder: Path, folder: Path, *, spacing_mm: float, registration_mm: float
+    scans: pd.DataFrame,
+    atlas_folder: Path,
+    folder: Path,
+    *,
+    spacing_mm: float,
+    registration_mm: float,
+    best_rating: float,
 ) -> None:
     """Write the scans of a batch as :func:`decoupled_qc.cohort.subjects.make_subjects` writes subjects.
 
     Each keeps its own whole field of view and lies in the world's millimetres of its source, which ``subjects.tsv``
-    names: a map can be resampled back onto the native grid from the two affines.
+    names: a map can be resampled back onto the native grid from the two affines. Of several scans of a subject the one with
+    the best rating is labelled, and the others get its label, moved rigidly.
 
     Args:
-        scans: Admitted scans with ``subject``, ``role``, ``image``, ``dseg`` and ``label_source``.
+        scans: As :func:`decoupled_qc.cohort.splits.chosen` returns them; all scans of a subject are in one batch.
         atlas_folder: Of the average brain that gives priors to scans without labels.
         folder: Existing folder for the results.
         spacing_mm: Of the voxels to make, isotropic.
-        registration_mm: Spacing at which the atlas is registered.
+        registration_mm: Spacing at which the atlas, and the scans of a subject, are registered.
+        best_rating: Of the scale, without an artefact.
     """
     atlas = read_atlas(atlas_folder) if (scans["dseg"] == "").any() else None
+    distance = (pd.to_numeric(scans["rating"]) - best_rating).abs()
     rows = []
-    for scan in scans.itertuples():
+    best = None  # of the subject at hand: its name, file, tissue fractions and where they come from
+    for scan in scans.assign(distance=distance).sort_values(["subject", "distance", "scan"]).itertuples():
+        stem = scan.scan.removesuffix("_T1w")
         file = nib.squeeze_image(nib.load(scan.image))
         if scan.dseg:
-            fractions = provided_fractions(nib.squeeze_image(nib.load(scan.dseg)))
+            fractions, label_source = provided_fractions(nib.squeeze_image(nib.load(scan.dseg))), scan.label_source
+        elif best is not None and best[0] == scan.subject:
+            parts = [isotropic(part, HEAD_SPACING_MM) for part in best[2]]
+            heads = isotropic(best[1], HEAD_SPACING_MM), isotropic(file, HEAD_SPACING_MM)
+            fractions, label_source = carry(parts, *heads, registration_mm), f"{best[3]}, moved rigidly"
         else:
-            fractions = classical_fractions(file, atlas, registration_mm)
+            fractions, label_source = classical_fractions(file, atlas, registration_mm), LABEL_SOURCE
+        if best is None or best[0] != scan.subject:
+            best = scan.subject, file, fractions, label_source
         image = isotropic(file, spacing_mm)
         label = most_probable(_onto(fractions, image))
-        names = {"image": f"{scan.subject}_T1w.nii.gz", "dseg": f"{scan.subject}_dseg.nii.gz"}
+        names = {"image": f"{stem}_T1w.nii.gz", "dseg": f"{stem}_dseg.nii.gz"}
         save(folder / names["image"], unit_range(image.get_fdata(dtype=np.float32)), image.affine)
         save(folder / names["dseg"], label, image.affine)
         rows.append(
             {
                 "subject": scan.subject,
+                "scan": stem,
                 "anatomy": scan.subject.removeprefix("sub-"),  # every person is an anatomy of their own
                 "role": scan.role,
                 **names,
-                "label_source": scan.label_source if scan.dseg else LABEL_SOURCE,
+                "label_source": label_source,
+                "rating": scan.rating,
+                "rater": scan.rater,
+                "site": scan.site,
                 "source": scan.image,
             }
         )
-        log.info("%s (%s): grey matter %.0f ml", scan.subject, scan.role, (label == 2).sum() * spacing_mm**3 / 1000)
-    pd.DataFrame(rows, columns=["subject", "anatomy", "role", "image", "dseg", "label_source", "source"]).to_csv(
+        log.info("%s (%s): grey matter %.0f ml", stem, scan.role, (label == 2).sum() * spacing_mm**3 / 1000)
+    pd.DataFrame(rows, columns=[*COLUMNS, *RATED_COLUMNS, "source"]).to_csv(
         folder / "subjects.tsv", sep="\t", index=False
     )
 

@@ -1,27 +1,47 @@
-"""Which subjects train, validate and test: by a hash of the subject, kept once it is given."""
+"""Which subjects train, validate and test, and whose rated scans are the real set: by a hash of the subject, kept once given."""
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.cohort.manifest import ROLES
+from decoupled_qc.cohort.manifest import REAL, ROLES
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
 
+ALL_ROLES = (*ROLES, REAL)
 
-def admit(scans: pd.DataFrame, found: pd.DataFrame, *, strict: bool, min_subjects: int) -> pd.DataFrame:
-    """Return the scans that an audit lets through.
+
+def admit(
+    scans: pd.DataFrame,
+    found: pd.DataFrame,
+    *,
+    pattern: str,
+    good: Sequence[float] | None,
+    real: str | None,
+    strict: bool,
+    min_subjects: int,
+) -> pd.DataFrame:
+    """Return the scans that an audit lets through and that are good for something.
 
     Args:
         scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
-        found: As :func:`decoupled_qc.cohort.audit.audit` returns it.
+        found: As :func:`decoupled_qc.audit.write_audit` returns it.
+        pattern: Names of the scans that train, validate and test; one scan of each subject.
+        good: Ratings with which such a scan counts as without artefact; any, and none, if None.
+        real: Names of the scans of the real set, all that have a rating; None without a real set.
         strict: Whether one bad scan stops the run.
         min_subjects: With fewer the run stops.
 
+    Returns:
+        The scans with two more columns: ``is_clean``, may train, validate or test; ``is_rated``, may be in the real set.
+
     Raises:
-        InputError: See above; one image stands under two names; a subject has two roles or several scans.
+        InputError: See above; a rating is no number; one image stands under two names; a subject has two roles or several
+            clean scans; or no scan is rated though there is a real set.
     """
     excluded = found[found["status"] != "ok"]
     if strict and len(excluded):
@@ -30,21 +50,22 @@ def admit(scans: pd.DataFrame, found: pd.DataFrame, *, strict: bool, min_subject
             f"The audit excludes {len(excluded)} of {len(found)} scans, the first {first['scan']} ({first['reason']}); "
             "config key cohort.scans.strict stops the run: repair or drop them."
         )
-    good = found[found["status"] == "ok"]
-    for _, same in good.groupby("sha256", sort=False):
+    admitted = found[found["status"] == "ok"]
+    for _, same in admitted.groupby("sha256", sort=False):
         if len(same) > 1:
             one, other = same["scan"].iloc[:2]
             raise InputError(f"Scans {one} and {other} hold the same image: drop one of them from the cohort.")
-    kept = scans[scans["scan"].isin(good["scan"])]
-    for subject, own in kept.groupby("subject"):
-        roles = sorted(set(own["role"]) - {""})
-        if len(roles) > 1:
-            raise InputError(f"Subject {subject} has the roles {roles[0]} and {roles[1]}: give every subject one role.")
-        if len(own) > 1:
-            raise InputError(
-                f"Subject {subject} has {len(own)} scans ({', '.join(own['scan'][:2])}, ...): choose one by config key "
-                "cohort.scans.pattern."
-            )
+    kept = scans[scans["scan"].isin(admitted["scan"])]
+    ratings = _ratings(kept)
+    matches = kept["scan"].map(lambda name: fnmatch.fnmatchcase(name, pattern))
+    rated = kept["scan"].map(lambda name: real is not None and fnmatch.fnmatchcase(name, real)) & ratings.notna()
+    if real is not None and not rated.any():
+        raise InputError(
+            f"No scan named like '{real}' has a rating: correct config key cohort.scans.real, or add ratings."
+        )
+    kept = kept.assign(is_clean=matches & (ratings.isin(good) if good is not None else True), is_rated=rated)
+    kept = kept[kept["is_clean"] | kept["is_rated"]]
+    _check_subjects(kept)
     if kept["subject"].nunique() < min_subjects:
         raise InputError(
             f"The audit leaves {kept['subject'].nunique()} of {scans['subject'].nunique()} subjects, and config key "
@@ -56,8 +77,9 @@ def admit(scans: pd.DataFrame, found: pd.DataFrame, *, strict: bool, min_subject
 def split(scans: pd.DataFrame, shares: Mapping[str, float], earlier: Path | None, seed: int) -> pd.DataFrame:
     """Return one row per subject: ``subject``, ``role``.
 
-    Roles that the source gives are kept, then those of an earlier table; the others are dealt out in the order of the
-    subjects' hashes, each time to the role that is furthest below its share.
+    Roles that the source gives are kept, then those of an earlier table; a subject without a clean scan is real, one
+    without a rated scan is not; the others are dealt out in the order of the subjects' hashes, each time to the role that is
+    furthest below its share.
 
     Args:
         scans: Of :func:`admit`; ``role`` may be empty.
@@ -66,33 +88,88 @@ def split(scans: pd.DataFrame, shares: Mapping[str, float], earlier: Path | None
         seed: The run's.
 
     Raises:
-        InputError: A role is unknown, the shares do not add up, or a role is left without a subject.
+        InputError: A role is unknown, a subject has no scan for its role, the shares do not add up, or a role is left
+            without a subject.
     """
     if not np.isclose(sum(shares.values()), 1):
         raise InputError(
             f"Config key cohort.scans.roles adds up to {sum(shares.values()):g}: give shares that sum to 1."
         )
-    given = dict(zip(scans["subject"], scans["role"], strict=True))
+    subjects = scans.groupby("subject")
+    given = subjects["role"].max().to_dict()
     if earlier is not None:
-        if not Path(earlier).is_file():
-            raise InputError(f"{earlier} does not exist: correct config key cohort.scans.splits.")
-        table = pd.read_csv(earlier, sep="\t", dtype=str)
-        frozen = dict(zip(table["subject"], table["role"], strict=True))
-        for subject, role in given.items():
-            if role and role != frozen.get(subject, role):
-                raise InputError(
-                    f"Subject {subject} has the role {role}, but {frozen[subject]} in {earlier}: give it one role."
-                )
-        given = {subject: role or frozen.get(subject, "") for subject, role in given.items()}
+        given = _frozen(given, earlier)
+    possible = {
+        subject: [*(ROLES if clean else ()), *([REAL] if rated else [])]
+        for subject, clean, rated in subjects[["is_clean", "is_rated"]].any().itertuples()
+    }
     for subject, role in given.items():
-        if role and role not in ROLES:
-            raise InputError(f"Subject {subject} has role '{role}'; use one of {', '.join(ROLES)}.")
-    counts = {role: list(given.values()).count(role) for role in ROLES}
+        if role and role not in ALL_ROLES:
+            place = f" in its table or in {earlier}" if earlier else ""
+            raise InputError(f"Subject {subject} has role '{role}'{place}; use one of {', '.join(ALL_ROLES)}.")
+        if role and role not in possible[subject]:
+            raise InputError(
+                f"Subject {subject} has role {role} but no scan for it: see config keys cohort.scans.pattern, good and real."
+            )
+    given = {subject: role or (REAL if possible[subject] == [REAL] else "") for subject, role in given.items()}
+    counts = {role: list(given.values()).count(role) for role in ALL_ROLES}
     for subject in sorted((name for name in given if not given[name]), key=lambda name: seed_for(seed, name, "split")):
-        role = max(ROLES, key=lambda role: shares[role] * len(given) - counts[role])
+        role = max(possible[subject], key=lambda role: shares.get(role, 0) * len(given) - counts[role])
         given[subject] = role
         counts[role] += 1
-    for role in ROLES:
+    for role in [*ROLES, *([REAL] if scans["is_rated"].any() else [])]:
         if not counts[role]:
             raise InputError(f"No subject is left for the role {role}: give it more of config key cohort.scans.roles.")
     return pd.DataFrame(sorted(given.items()), columns=["subject", "role"])
+
+
+def chosen(scans: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Return the scans that a run uses: the clean one of each subject, or all the rated ones of a real subject.
+
+    Args:
+        scans: Of :func:`admit`.
+        splits: Of :func:`split`.
+    """
+    merged = scans.drop(columns="role").merge(splits, on="subject")
+    wanted = merged["is_rated"].where(merged["role"] == REAL, merged["is_clean"])
+    return merged[wanted].drop(columns=["is_clean", "is_rated"]).reset_index(drop=True)
+
+
+def _ratings(scans: pd.DataFrame) -> pd.Series:
+    """Return ratings as numbers, NaN where there is none."""
+    numbers = pd.to_numeric(scans["rating"].replace("", None), errors="coerce")
+    for row in scans[numbers.isna() & (scans["rating"] != "")].itertuples():
+        raise InputError(
+            f"Scan {row.scan} has the rating '{row.rating}', which is no number: correct it, or empty the cell."
+        )
+    return numbers
+
+
+def _check_subjects(scans: pd.DataFrame) -> None:
+    for subject, own in scans.groupby("subject"):
+        roles = sorted(set(own["role"]) - {""})
+        if len(roles) > 1:
+            raise InputError(f"Subject {subject} has the roles {roles[0]} and {roles[1]}: give every subject one role.")
+        clean = own[own["is_clean"]]
+        if len(clean) > 1 and roles != [REAL]:
+            raise InputError(
+                f"Subject {subject} has {len(clean)} scans ({', '.join(clean['scan'][:2])}, ...): choose one by config key "
+                "cohort.scans.pattern."
+            )
+
+
+def _frozen(given: Mapping[str, str], earlier: Path) -> dict[str, str]:
+    """Return the roles with those of an earlier table filled in."""
+    if not Path(earlier).is_file():
+        raise InputError(f"{earlier} does not exist: correct config key cohort.scans.splits.")
+    table = read_cells(earlier, "\t")
+    for column in ("subject", "role"):
+        if column not in table:
+            raise InputError(f"{earlier} has no column '{column}': give the splits.tsv of an earlier run.")
+    frozen = dict(zip(table["subject"], table["role"], strict=True))
+    for subject, role in given.items():
+        if role and role != frozen.get(subject, role):
+            raise InputError(
+                f"Subject {subject} has the role {role}, but {frozen[subject]} in {earlier}: give it one role."
+            )
+    return {subject: role or frozen.get(subject, "") for subject, role in given.items()}

@@ -13,7 +13,7 @@ from decoupled_qc.cohort import labelmaps
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
 from decoupled_qc.cohort.appearance import vary
-from decoupled_qc.cohort.manifest import COLUMNS, ROLES, read_manifest
+from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, read_manifest
 from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
@@ -95,7 +95,7 @@ def make_subjects(
         save(folder / names["dseg"], most_probable(fractions), source.affine)
         deformation = {"min_jacobian": drawn.min_jacobian, "max_displacement_mm": drawn.max_displacement_mm}
         labelled = LABEL_SOURCE if source.labels is None else LABEL_MAP_SOURCE
-        row = {"subject": subject, "anatomy": anatomy, "role": role, **names, "label_source": labelled}
+        row = {"subject": subject, "scan": subject, "anatomy": anatomy, "role": role, **names, "label_source": labelled}
         rows.append({**row, **deformation, **look, "stripped": stripped})
         log.info("%s (%s): min Jacobian %.2f, max displacement %.1f mm", subject, role, *deformation.values())
     pd.DataFrame(rows).to_csv(folder / "subjects.tsv", sep="\t", index=False, float_format="%.4f")
@@ -161,13 +161,14 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
     for folder in folders:
         if absence(folder) is not None:
             continue
-        table = pd.read_csv(folder / "subjects.tsv", sep="\t")
+        table = pd.read_csv(folder / "subjects.tsv", sep="\t", dtype=str, keep_default_na=False)
         for column in ("image", "dseg"):
             table[column] = [(folder / name).relative_to(path.parent).as_posix() for name in table[column]]
         tables.append(table)
     with write_whole(path) as file:
-        pd.concat(tables)[COLUMNS].to_csv(file, sep="\t", index=False)
+        pd.DataFrame(pd.concat(tables), columns=[*COLUMNS, *RATED_COLUMNS]).to_csv(file, sep="\t", index=False)
         found = read_manifest(file)
-    for role, subjects in found.groupby("role", sort=False):
-        anatomies = subjects["anatomy"].unique()
-        log.info("%s: %d subjects from %d anatomies (%s)", role, len(subjects), len(anatomies), ", ".join(anatomies))
+    for role, scans in found.groupby("role", sort=False):
+        anatomies = scans["anatomy"].unique()
+        counts = len(scans), scans["subject"].nunique(), len(anatomies)
+        log.info("%s: %d scans of %d subjects from %d anatomies (%s)", role, *counts, ", ".join(anatomies[:9]))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from decoupled_qc.figures import style
 from decoupled_qc.figures.images import (
     colour_bar,
     explain_segmentation,
@@ -52,8 +53,8 @@ def draw_examples(
         show_image(grid[0, column], found.image)
         show_segmentation(grid[1, column], found)
         drawn = show_variance(grid[2, column], total, top)
-        for row, text in enumerate((*title, f"mean {chosen[SCORE].iloc[column]:.3g}")):
-            grid[row, column].set_title(text)
+        for row, text in enumerate((*title, f"mean {chosen[SCORE].iloc[column]:.2g}")):
+            grid[row, column].set_title(text, fontsize=style.SMALL_PT)  # ten columns of a page's width must not touch
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
         axes.set_ylabel(name)
     figure.align_ylabels(grid[:, 0])

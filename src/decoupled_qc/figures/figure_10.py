@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis.scores import STAND_IN
 from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
 
@@ -15,8 +16,10 @@ PANELS = (
 SPREAD = 0.3
 
 
-def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool) -> Drawing:
-    """Draw the rating 1 (worst) to 4 (best) against the paper's three scores.
+def figure_10(
+    wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool, levels: int = 4
+) -> Drawing:
+    """Draw the rating, 1 is worst, against the paper's three scores.
 
     Points of one rating are spread evenly in height so that none hides another.
 
@@ -24,7 +27,8 @@ def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str
         wide: One row a scan.
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
         artefacts: In the config's order, for the colours.
-        stand_in: Whether the real set is a stand-in.
+        stand_in: Whether the scans of the real set are stand-ins.
+        levels: Of the rating, 1 to the best.
     """
     rating = next(name for name in wide if name.startswith("rating:"))
     scans = wide[(wide["condition"] == "real") & wide[rating].notna()].sort_values(["artefact", "scan"])
@@ -40,11 +44,11 @@ def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str
         found = scatter.find(correlation, "real", "rating", score, aggregation)
         scatter.state(axes, found)
         axes.set_xlabel(label)
-        axes.set(yticks=[1, 2, 3, 4], ylim=(0.5, 4.5))
+        axes.set(yticks=range(1, levels + 1), ylim=(0.5, levels + 0.5))
         style.letter(axes, index)
         stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
-    kind = "stand-in rating" if stand_in else "rating"
-    panels[0].set_ylabel(f"{kind} (1 worst, 4 best)")
+    kind = "stand-in rating" if rating == f"rating:{STAND_IN}" else "rating"
+    panels[0].set_ylabel(f"{kind} (1 worst, {levels} best)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names)))
     if stand_in:
         style.mark_stand_in(figure)
@@ -52,8 +56,8 @@ def figure_10(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str
     columns = ["scan", "subject", "anatomy", "artefact", "severity", rating, "height"]
     rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
-    what = (
-        "Stand-in rating of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else "Rating"
+    what = kind.capitalize() + (
+        " of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else ""
     )
     caption = (
         f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height. "

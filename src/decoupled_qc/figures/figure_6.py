@@ -40,7 +40,7 @@ def figure_6(
     chosen = ranked.iloc[np.unique(np.linspace(0, len(ranked) - 1, N_SCANS).round().astype(int))]
     titles = []
     for _, scan in chosen.iterrows():
-        severity = "" if np.isnan(scan["severity"]) else f", {scan['severity']:.2f}"
+        severity = f", {scan['severity']:.2f}" if scan["severity"] > 0 else ""
         titles.append((f"{style.artefact_label(scan['artefact'])}{severity}", f"Dice {scan['dice:gm']:.2f}"))
     figure, rows = draw_examples(chosen, titles, conditions, predictions, artefacts)
     caption = (

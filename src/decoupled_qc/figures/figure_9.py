@@ -30,6 +30,7 @@ def figure_9(
     artefacts: Sequence[str],
     *,
     stand_in: bool,
+    levels: int = 4,
 ) -> Drawing:
     """Draw the worst-rated scan of each artefact of the real set: scan, segmentation, summed artefact variance.
 
@@ -40,7 +41,8 @@ def figure_9(
         conditions: Folders ``clean`` and ``real``.
         predictions: Folders of their maps.
         artefacts: Whose variances are summed.
-        stand_in: Whether the real set is a stand-in.
+        stand_in: Whether the scans of the real set are stand-ins.
+        levels: Of the rating, 1 to the best.
     """
     rating = next(name for name in wide if name.startswith("rating:"))
     members = wide[wide["condition"] == "real"]
@@ -48,7 +50,8 @@ def figure_9(
     chosen = worst_first.drop_duplicates("artefact").head(N_SCANS)
     word = "stand-in rating" if stand_in else "rating"
     titles = [
-        (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.0f} of 4") for _, scan in chosen.iterrows()
+        (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.2g} of {levels}")
+        for _, scan in chosen.iterrows()
     ]
     figure, rows = draw_examples(chosen, titles, conditions, predictions, artefacts)
     if stand_in:

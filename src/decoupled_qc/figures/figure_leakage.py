@@ -31,13 +31,19 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     left.set(title="rise over the same subject's clean scan\n(standard deviations of clean)", xlabel="head")
     right.set(title="share of scans on which this head\nrises most (rows add up to 1)", xlabel="taken for")
     left.set_ylabel("artefact in the scan")
-    stated = {name: _stated(rows, name) for name in ("decoupling_index", "attribution_accuracy")}
+    named = ("decoupling_index", "attribution_accuracy", "share_inside_gain")
+    stated = {name: _stated(rows, name) for name in named}
     chance = f"1/{len(shown)}" if shown else "NA"
     caption = (
         f"Rise of each head's log mean variance on each artefact, paired by subject; rows: {', '.join(shown) or 'none'}. "
         f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
         f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
     )
+    if stated["share_inside_gain"] != "NA":
+        caption += (
+            f" Where an artefact covers a part of the scan, the share of its head's variance in that part exceeds the part's "
+            f"share of the volume by {stated['share_inside_gain']}."
+        )
     if len(rises):
         figure.supxlabel(style.counts_text(rows.iloc[0], ", "), fontsize=style.SMALL_PT)
     else:
@@ -46,7 +52,7 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
 
 
 def _stated(rows: pd.DataFrame, quantity: str) -> str:
-    found = rows[rows["quantity"] == quantity]
+    found = rows[(rows["quantity"] == quantity) & (rows["artefact"] == "all")]
     if found.empty or not np.isfinite(found["value"].iloc[0]):
         return "NA"
     row = found.iloc[0]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MultipleLocator
 
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
@@ -38,6 +39,7 @@ def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
         counts = style.counts_text(shown.iloc[0], ", ") if len(shown) else "no scans"
         axes.set_title(f"{title}\n{counts}", fontsize=style.SMALL_PT)
         axes.set_xlabel("|\N{GREEK SMALL LETTER RHO}|, 95 % subject-bootstrap interval")
+    panels[0].xaxis.set_major_locator(MultipleLocator(0.5))
     panels[0].set_xlim(right=1.1)  # room for the last number under the axis; both panels share it
     caption = (
         "All scores on the same scans, strongest first; blue is the paper's score (eq. 9). An interval that reaches "

@@ -71,6 +71,13 @@ LABELS = {
     "wm2max": "WM2MAX",
     "fwhm_mm": "FWHM",
     "gradient_entropy": "Gradient entropy",
+    "edge_strength": "Average edge strength",
+    "ridge_dice": "Ridge",
+    "pairwise_dice": "Pairwise Dice",
+    "iou": "IoU",
+    "volume_cv": "Volume CV",
+    "structure_entropy": "Entropy in GM",
+    "total_variance": "Total variance",
     "dice": "GM Dice",
 }
 

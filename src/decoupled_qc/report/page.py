@@ -4,10 +4,10 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from decoupled_qc import tables
+from decoupled_qc.report.templates import environment
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ def render(
     pictures: list[Picture],
     manifest: pd.DataFrame,
     diagnostics: dict[str, pd.DataFrame],
+    trainings: dict[str, Picture],
     costs: pd.DataFrame,
     stand_in: bool,
     versions: dict[str, str],
@@ -46,15 +47,11 @@ def render(
         pictures: In the order to show.
         manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``.
         diagnostics: Model → what its check on validation scans found, any columns.
+        trainings: Model → figure of its training, whose caption holds the warnings.
         costs: As :func:`decoupled_qc.costs.cost_table` returns them.
         stand_in: Whether the real set's scans and ratings are stand-ins.
         versions: Name → version.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("decoupled_qc.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     paper_tables = [
         {
             "title": tables.title(set_name, stand_in),
@@ -64,7 +61,8 @@ def render(
         for set_name, table in (("simulated", table_1), ("real", table_2))
     ]
     test = manifest[manifest["role"] == "test"]
-    return environment.get_template("report.html").render(
+    template = environment().get_template("report.html")
+    return template.render(
         run=run,
         headline=table_1.iloc[0],
         number=tables.number,
@@ -76,6 +74,7 @@ def render(
         test_anatomies=sorted(test["anatomy"].unique()),
         shared_anatomies=sorted(set(test["anatomy"]) & set(manifest.loc[manifest["role"] != "test", "anatomy"])),
         diagnostics={model: _cells(_rounded(table)) for model, table in diagnostics.items()},
+        trainings=trainings,
         costs=_cells(_rounded(costs)),
         stand_in=stand_in,
         versions=versions,
@@ -83,8 +82,10 @@ def render(
 
 
 def _cells(table: pd.DataFrame) -> dict[str, list]:
-    """Return a table as header and rows of text."""
-    return {"header": list(table.columns), "rows": table.astype(str).to_numpy().tolist()}
+    """Return a table as header, rows of text, and which columns hold words rather than numbers."""
+    text = table.astype(str)
+    words = [bool(text[name].str.contains("[A-Za-z]{4}").any()) for name in text]
+    return {"header": list(table.columns), "rows": text.to_numpy().tolist(), "words": words}
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:

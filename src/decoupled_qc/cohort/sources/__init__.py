@@ -1,11 +1,13 @@
 """Where real scans come from: a module per kind of source, found by its name.
 
-A source module has ``find(path, pattern) -> DataFrame``: one row per scan with the columns of :data:`COLUMNS`, all
-text, file names absolute, and an empty text for what the source does not tell.
+A source module has ``find(path) -> DataFrame``: one row per scan with some of the columns of :data:`COLUMNS`, all text,
+file names absolute. What it does not tell becomes an empty text.
 """
 
+import fnmatch
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,26 +22,28 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def find_scans(kind: str, path: str | None, pattern: str, limit: int | None) -> pd.DataFrame:
+def find_scans(kind: str, path: str | None, patterns: Sequence[str], limit: int | None) -> pd.DataFrame:
     """List the scans of a source, sorted by name.
 
     Args:
         kind: Of :func:`names`.
         path: What the source reads: a folder or a table.
-        pattern: Shell pattern of scan names (file names without ``.nii.gz``) to take.
+        patterns: Shell patterns of scan names (file names without ``.nii.gz``) to take.
         limit: Only the first so many subjects; all if None.
 
     Raises:
         InputError: The kind is unknown, the path is not given or missing, no scan is left, or two scans have one name.
     """
     check(kind, path)
-    found = importlib.import_module(f"{__name__}.{kind}").find(Path(path).absolute(), pattern)
-    scans = pd.DataFrame(found, columns=COLUMNS).fillna("").sort_values("scan", ignore_index=True)
+    found = importlib.import_module(f"{__name__}.{kind}").find(Path(path).absolute())
+    scans = pd.DataFrame(found, columns=COLUMNS).astype(object).fillna("").sort_values("scan", ignore_index=True)
+    scans = scans[[any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in scans["scan"]]]
     if scans.empty:
-        raise InputError(f"{path} holds no scan named like '{pattern}': check it and config key cohort.scans.pattern.")
+        wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
+        raise InputError(f"{path} holds no scan named like {wanted}: check it and config key cohort.scans.pattern.")
     for name in scans["scan"][scans["scan"].duplicated()]:
         raise InputError(f"{path} lists scan {name} more than once: give every scan a name of its own.")
-    return scans[scans["subject"].isin(scans["subject"].unique()[:limit])]
+    return scans[scans["subject"].isin(scans["subject"].unique()[:limit])].reset_index(drop=True)
 
 
 def check(kind: str, path: str | None) -> None:

@@ -3,15 +3,17 @@
 Ratings come from ``derivatives/scores.tsv`` with the columns ``bids_name`` and ``score``, as OpenNeuro ds004173 has it.
 """
 
-import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc.delimited import read_cells
+from decoupled_qc.errors import InputError
+
 SUFFIXES = (".nii.gz", ".nii")
 
 
-def find(path: Path, pattern: str) -> pd.DataFrame:
+def find(path: Path) -> pd.DataFrame:
     """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
     ratings = _ratings(path / "derivatives" / "scores.tsv")
     rows = []
@@ -20,8 +22,6 @@ def find(path: Path, pattern: str) -> pd.DataFrame:
         if suffix is None:
             continue
         scan = image.name.removesuffix(suffix)
-        if not fnmatch.fnmatchcase(scan, pattern):
-            continue
         dseg = image.with_name(scan.removesuffix("_T1w") + "_dseg" + suffix)
         rows.append(
             {
@@ -39,5 +39,8 @@ def find(path: Path, pattern: str) -> pd.DataFrame:
 def _ratings(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    table = pd.read_csv(path, sep="\t", dtype=str)
+    table = read_cells(path, "\t")
+    for column in ("bids_name", "score"):
+        if column not in table:
+            raise InputError(f"{path} has no column '{column}': it needs bids_name and score.")
     return dict(zip(table["bids_name"], table["score"], strict=True))

@@ -3,22 +3,22 @@
 File names are relative to the table's folder. A scan without a name gets that of its file.
 """
 
-import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
 from decoupled_qc.cohort import sources
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
 
-def find(path: Path, pattern: str) -> pd.DataFrame:
+def find(path: Path) -> pd.DataFrame:
     """Return the scans of a table, see :mod:`decoupled_qc.cohort.sources`.
 
     Raises:
         InputError: A needed column is missing, a column is unknown, or a row lacks its subject or image.
     """
-    table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "," if path.suffix == ".csv" else "\t")
     for column in ("subject", "image"):
         if column not in table:
             raise InputError(f"{path} lacks the column {column}: add it; a .csv has commas, any other table has tabs.")
@@ -33,4 +33,4 @@ def find(path: Path, pattern: str) -> pd.DataFrame:
             table[column] = [str(path.parent / name) if name else "" for name in table[column]]
     if "dseg" in table and "label_source" not in table:
         table["label_source"] = ["provided" if name else "" for name in table["dseg"]]
-    return table[[fnmatch.fnmatchcase(name, pattern) for name in table["scan"]]]
+    return table

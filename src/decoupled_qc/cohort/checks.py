@@ -1,18 +1,14 @@
 """What is wrong with each scan of a cohort, found before anything is trained on it."""
 
 import hashlib
-import logging
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 
 from decoupled_qc.cohort import aseg
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import Scan, read_scan
-
-log = logging.getLogger(__name__)
+from decoupled_qc.scans import Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
@@ -20,39 +16,35 @@ AFFINE_TOLERANCE_MM = 0.1
 COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256"]
 
 
-def audit(scans: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple]]:
-    """Check every scan and its label; a bad one never stops the rest.
+def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
+    """Check a scan and its label; a bad one raises nothing.
 
     Args:
-        scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
+        row: Of the table that :func:`decoupled_qc.cohort.sources.find_scans` returns, with its columns as names.
 
     Returns:
-        A row per scan with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of
-        the voxels and their place; and scan → (slice, label slice or None), for a picture of each readable scan.
+        A row with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of the voxels and
+        their place; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
     """
-    rows, slices = [], {}
-    for row in scans.itertuples():
-        known = {"subject": row.subject, "scan": row.scan, "status": "ok", "reason": ""}
-        try:
-            scan = read_scan(row.image)
-            label = None
-            known |= {
-                "shape": "x".join(map(str, scan.image.shape)),
-                "spacing_mm": " ".join(f"{size:.3g}" for size in scan.spacing_mm),
-                "orientation": "".join(nib.aff2axcodes(scan.file.affine)),
-                "sha256": _content(scan),
-            }
-            slices[row.scan] = _middle(scan, None)
-            check_header(scan)
-            if row.dseg:
-                label = read_label(Path(row.dseg), scan)
-                slices[row.scan] = _middle(scan, label)
-                check_volume(Path(row.dseg), label, scan)
-        except InputError as error:
-            known |= {"status": "excluded", "reason": str(error)}
-            log.warning("%s is excluded: %s", row.scan, error)
-        rows.append(known)
-    return pd.DataFrame(rows, columns=COLUMNS).fillna(""), slices
+    found = dict.fromkeys(COLUMNS, "") | {"subject": row.subject, "scan": row.scan, "status": "ok"}
+    slices = None
+    try:
+        scan = read_scan(row.image)
+        found |= {
+            "shape": "x".join(map(str, scan.image.shape)),
+            "spacing_mm": " ".join(f"{size:.3g}" for size in scan.spacing_mm),
+            "orientation": "".join(nib.aff2axcodes(scan.file.affine)),
+            "sha256": _content(scan),
+        }
+        slices = _middle(scan, None)
+        check_header(scan)
+        if row.dseg:
+            label = read_label(Path(row.dseg), scan)
+            slices = _middle(scan, label)
+            check_volume(Path(row.dseg), label, scan)
+    except InputError as error:
+        found |= {"status": "excluded", "reason": str(error)}
+    return found, slices
 
 
 def check_header(scan: Scan) -> None:
@@ -77,8 +69,10 @@ def read_label(path: Path, scan: Scan) -> np.ndarray:
         InputError: It cannot be read, lies on another grid, or has values that are neither tissues nor FreeSurfer's.
     """
     try:
-        file = nib.squeeze_image(nib.load(path))
+        file = nib.squeeze_image(open_image(path))
         values = np.asanyarray(file.dataobj)
+    except InputError:
+        raise
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read as a label ({error}): copy it again.") from error
     if values.shape != tuple(scan.image.shape):

@@ -1,0 +1,125 @@
+"""How often 95 % intervals of Spearman's rho hold the truth: ``python benchmarks/coverage.py [simulations] [draws]``.
+
+Two normal variables, six scans a subject, correlation 0.6 between the scans of a subject. Kinds of interval: naive (scans drawn
+as if independent) and, with whole subjects drawn, plain percentile, expanded percentile (the one in use), BCa, and studentised
+on Fisher's z with the linearised, subject-robust standard error of each draw.
+
+With 200 simulations of 500 draws, so that a coverage is known to about 0.02, it printed: coverage (mean width)
+
+      rho subjects           naive      percentile        expanded             BCa     studentised
+    -0.83       28    0.765 (0.11)    0.920 (0.16)    0.940 (0.17)    0.905 (0.16)    0.915 (0.19)
+    -0.83       12    0.820 (0.18)    0.945 (0.24)    0.960 (0.28)    0.865 (0.24)    0.920 (0.35)
+    -0.83        8    0.815 (0.23)    0.930 (0.30)    0.975 (0.38)    0.840 (0.29)    0.895 (0.50)
+    -0.83        5    0.860 (0.32)    0.935 (0.39)    0.995 (0.55)    0.850 (0.37)    0.920 (0.98)
+    -0.37       28    0.810 (0.26)    0.935 (0.40)    0.960 (0.43)    0.930 (0.41)    0.940 (0.44)
+    -0.37       12    0.765 (0.40)    0.925 (0.58)    0.950 (0.67)    0.890 (0.58)    0.925 (0.72)
+    -0.37        8    0.785 (0.49)    0.925 (0.68)    0.970 (0.83)    0.885 (0.67)    0.910 (0.93)
+    -0.37        5    0.765 (0.63)    0.905 (0.79)    0.965 (1.06)    0.810 (0.77)    0.910 (1.34)
+"""
+
+import argparse
+import math
+
+import numpy as np
+
+from decoupled_qc.analysis.resampling import (
+    Ranks,
+    WeightedSpearman,
+    bca_interval,
+    leave_one_out,
+    percentile_interval,
+    subject_draws,
+)
+
+SCANS, WITHIN = 6, 0.6
+KINDS = ("naive", "percentile", "expanded", "BCa", "studentised")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("simulations", type=int, nargs="?", default=500)
+    parser.add_argument("draws", type=int, nargs="?", default=1000)
+    arguments = parser.parse_args()
+    print(f"{'rho':>6} {'subjects':>8}  " + "  ".join(f"{kind:>14}" for kind in KINDS))
+    for pearson in (-0.84, -0.39):
+        truth = 6 / math.pi * math.asin(pearson / 2)
+        for n_subjects in (28, 12, 8, 5):
+            found = np.array(
+                [ends(seed, n_subjects, pearson, arguments.draws) for seed in range(arguments.simulations)]
+            )
+            covered = ((found[..., 0] <= truth) & (truth <= found[..., 1])).mean(axis=0)
+            width = np.ptp(found, axis=2).mean(axis=0)
+            cells = (f"{share:.3f} ({mean:.2f})" for share, mean in zip(covered, width, strict=True))
+            print(f"{truth:6.2f} {n_subjects:8}  " + "  ".join(f"{cell:>14}" for cell in cells), flush=True)
+
+
+def ends(seed: int, n_subjects: int, pearson: float, n_draws: int) -> list[tuple[float, float]]:
+    """Return the ends of each kind of interval in one simulation."""
+    rng = np.random.default_rng(seed)
+    mix = np.linalg.cholesky([[1, pearson], [pearson, 1]]).T
+    shared = rng.normal(size=(n_subjects, 1, 2)) @ mix * math.sqrt(WITHIN)
+    own = rng.normal(size=(n_subjects, SCANS, 2)) @ mix * math.sqrt(1 - WITHIN)
+    x, y = (shared + own).reshape(-1, 2).T
+    subject = np.repeat(np.arange(n_subjects), SCANS)
+    statistic = WeightedSpearman(x, y)
+    naive = draws_of(statistic, np.arange(len(x)), n_draws, rng)
+    weights = np.concatenate(list(subject_draws(subject, n_draws, rng)))
+    draws = statistic(weights)
+    rho = statistic(np.ones((1, len(x))))[0]
+    jackknife = np.concatenate([statistic(left) for left in leave_one_out(subject)])
+    return [
+        tuple(np.quantile(naive, [0.025, 0.975])),
+        tuple(np.quantile(draws, [0.025, 0.975])),
+        percentile_interval(draws, n_subjects),
+        bca_interval(draws, rho, jackknife),
+        studentised(x, y, subject, weights),
+    ]
+
+
+def draws_of(statistic: WeightedSpearman, clusters: np.ndarray, n_draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the statistic in every draw of whole clusters."""
+    return np.concatenate([statistic(weights) for weights in subject_draws(clusters, n_draws, rng)])
+
+
+def studentised(x: np.ndarray, y: np.ndarray, subject: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Return the bootstrap-t interval on Fisher's z."""
+    (z,), (error,) = z_and_error(x, y, subject, np.ones((1, len(x))))
+    drawn, errors = z_and_error(x, y, subject, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (drawn - z) / errors
+    low, high = np.quantile(t[np.isfinite(t)], [0.025, 0.975])
+    return math.tanh(z - high * error), math.tanh(z - low * error)
+
+
+def z_and_error(
+    x: np.ndarray, y: np.ndarray, subject: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Fisher's z of rho and its standard error from the influence of each subject, in every draw."""
+    counts = weights.T
+    n = counts.sum(axis=0)
+    u, v, share = Ranks(x)(weights) / n, Ranks(y)(weights) / n, counts / n
+    covariance, spread_x, spread_y = ((share * product).sum(axis=0) for product in (u * v, u * u, v * v))
+    rho = covariance / np.sqrt(spread_x * spread_y)
+    of_covariance = u * v + above(x, share * v) + above(y, share * u) - 3 * covariance
+    of_x = u * u + 2 * above(x, share * u) - 3 * spread_x
+    of_y = v * v + 2 * above(y, share * v) - 3 * spread_y
+    influence = of_covariance / np.sqrt(spread_x * spread_y) - rho / 2 * (of_x / spread_x + of_y / spread_y)
+    scans_of = (np.unique(subject)[:, None] == subject).astype(float)
+    drawn = (scans_of @ counts) / scans_of.sum(axis=1, keepdims=True)
+    n_subjects = len(scans_of)
+    variance = (drawn * (scans_of @ influence) ** 2).sum(axis=0) / n**2 * n_subjects / (n_subjects - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.arctanh(rho), np.sqrt(variance) / (1 - rho**2)
+
+
+def above(values: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """Return the sum of (n, draws) amounts over scans of higher values, and half of those of the scan itself."""
+    order = np.argsort(values)
+    total = np.cumsum(amount[order], axis=0)
+    found = np.empty_like(amount)
+    found[order] = total[-1] - total + amount[order] / 2
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Run every benchmark and write RESULTS.md: ``python benchmarks/run.py [NAME ...]``, all by default.
+
+A benchmark is a script here that takes ``--csv FILE``; it is listed in ``BENCHMARKS``. One that fails is named on the page
+with its last line, and does not keep the others from running. Then the hostile cases are counted.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import results
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+BENCHMARKS = ("simulate", "train", "inference", "predict", "analysis", "dag", "scaling")
+HOSTILE_MORE = 10  # times as many hostile cases as in the quick tests
+
+
+def main() -> None:
+    """Run, count, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=[*BENCHMARKS, "hostile"])
+    names, runs = parser.parse_args().names, []
+    for name in names:
+        print(f"== {name}", flush=True)
+        start = time.perf_counter()
+        reason = count_hostile() if name == "hostile" else measure(name)
+        runs.append((name, f"{time.perf_counter() - start:.0f}", reason))
+    with (FOLDER / results.RUNS).open("w", newline="") as file:
+        csv.writer(file).writerows([("name", "seconds", "reason"), *runs])
+    print(results.write(FOLDER))
+
+
+def measure(name: str) -> str:
+    """Run a benchmark; return why it failed, or nothing. What an earlier run of it left is removed first."""
+    script = FOLDER / f"{name}.py"
+    if not script.is_file():
+        return "there is no such script"
+    for old in (FOLDER / f"{name}.csv", *FOLDER.glob(f"{name}_*.csv")):
+        old.unlink(missing_ok=True)
+    return last_line([sys.executable, script, "--csv", FOLDER / f"{name}.csv"], {})
+
+
+def count_hostile() -> str:
+    """Try the hostile cases and count them; return why that failed, or nothing."""
+    counts = {"HOSTILE_COUNTS": str(FOLDER / results.HOSTILE), "HOSTILE_MORE": str(HOSTILE_MORE)}
+    return last_line([sys.executable, "-m", "pytest", "-q", "tests/hostile"], counts)
+
+
+def last_line(call: list, variables: dict[str, str]) -> str:
+    """Run a command and show what it prints; return its last line if it fails."""
+    process = subprocess.Popen(
+        call, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    line = ""
+    for text in process.stdout:
+        print(text, end="", flush=True)
+        line = text.strip() or line
+    return line if process.wait() else ""
+
+
+if __name__ == "__main__":
+    main()

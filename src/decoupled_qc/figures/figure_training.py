@@ -1,0 +1,108 @@
+"""How one network's training went: loss, ladder, variances and Dice on held-out patches."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from decoupled_qc.figures import style
+from decoupled_qc.figures.style import Drawing
+from decoupled_qc.held_out import CLEAN
+from decoupled_qc.network import TASK, TOTAL
+
+TERMS = (
+    ("loss", "loss", style.COLOURS[0]),
+    ("cross_entropy", "cross-entropy", style.COLOURS[1]),
+    ("consistency", "consistency", style.COLOURS[2]),
+)
+LADDER = (
+    ("epsilon", "\N{GREEK SMALL LETTER EPSILON}", style.COLOURS[0]),
+    ("learning_rate", "learning rate", style.COLOURS[1]),
+)
+
+
+def figure_training(
+    metrics: pd.DataFrame, looks: pd.DataFrame, warnings: list[str], name: str, artefacts: list[str]
+) -> Drawing:
+    """Draw the curves of one training.
+
+    Args:
+        metrics: ``metrics.csv``.
+        looks: ``held_out.csv``.
+        warnings: As :func:`decoupled_qc.collapse.collapse_warnings` returns them.
+        name: Of the network.
+        artefacts: Of the run, in the config's order.
+    """
+    colours = style.palette(artefacts, []) | {TASK: style.CLEAN_COLOUR, TOTAL: style.CLEAN_COLOUR}
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 105)
+    grid = figure.subplots(2, 2, sharex=True)
+    _terms(grid[0, 0], metrics)
+    _ladder(grid[0, 1], metrics)
+    heads = [column.removeprefix("variance_") for column in looks if column.startswith("variance_")]
+    _variances(grid[1, 0], looks, heads, colours)
+    _dice(grid[1, 1], looks, colours)
+    for index, axes in enumerate(grid.flat):
+        style.letter(axes, index)
+    figure.supxlabel(f"step of {name}", fontsize=style.FONT_PT)
+    n_scans = style.plural(int(looks["n_scans"].iloc[0]), "validation scan", "validation scans")
+    last = looks[(looks["step"] == looks["step"].max()) & (looks["input"] == CLEAN)].iloc[0]
+    caption = (
+        f"Training of {name}, {metrics['step'].max() + 1} steps: terms of the loss, the ladder, and on the central patch "
+        f"of {n_scans} each head's mean variance (full line: with its own artefact; dashed: clean) and Dice. At the end "
+        f"{style.number(last['dice'])} on clean patches, where twice the cross-entropy is "
+        f"{style.number(last['twice_cross_entropy'], 3)}. "
+    )
+    caption += " ".join(warnings) if warnings else "No sign of collapse."
+    return Drawing(figure, _rows(metrics, looks), caption)
+
+
+def _terms(axes: Axes, metrics: pd.DataFrame) -> None:
+    for column, label, colour in TERMS:
+        if metrics[column].any():
+            axes.plot(metrics["step"], metrics[column], color=colour, linewidth=0.7, label=label)
+    axes.axhline(0, color="black", linewidth=0.4)
+    axes.set_ylabel("nats, per voxel")
+    axes.legend(loc="best")
+
+
+def _ladder(axes: Axes, metrics: pd.DataFrame) -> None:
+    for column, label, colour in LADDER:
+        axes.step(metrics["step"], metrics[column], where="post", color=colour, label=label)
+    axes.set_yscale("log")
+    axes.set_ylabel("ladder")
+    axes.legend(loc="best")
+
+
+def _variances(axes: Axes, looks: pd.DataFrame, heads: list[str], colours: dict[str, str]) -> None:
+    for head in heads:
+        for input_name, dashes in ((CLEAN, (0, (3, 2))), (head, "solid")):
+            rows = looks[looks["input"] == input_name]
+            if len(rows):
+                alone = head in (TASK, TOTAL)  # it has no artefact of its own
+                style_of_line = "solid" if alone else dashes
+                label = None if input_name == CLEAN and not alone else head
+                axes.plot(
+                    rows["step"], rows[f"variance_{head}"], color=colours[head], linestyle=style_of_line, label=label
+                )
+    clean = looks[looks["input"] == CLEAN]
+    axes.plot(clean["step"], clean["twice_cross_entropy"], color="black", linestyle=":", label="2 CE, clean")
+    axes.set_yscale("log")
+    axes.set_ylim(top=8 * axes.get_ylim()[1])  # room for the legend
+    axes.set_ylabel("mean variance of each head")
+    axes.legend(loc="upper right", ncols=3)
+
+
+def _dice(axes: Axes, looks: pd.DataFrame, colours: dict[str, str]) -> None:
+    for name, rows in looks.groupby("input", sort=False):
+        axes.plot(rows["step"], rows["dice"], color=style.CLEAN_COLOUR if name == CLEAN else colours[name], label=name)
+    axes.set_ylabel("held-out Dice")
+    axes.set_ylim(top=1)
+    axes.legend(loc="best", ncols=2)
+
+
+def _rows(metrics: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
+    """Return what is drawn, one value a row."""
+    columns = [column for column, *_ in (*TERMS, *LADDER)]
+    of_steps = metrics.melt("step", columns, "quantity").assign(input="training")
+    of_looks = looks.drop(columns="n_scans").melt(["step", "input"], var_name="quantity")
+    found = pd.concat([of_steps, of_looks.astype({"value": np.float64})])
+    return found[["step", "input", "quantity", "value"]].reset_index(drop=True)

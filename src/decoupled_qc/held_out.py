@@ -1,0 +1,105 @@
+"""The same patches of validation scans, clean and damaged, looked at every so often while a network trains."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from decoupled_qc import artefacts
+from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.objective import dice_of
+from decoupled_qc.precision import autocast
+from decoupled_qc.sampling import Case, Corruption
+from decoupled_qc.seeds import rng_for
+
+CLEAN = "clean"
+
+
+def damaged(case: Case, name: str, corruption: Corruption, severity: float, seed: int) -> Tensor:
+    """Return a validation scan with one artefact all over it, always the same.
+
+    Args:
+        case: Clean.
+        name: Of the artefact, or ``clean``.
+        corruption: The artefacts' settings.
+        severity: (0, 1].
+        seed: The run's.
+
+    Returns:
+        (D, H, W), float32, [0, 1].
+    """
+    if name == CLEAN:
+        return artefacts.corrupt(case.image, [])
+    record = artefacts.sample_record(
+        name,
+        severity,
+        tuple(case.image.shape),
+        corruption.spacing_mm,
+        rng_for(seed, case.subject, name, "diagnostics"),
+        corruption.settings[name],
+        local_probability=0.0,
+    )
+    return artefacts.corrupt(case.image, [record])
+
+
+class HeldOut:
+    """The central patch of each validation scan, clean and with each artefact.
+
+    Whole scans would say more, and cost as much as many steps; that is done once, at the end
+    (:func:`decoupled_qc.diagnostics.diagnose`).
+
+    Args:
+        cases: Validation subjects.
+        corruption: Artefacts to apply, one at a time.
+        patch_size: Voxels.
+        severity: Of every artefact, (0, 1].
+        seed: The run's.
+    """
+
+    def __init__(self, cases: Sequence[Case], corruption: Corruption, *, patch_size: int, severity: float, seed: int):
+        names = [CLEAN, *corruption.names, *corruption.others]
+        self.images = {
+            name: torch.stack([_centre(damaged(case, name, corruption, severity, seed), patch_size) for case in cases])
+            for name in names
+        }
+        self.label = torch.stack([_centre(case.label, patch_size) for case in cases])
+
+    @torch.no_grad()
+    def look(self, network: DecoupledUNet, step: int, precision: str) -> list[dict[str, float | str]]:
+        """Return what a network says now; it is left in evaluation mode.
+
+        Args:
+            network: On any device.
+            step: Steps of training done.
+            precision: Of the forward pass, see :func:`decoupled_qc.precision.autocast`.
+
+        Returns:
+            One row per input: ``step``, ``input`` (clean or an artefact), ``n_scans``, ``dice``, ``twice_cross_entropy`` and
+            ``variance_<cause>``, means over the patches.
+        """
+        network.eval()
+        device = next(network.parameters()).device
+        rows = []
+        for name, images in self.images.items():
+            with autocast(precision, device):
+                logits, log_variance = network(images[:, None].to(device, memory_format=torch.channels_last_3d))
+            label, variance = self.label.to(device), log_variance.float().exp().mean(dim=(0, 2, 3, 4))
+            row = {
+                "step": step,
+                "input": name,
+                "n_scans": len(images),
+                "dice": float(dice_of(logits, label)),
+                "twice_cross_entropy": 2 * float(F.cross_entropy(logits.float(), label.long())),
+            }
+            rows.append(
+                row | {f"variance_{cause}": float(v) for cause, v in zip(network.causes, variance, strict=True)}
+            )
+        return rows
+
+
+def _centre(volume: Tensor, side: int) -> Tensor:
+    """Return the central cube; a smaller volume is padded with zeros."""
+    starts = [max(n - side, 0) // 2 for n in volume.shape]
+    padding = [amount for n in reversed(volume.shape) for amount in (0, max(side - n, 0))]
+    return F.pad(volume[tuple(slice(start, start + side) for start in starts)], padding)

@@ -1,0 +1,108 @@
+"""What a training minimises: the likelihood of the labels, and how far each variance is from its pseudo-label."""
+
+import torch
+from torch import Tensor
+
+from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy
+from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.precision import autocast
+from decoupled_qc.recipe import Recipe
+from decoupled_qc.sampling import Batch
+
+
+def objective(
+    network: DecoupledUNet,
+    frozen: dict[str, DecoupledUNet],
+    batch: Batch,
+    recipe: Recipe,
+    epsilon: float,
+    plain: bool,
+    device: torch.device,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of a batch; and, detached, its terms, the Dice and the mean variance of each cause.
+
+    Args:
+        network: In training.
+        frozen: cause → trained network in evaluation mode, for every cause that has a pseudo-label.
+        batch: On any device.
+        recipe: Weights and forms of the terms.
+        epsilon: Present step of the ladder.
+        plain: Whether the variance does not weigh the cross-entropy yet.
+        device: Where the networks are.
+
+    Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
+    """
+    with autocast(recipe.precision, device):
+        seen = {cause: _seen_by(cause, batch, recipe.teacher_input) for cause in frozen}
+        targets = {cause: _pseudo_label(frozen[cause], cause, seen[cause].to(device)) for cause in frozen}
+        image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
+        logits, log_variance = network(image)
+    variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
+    ce = cross_entropy(logits, batch.label.to(device))
+    pull = ce.new_zeros(())
+    for cause, target in targets.items():
+        pull = pull + consistency(variance[cause], target, recipe.ssim_weight, recipe.ssim_form)
+    parts = variance
+    if recipe.route == "routed":
+        parts, stray = _route(variance, targets, batch)
+        pull = pull + recipe.absence_weight * stray
+    weighed = ce.detach() if plain else ce
+    likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
+    if plain:
+        likelihood = likelihood + ce.mean()
+    total = sum(variance.values()).detach()
+    loss = likelihood + recipe.consistency_weight * pull
+    return loss, {
+        "loss": loss.detach(),
+        "cross_entropy": ce.mean().detach(),
+        "dice": dice_of(logits.detach(), batch.label.to(device)),
+        "likelihood": likelihood.detach(),
+        "consistency": pull.detach(),
+        "share_below_epsilon": (total < epsilon).float().mean(),
+        **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
+    }
+
+
+def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the variances that enter the likelihood, and the mean variance of artefacts that are not there.
+
+    A variance with a pseudo-label is replaced by it. An artefact's own variance counts only in the samples that hold the
+    artefact; in the others, where the simulator knows that there is none, it is to vanish.
+    """
+    parts, stray = {}, torch.zeros((), device=next(iter(variance.values())).device)
+    for cause, value in variance.items():
+        if cause in targets:
+            parts[cause] = targets[cause]
+        elif cause in batch.drawn:
+            there = torch.tensor(batch.drawn[cause], device=value.device).reshape(-1, 1, 1, 1)
+            parts[cause] = value * there
+            stray = stray + (value * ~there).mean()
+        else:
+            parts[cause] = value
+    return parts, stray
+
+
+def _seen_by(cause: str, batch: Batch, teacher_input: str) -> Tensor:
+    """Return what the frozen network of a cause sees of a batch, (B, 1, P, P, P)."""
+    if cause == TASK:
+        return batch.clean
+    return batch.image if teacher_input == "student_input" else batch.single[cause]
+
+
+@torch.no_grad()
+def _pseudo_label(teacher: DecoupledUNet, cause: str, image: Tensor) -> Tensor:
+    """Return the frozen network's variance of its own cause, (B, P, P, P)."""
+    _, log_variance = teacher(image.contiguous(memory_format=torch.channels_last_3d))
+    return log_variance[:, teacher.causes.index(cause)].float().exp()
+
+
+def dice_of(logits: Tensor, label: Tensor) -> Tensor:
+    """Return the Dice of all patches of a batch together; 1 is best, also where grey matter is neither there nor found.
+
+    Args:
+        logits: (B, 2, D, H, W).
+        label: (B, D, H, W), {0, 1}.
+    """
+    found, there = logits[:, 1] > logits[:, 0], label.bool()
+    total = found.sum() + there.sum()
+    return torch.where(total > 0, 2 * (found & there).sum() / total.clamp(min=1), 1.0)

@@ -1,0 +1,25 @@
+"""A training in several pieces leaves the log and the benchmark of the last one; its share gives the cost of all."""
+
+import re
+
+STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>\d+\.\d+) min")
+RESUMED = re.compile(r"Resuming at step (\d+) of \d+\.")
+
+
+def share_of_last_piece(log: str) -> float:
+    """Return which share of the steps done so far the last piece did; divide its hours by it for those of all pieces.
+
+    Taken as 1 where the piece has not logged a step: it began from the first, is about to begin, or had only the end to do.
+
+    Args:
+        log: Text of the training's log, of which every piece writes a new one.
+
+    Returns:
+        (steps done - step of the last resumption) / steps done, in (0, 1]. Work that a SIGKILL lost is not in it.
+    """
+    resumed, steps = RESUMED.search(log), list(STEP.finditer(log))
+    if not resumed or not steps:
+        return 1.0
+    done = int(steps[-1]["step"]) + 1
+    share = (done - int(resumed[1])) / done
+    return share if share > 0 else 1.0  # of a damaged log

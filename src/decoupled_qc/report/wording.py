@@ -1,0 +1,55 @@
+"""What a row of predictions.csv says, in words and numbers for people."""
+
+import math
+from collections.abc import Mapping
+
+DECISIONS = {"pass": "Pass", "review": "Review", "fail": "Fail"}
+
+
+def number(value: object, digits: int = 2, unit: str = "") -> str:
+    """Return a number for reading, or a dash where there is none."""
+    found = as_float(value)
+    if found is None:
+        return "–"
+    text = f"{found:.{digits}f}" if digits >= 0 else f"{found:.{-digits}g}"
+    return text.replace("-", "−") + (f" {unit}" if unit else "")
+
+
+def as_float(value: object) -> float | None:
+    """Return a finite number, or None."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def as_bool(value: object) -> bool:
+    """Return what a table wrote for a truth value."""
+    return str(value).strip().lower() in ("true", "1", "1.0", "yes")
+
+
+def text(value: object) -> str:
+    """Return a text of a table, empty where there is none."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
+def interval(row: Mapping, low: str, high: str, digits: int) -> str:
+    """Return a range such as ``0.62 to 0.80``, or nothing."""
+    if as_float(row.get(low)) is None or as_float(row.get(high)) is None:
+        return ""
+    return f"{number(row[low], digits)} to {number(row[high], digits)}"
+
+
+def verdict(row: Mapping) -> str:
+    """Return the verdict on a scan: decision, predicted Dice with interval, most likely cause with its accuracy."""
+    decision = DECISIONS.get(text(row.get("decision")), "No decision")
+    dice = f"predicted grey-matter Dice {number(row.get('predicted_dice'))}"
+    if span := interval(row, "predicted_dice_low", "predicted_dice_high", 2):
+        dice += f" ({span})"
+    cause = text(row.get("cause"))
+    if cause in ("", "none"):
+        return f"{decision}: {dice}; no artefact stands out."
+    accuracy = as_float(row.get("cause_accuracy"))
+    how_sure = "" if accuracy is None else f" (named rightly in {100 * accuracy:.0f} % of validation scans)"
+    return f"{decision}: {dice}; most likely cause: {cause}{how_sure}."

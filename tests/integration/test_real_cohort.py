@@ -1,0 +1,156 @@
+"""A data set laid out as MR-ART goes from an S3 server to Table 2, as a user would run it: ``make test-cohort``."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from bucket import serve
+
+SUBJECTS = [f"sub-{number:06d}" for number in range(1, 9)]
+SCORES = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
+GHOST = {"standard": 0.0, "headmotion1": 0.2, "headmotion2": 0.45}
+MM = 3.0
+OVERLAY = {
+    "use_artefacts": ["noise"],
+    "cohort": {
+        "scans": {
+            "fetch": {
+                "include": [
+                    "sub-*/anat/*_T1w.nii.gz",
+                    "sub-*/anat/*_dseg.nii.gz",
+                    "derivatives/scores.tsv",
+                    "derivatives/mriqc*/group_T1w.tsv",
+                ]
+            },
+            "min_subjects": 8,
+            "batches": 2,
+            "roles": {"train": 0.25, "validation": 0.125, "test": 0.25, "real": 0.375},
+        }
+    },
+    "test": {"mixtures": []},
+    "scoring": {"measures": {"columns": ["cjv", "snr_total"]}},
+}
+TARGETS = ["tables/table_2.csv", "tables/table_2.txt", "analysis/real_artefacts.csv", "figures/figure_8.png"]
+TARGETS += ["figures/figure_9.png", "figures/figure_10.png"]
+
+
+def compressed(values: np.ndarray, folder: Path) -> bytes:
+    path = folder / "one.nii.gz"
+    nib.save(nib.Nifti1Image(values, np.diag([MM, MM, MM, 1])), path)
+    return path.read_bytes()
+
+
+def head(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A ball of tissue in air, with about 600 ml of grey matter, another one for each seed."""
+    rng = np.random.default_rng(seed)
+    stretch = rng.uniform(0.96, 1.04, (3, 1, 1, 1))
+    distance = np.linalg.norm((np.indices((48, 48, 48)) - 23.5) / stretch, axis=0) * MM
+    label = np.select([distance < 45, distance < 62, distance < 66], [3, 2, 1], 0).astype(np.uint8)
+    return np.array([0, 200, 500, 800.0])[label] + rng.normal(0, 10, label.shape), label
+
+
+def fill(bucket, folder: Path) -> None:
+    """Put the data set into the bucket: one subject's scan is cut off, as happens."""
+    scores, measures = ["bids_name\tscore"], ["bids_name\tcjv\tsnr_total"]
+    for number, subject in enumerate(SUBJECTS):
+        image, label = head(number)
+        for kind, score in SCORES.items():
+            name = f"{subject}_acq-{kind}"
+            ghosted = (1 - GHOST[kind]) * image + GHOST[kind] * np.roll(image, 9, axis=1)
+            noise = np.random.default_rng([number, score]).normal(0, 10 * score, image.shape)
+            scan = compressed(np.abs(ghosted + noise).astype(np.int16), folder)
+            if (number, kind) == (7, "headmotion2"):
+                scan = scan[:-4000]
+            bucket.put(f"ds004173/{subject}/anat/{name}_T1w.nii.gz", scan)
+            bucket.put(f"ds004173/{subject}/anat/{name}_dseg.nii.gz", compressed(label, folder))
+            scores.append(f"{name}_T1w\t{score}")
+            measures.append(f"{name}_T1w\t{0.3 + 0.1 * score + 0.001 * number}\t{10 - score - 0.01 * number}")
+    tables = {"scores.tsv": scores, "mriqc-0.16.1/group_T1w.tsv": measures}
+    for path, lines in tables.items():
+        bucket.put(f"ds004173/derivatives/{path}", ("\n".join(lines) + "\n").encode())
+    description = {"DatasetDOI": "doi:10.18112/openneuro.ds004173.v1.0.2"}
+    bucket.put("ds004173/dataset_description.json", json.dumps(description).encode())
+
+
+@pytest.fixture(scope="module")
+def results(request, bare_project, tmp_path_factory):
+    if "cohort" not in request.config.option.markexpr:
+        pytest.skip("minutes: make test-cohort")
+    folder = tmp_path_factory.mktemp("mrart")
+    project = bare_project.copy_to(folder / "project")
+    resources = project.folder / "resources"
+    if resources.is_symlink():  # its heads are shared, its data sets are not
+        shared = resources.resolve()
+        resources.unlink()
+        resources.mkdir()
+        for path in shared.iterdir():
+            if path.name in ("heads", "downloads"):
+                (resources / path.name).symlink_to(path)
+    (project.folder / "tiny.yaml").write_text(yaml.safe_dump(OVERLAY))
+    with serve() as bucket, pytest.MonkeyPatch.context() as patch:
+        fill(bucket, folder)
+        patch.setenv("AWS_ENDPOINT_URL_S3", bucket.url)
+        overlays = ["config/smoke.yaml", "config/mrart.yaml", "tiny.yaml"]
+        made = [f"results/mrart/{name}" for name in TARGETS]
+        project.snakemake("--configfile", *overlays, "--", *made)
+    return project.folder / "results/mrart"
+
+
+pytestmark = pytest.mark.cohort
+
+
+def test_every_file_is_verified_and_the_bad_scan_left_out_with_its_reason(results):
+    fetched = pd.read_csv(results / "cohort/fetched.tsv", sep="\t")
+    assert len(fetched) == 8 * 3 * 2 + 3 and fetched["sha256"].str.len().eq(64).all()
+    audit = pd.read_csv(results / "cohort/audit.tsv", sep="\t", keep_default_na=False)
+    bad = audit[audit["status"] != "ok"]
+    assert list(bad["scan"]) == ["sub-000008_acq-headmotion2_T1w"] and "read to its end" in bad["reason"].item()
+
+
+def test_real_subjects_bring_all_their_rated_scans_and_do_nothing_else(results):
+    manifest = pd.read_csv(results / "cohort/manifest.tsv", sep="\t", keep_default_na=False)
+    assert manifest.groupby("role")["subject"].nunique().to_dict() == {
+        "real": 3,
+        "test": 2,
+        "train": 2,
+        "validation": 1,
+    }
+    assert manifest.groupby("subject")["role"].nunique().eq(1).all()
+    assert manifest.loc[manifest["role"] != "real", "scan"].str.endswith("acq-standard").all()
+    real = manifest[manifest["role"] == "real"]
+    assert len(real) == 9 - real["subject"].eq("sub-000008").any()
+    assert (manifest["label_source"] == "provided").all()
+
+
+def test_ratings_and_shipped_measures_stand_in_the_scores(results):
+    scores = pd.read_csv(results / "scores.csv")
+    real = scores[scores["condition"] == "real"]
+    rating = real[real["metric"] == "rating"]
+    assert set(rating["aggregation"]) == {"rated"}
+    expected = rating["scan"].str.partition("_acq-")[2].map({name: 4 - score for name, score in SCORES.items()})
+    assert (rating["value"] == expected).all()
+    cjv = real[(real["metric"] == "cjv") & (real["aggregation"] == "mriqc")].set_index("scan")["value"]
+    assert cjv.notna().all() and cjv.groupby(cjv.index.str.partition("-")[2]).size().sum() == len(rating)
+
+
+def test_table_2_is_of_raters_and_no_stand_in(results):
+    table = pd.read_csv(results / "tables/table_2.csv")
+    scores = pd.read_csv(results / "scores.csv")
+    n_scans = scores.loc[scores["condition"] == "real", "scan"].nunique()
+    assert (table["n_scans"] == n_scans).all() and (table["n_subjects"] == 3).all()
+    text = (results / "tables/table_2.txt").read_text()
+    assert "scans with real artefacts" in text and "stand-in" not in text.lower()
+    for number in (8, 9, 10):
+        assert "stand-in" not in (results / f"figures/figure_{number}.txt").read_text().lower()
+
+
+def test_each_score_is_asked_whether_it_finds_and_follows_motion(results):
+    table = pd.read_csv(results / "analysis/real_artefacts.csv")
+    cjv = table[(table["score"] == "cjv") & (table["aggregation"] == "mriqc")].set_index("contrast")["value"]
+    assert cjv["rating <= 1"] == cjv["rating <= 2"] == cjv["standard -> headmotion1"] == 1
+    ours = table[(table["score"] == "artefact_uncertainty") & (table["aggregation"] == "mean")]
+    assert {"auroc", "change", "volume_change"} == set(ours["quantity"]) and ours["value"].notna().all()

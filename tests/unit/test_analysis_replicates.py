@@ -1,0 +1,44 @@
+import numpy as np
+import pandas as pd
+import pytest
+from test_analysis_correlation import DRAWS, cell, long_table, subjects_of
+
+from decoupled_qc.analysis.correlation import correlate
+from decoupled_qc.analysis.leaderboard import leaderboard
+from decoupled_qc.analysis.replicates import COLUMNS, replicates
+from decoupled_qc.analysis.risk_coverage import risk_coverage
+
+
+@pytest.fixture
+def three():
+    return pd.concat([long_table(seed=seed).assign(replicate=seed) for seed in range(3)], ignore_index=True)
+
+
+def test_spread_is_that_of_each_trainings_rho(three):
+    table = replicates(three, subjects_of(three))
+    assert list(table.columns) == COLUMNS
+    each = correlate(three, subjects_of(three), **DRAWS)
+    for set_name in ("simulated", "simulated_artefact_only", "simulated_noise"):
+        for score in ("snr", "artefact_uncertainty"):
+            rhos = each[(each["set"] == set_name) & (each["score"] == score)]["rho"]
+            row = cell(table, set_name, score)
+            assert row["n_replicates"] == 3 and row["note"] == ""
+            assert row["rho_mean"] == pytest.approx(rhos.mean())
+            assert row["rho_seed_sd"] == pytest.approx(np.std(rhos, ddof=1))
+            assert (row["rho_lowest"], row["rho_highest"]) == pytest.approx((rhos.min(), rhos.max()))
+
+
+def test_one_training_has_no_spread_and_says_so():
+    scores = long_table()
+    row = cell(replicates(scores, subjects_of(scores)), "simulated", "snr")
+    assert np.isnan(row["rho_seed_sd"]) and row["note"] == "no spread: fewer than two trainings with a rho"
+
+
+def test_leaderboard_holds_it_beside_the_interval(three):
+    first, subjects = three[three["replicate"] == 0], subjects_of(three)
+    parts = correlate(first, subjects, **DRAWS), risk_coverage(first, subjects, dice_cuts=[0.7], n_boot=50, seed=1)
+    found = replicates(three, subjects)
+    table = leaderboard(*parts, found, dice_cut=0.7)
+    row = cell(table, "simulated", "snr")
+    assert row["rho_seed_sd"] == cell(found, "simulated", "snr")["rho_seed_sd"] > 0
+    assert row["n_replicates"] == 3 and row["ci_low"] < row["rho"] < row["ci_high"]

@@ -1,0 +1,144 @@
+"""Fetching a data set from OpenNeuro's bucket, against a real S3 server on loopback."""
+
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+from bucket import serve
+
+from decoupled_qc.cohort import openneuro
+from decoupled_qc.errors import InputError
+
+INCLUDE = ["sub-*/anat/*_T1w.nii.gz", "derivatives/scores.tsv"]
+SCANS = {
+    f"sub-{n:02d}/anat/sub-{n:02d}_acq-{kind}_T1w.nii.gz": hashlib.sha256(f"{n}{kind}".encode()).digest() * 4000
+    for n in range(2)
+    for kind in ("standard", "headmotion1")
+}
+ONE = "sub-01/anat/sub-01_acq-standard_T1w.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def served():
+    description = json.dumps({"DatasetDOI": "doi:10/openneuro.ds000001.v1.0.2"}).encode()
+    others = {
+        "dataset_description.json": description,
+        "derivatives/scores.tsv": b"a table",
+        "large.bin": b"not asked for",
+    }
+    with serve() as bucket:
+        for path, body in {**SCANS, **others}.items():
+            bucket.put(f"ds000001/{path}", body)
+        yield bucket
+
+
+@pytest.fixture
+def bucket(served, monkeypatch):
+    served.faults.clear()
+    served.seen.clear()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", served.url)
+    monkeypatch.setattr(openneuro.time, "sleep", lambda _: None)
+    return served
+
+
+def fetch(folder, **changes):
+    asked = {"dataset": "ds000001", "version": "1.0.2", "include": INCLUDE, "licence": "CC0", "subjects": None}
+    return openneuro.fetch(**{**asked, **changes}, folder=folder)
+
+
+def whole(folder):
+    """Return the scans that are there, all right to the byte."""
+    found = {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.nii.gz") if path.name[0] != "."
+    }
+    assert all(SCANS[name] == body for name, body in found.items())
+    return set(found)
+
+
+def test_what_is_asked_for_comes_whole_and_once(bucket, tmp_path, caplog):
+    caplog.set_level("INFO")
+    table = fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS) and not (tmp_path / "large.bin").exists()
+    assert "licence CC0: 6 files, of which 6" in caplog.text
+    assert dict(zip(table["path"], table["sha256"], strict=True))[ONE] == hashlib.sha256(SCANS[ONE]).hexdigest()
+    bucket.seen.clear()
+    pd.testing.assert_frame_equal(fetch(tmp_path), table)
+    assert [name for name, _ in bucket.seen if name.endswith(".nii.gz")] == []
+
+
+def test_only_the_first_subjects(bucket, tmp_path):
+    fetch(tmp_path, subjects=1)
+    assert whole(tmp_path) == {path for path in SCANS if path.startswith("sub-00/")}
+    assert (tmp_path / "derivatives/scores.tsv").exists()
+
+
+def test_a_connection_cut_in_mid_file_is_gone_on_with(bucket, tmp_path):
+    bucket.faults[ONE] = ["cut", "cut"]
+    fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS)
+    size = len(SCANS[ONE])
+    assert bucket.gets(ONE) == [None, f"bytes={size // 2}-", f"bytes={size // 2 + size // 4}-"]
+
+
+def test_a_fetch_that_was_killed_is_gone_on_with(bucket, tmp_path):
+    bucket.faults[ONE] = ["cut"] * openneuro.TRIES
+    with pytest.raises(InputError, match=rf"1 of 6 files of ds000001 could not be fetched, the first {ONE}.*run again"):
+        fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS) - {ONE}
+    bucket.seen.clear()
+    fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS)
+    assert {name for name, _ in bucket.seen if name.endswith(".nii.gz")} == {ONE}
+
+
+def test_a_corrupted_object_is_fetched_again(bucket, tmp_path):
+    bucket.faults[ONE] = ["altered"]
+    fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS) and bucket.gets(ONE) == [None, None]
+
+
+def test_an_object_that_stays_corrupted_is_never_taken(bucket, tmp_path):
+    bucket.faults[ONE] = ["altered"] * openneuro.TRIES
+    with pytest.raises(InputError, match="its MD5 is not the bucket's, 5 times"):
+        fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS) - {ONE}
+
+
+def test_a_missing_object_is_named_and_the_others_kept(bucket, tmp_path):
+    bucket.faults[ONE] = ["lost"]
+    with pytest.raises(InputError, match=rf"{ONE} \(the bucket lists it but does not give it: NoSuchKey\)"):
+        fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS) - {ONE}
+
+
+def test_a_file_that_was_damaged_on_disk_is_fetched_again(bucket, tmp_path):
+    fetch(tmp_path)
+    (tmp_path / ONE).write_bytes(SCANS[ONE][:-1] + b"?")
+    fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS)
+
+
+def test_a_file_that_changed_in_the_bucket_stops(bucket, tmp_path):
+    fetch(tmp_path)
+    bucket.put(f"ds000001/{ONE}", b"another scan")
+    with pytest.raises(InputError, match=f"{ONE} of ds000001 has changed in OpenNeuro's bucket"):
+        fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS)
+    bucket.put(f"ds000001/{ONE}", SCANS[ONE])
+
+
+def test_another_version_and_nothing_asked_for_stop(bucket, tmp_path):
+    with pytest.raises(InputError, match=r"another version of ds000001 than 2.0.0 \(its DOI is .*v1.0.2"):
+        fetch(tmp_path, version="2.0.0")
+    with pytest.raises(InputError, match=r"holds no file like sub-\*/func/\*: correct config key"):
+        fetch(tmp_path, include=["sub-*/func/*"])
+    with pytest.raises(InputError, match="has no data set ds000009"):
+        fetch(tmp_path, dataset="ds000009")
+
+
+def test_offline_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"cannot be read for ds000001 .*: go online, or set config key") as refusal:
+        fetch(tmp_path / "data")
+    assert "\n" not in str(refusal.value) and not (tmp_path / "data").exists()

@@ -1,0 +1,139 @@
+"""Rated scans from a BIDS folder to Table 2, in one process: every stage is the product's own but the network's maps."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import ndimage
+
+from decoupled_qc import rated, tables, typeset
+from decoupled_qc.analysis.correlation import correlate
+from decoupled_qc.analysis.real import real_artefacts
+from decoupled_qc.analysis.scores import is_stand_in, one_row_a_scan, read_scores, read_subjects
+from decoupled_qc.audit import write_audit
+from decoupled_qc.cohort import splits
+from decoupled_qc.cohort.prepare import prepare_scans
+from decoupled_qc.cohort.sources import find_scans
+from decoupled_qc.cohort.subjects import write_manifest
+from decoupled_qc.inference import Prediction
+from decoupled_qc.predictions import write_prediction
+from decoupled_qc.scoring import score_condition
+
+KINDS = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
+MM = 3.0
+ADMISSION = {"pattern": "*_acq-standard_T1w", "good": [1], "real": "*_acq-*_T1w", "strict": False, "min_subjects": 7}
+SHARES = {"train": 0.3, "validation": 0.15, "test": 0.15, "real": 0.4}
+
+
+def make_bids(folder):
+    """Seven people with three scans each, ever more noise in them, scored 1 good to 3 bad; one scan is cut off."""
+    scores = []
+    for number in range(7):
+        rng = np.random.default_rng(number)
+        stretch = rng.uniform(0.96, 1.04, (3, 1, 1, 1))
+        distance = np.linalg.norm((np.indices((48, 48, 48)) - 23.5) / stretch, axis=0) * MM
+        label = np.select([distance < 45, distance < 62, distance < 66], [3, 2, 1], 0).astype(np.uint8)
+        place = folder / f"sub-{number:02d}/anat"
+        place.mkdir(parents=True)
+        for kind, score in KINDS.items():
+            values = np.array([0, 200, 500, 800])[label] + rng.normal(0, 20 * score**2, label.shape)
+            for suffix, content in (("T1w", np.abs(values).astype(np.int16)), ("dseg", label)):
+                path = place / f"sub-{number:02d}_acq-{kind}_{suffix}.nii.gz"
+                nib.save(nib.Nifti1Image(content, np.diag([MM, MM, MM, 1])), path)
+            scores.append(f"sub-{number:02d}_acq-{kind}_T1w\t{score}\n")
+    damaged = folder / "sub-06/anat/sub-06_acq-headmotion1_T1w.nii.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-4000])
+    (folder / "derivatives").mkdir()
+    (folder / "derivatives/scores.tsv").write_text("bids_name\tscore\n" + "".join(scores))
+    return folder
+
+
+def predict(scans_table, folder):
+    """Write maps as a network's would be: the variance follows the noise of the scan."""
+    for scan in pd.read_csv(scans_table, sep="\t").itertuples():
+        file = nib.load(scans_table.parent / scan.image)
+        image = file.get_fdata(dtype=np.float32)
+        rough = torch.from_numpy(np.abs(image - ndimage.gaussian_filter(image, 1)).astype(np.float32))
+        label = torch.from_numpy(
+            (np.asanyarray(nib.load(scans_table.parent / scan.dseg).dataobj) == 2).astype(np.uint8)
+        )
+        write_prediction(
+            folder,
+            scan.scan,
+            Prediction(label.float() * 0.9, label, {"task": rough * 0 + 0.1, "noise": rough}),
+            file.affine,
+        )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    listing = find_scans("bids", str(make_bids(folder / "bids")), [ADMISSION["pattern"], ADMISSION["real"]], None)
+    admitted = splits.admit(listing, write_audit(listing, folder / "cohort", 2), **ADMISSION)
+    scans = splits.chosen(admitted, splits.split(admitted, SHARES, None, 3))
+    batch, real, maps = folder / "cohort/batch-0", folder / "conditions/real", folder / "maps"
+    for place in (batch, real, maps):
+        place.mkdir(parents=True)
+    prepare_scans(scans, folder, batch, spacing_mm=4.0, registration_mm=4.0, best_rating=1)
+    manifest = folder / "cohort/manifest.tsv"
+    write_manifest([batch], manifest)
+    rated.write_rated(manifest, real, real, worst=3, best=1)
+    predict(real / "scans.tsv", maps)
+    known = {"model": "student", "replicate": 0, "dilation_voxels": 1, "stand_in_rating_cuts": None}
+    scores = score_condition(real / "scans.tsv", maps, **known)
+    scores = pd.concat([scores, rated.judged(scores, real / "scans.tsv", None, table=None, columns=[])])
+    scores.to_csv(folder / "scores.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tidy(run):
+    return read_scores(run / "scores.csv"), read_subjects(run / "cohort/manifest.tsv")
+
+
+def test_only_real_people_are_in_the_real_condition_with_their_raters_scores(run, tidy):
+    scores, subjects = tidy
+    real = set(subjects.loc[subjects["role"] == "real", "subject"])
+    assert (
+        len(real) == 3
+        and set(scores["subject"]) == real
+        and set(subjects["role"]) == {"train", "validation", "test", "real"}
+    )
+    rating = scores[scores["metric"] == "rating"]
+    expected = rating["scan"].str.partition("_acq-")[2].map(KINDS)
+    assert (rating["value"] == 4 - expected).all() and set(rating["aggregation"]) == {"rated"}
+    assert len(rating) == 9 - ("sub-06" in real)
+
+
+def test_table_2_is_the_raters_and_is_not_called_a_stand_in(tidy):
+    scores, subjects = tidy
+    wide = one_row_a_scan(scores, subjects)
+    assert not is_stand_in(wide)
+    found = correlate(scores, subjects, n_boot=50, n_permutations=99, seed=1)
+    table = tables.correlation_table(found, "real")
+    own = table.set_index("score").loc["artefact_uncertainty"]
+    assert own["rho"] < -0.9 and own["n_scans"] == len(wide) and own["n_subjects"] == 3
+    assert table.set_index("score").loc["snr", "rho"] > 0.8  # more noise, a lower rating
+    text = typeset.as_text(*tables.parts(table, is_stand_in(wide)))
+    assert "scans with real artefacts" in text and "stand-in" not in text.lower()
+
+
+def test_the_score_finds_bad_scans_and_rises_with_motion_within_each_person(tidy):
+    found = real_artefacts(*tidy, n_boot=50, seed=1)
+    ours = found[(found["score"] == "artefact_uncertainty") & (found["aggregation"] == "mean")].set_index("contrast")
+    assert (ours.loc[["rating <= 1", "rating <= 2", "standard -> headmotion2"], "value"] == 1).all()
+    assert ours.loc["standard -> headmotion2", ["n_scans", "n_subjects"]].tolist() == [6, 3]
+    blind = found[(found["score"] == "variance_task") & (found["quantity"] == "auroc")]
+    assert (blind["value"] == 0.5).all()  # the same in every scan: chance
+
+
+def test_ratings_of_stand_in_scans_are_called_by_their_name(tidy):
+    scores, subjects = tidy
+    for aggregation, word in (("stand_in", "Stand-in rating"), ("rated_stand_in", "Rating")):
+        changed = scores.assign(aggregation=scores["aggregation"].where(scores["metric"] != "rating", aggregation))
+        assert is_stand_in(one_row_a_scan(changed, subjects))
+        lines = tables.title("real", True, rated=aggregation == "rated_stand_in")
+        assert lines.startswith(f"Table 2. {word} against") and "foreign simulators" in lines
+    assert "raters who saw the segmentation alone" in tables.notes("real", True, rated=True)[0]
+    assert "no rater saw them" in tables.notes("real", True)[0]

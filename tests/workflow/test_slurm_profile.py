@@ -1,0 +1,32 @@
+"""The profile for SLURM is one short file, and sends every rule that asks for a GPU where there are GPUs."""
+
+import re
+
+import yaml
+
+RULE = re.compile(
+    r"^(?:use rule (?P<base>\w+) as|rule) (?P<name>\w+)(?: with)?:\n(?P<body>(?:(?: .*)?\n)*)", re.MULTILINE
+)
+
+
+def rules_with_gpus(folder):
+    """Return the names of the rules that ask for a GPU, those that take over from such a rule too."""
+    found = set()
+    for file in sorted(folder.glob("*.smk")):
+        for rule in RULE.finditer(file.read_text()):
+            if re.search(r"\bgpu=", rule["body"]) or rule["base"] in found:
+                found.add(rule["name"])
+    return found
+
+
+def test_every_rule_that_asks_for_a_gpu_goes_to_the_gpu_partition_and_no_other(bare_project):
+    asking = rules_with_gpus(bare_project.folder / "workflow/rules")
+    assert {"train_task", "train_variant", "predict_batch"} <= asking
+    profile = yaml.safe_load((bare_project.folder / "slurm/config.yaml").read_text())
+    sent = {name for name, resources in profile["set-resources"].items() if resources.get("slurm_partition") == "gpu"}
+    assert sent == asking
+
+
+def test_a_site_edits_one_file_of_at_most_40_lines(bare_project):
+    assert len((bare_project.folder / "profiles/slurm/config.yaml").read_text().splitlines()) <= 40
+    assert [file.name for file in (bare_project.folder / "profiles/slurm").iterdir()] == ["config.yaml"]

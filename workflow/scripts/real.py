@@ -1,0 +1,23 @@
+"""Write the rated scans of the cohort; where it has none, every test subject with the artefacts of foreign simulators."""
+
+from pathlib import Path
+
+from decoupled_qc import conditions, rated, standins
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+params, manifest = snakemake.params, Path(snakemake.input.manifest)
+
+
+def make(image, subject, number):
+    simulators, per_subject = params.stand_ins["simulators"], params.stand_ins["scans_per_subject"]
+    return standins.stand_ins(image, subject, number, simulators, per_subject, params.seed)
+
+
+with write_whole(snakemake.output[0]) as folder:
+    folder.mkdir()
+    if rated.has_rated(manifest):
+        rated.write_rated(manifest, folder, Path(snakemake.output[0]), **params.rating)
+    else:
+        conditions.write_condition(manifest, folder, Path(snakemake.output[0]), "real", make)

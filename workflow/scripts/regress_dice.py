@@ -1,0 +1,12 @@
+"""Write what ridge regression on all measures predicts of each scan's Dice."""
+
+import pandas as pd
+
+from decoupled_qc.analysis.regression import ridge_dice
+from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import start
+
+start(snakemake.log[0], snakemake.threads)
+scores = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
+with write_whole(snakemake.output[0]) as file:
+    ridge_dice(scores).to_csv(file, index=False)
