@@ -38,10 +38,13 @@ None of these scans was trained or tuned on, and nothing here was fitted to them
   (registration, N4, Atropos) {classical["dice"]:.2f}
 - Its grey matter: {ml["ours"]:.0f} mL; by FreeSurfer {ml["FreeSurfer"]:.0f} mL, by the classical route {ml["classical"]:.0f} mL
 """
-    yield from _as_they_are(pd.read_csv(TABLES / "scans.csv"))
-    path = TABLES / "corrupted.csv"
-    if path.is_file():
-        yield from _corrupted(pd.read_csv(path), pd.read_csv(TABLES / "scans.csv"))
+    scans, corrupted = (TABLES / f"{name}.csv" for name in ("scans", "corrupted"))
+    if not scans.is_file():
+        yield "\nOther real scans: not measured yet."
+        return
+    yield from _as_they_are(pd.read_csv(scans))
+    if corrupted.is_file():
+        yield from _corrupted(pd.read_csv(corrupted), pd.read_csv(scans))
 
 
 def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
@@ -50,6 +53,8 @@ def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for name, what in SETS.items():
         rows = scans[scans["set"] == name]
+        if rows.empty:
+            continue
         volume, decided = rows["gm_volume_ml"], rows["decision"].value_counts()
         counts = " / ".join(str(decided.get(key, 0)) for key in ("pass", "review", "fail"))
         yield (
