@@ -1,6 +1,6 @@
 """The released weights on real scans of people they have never seen: `python benchmarks/release.py DATA --model FOLDER`.
 
-DATA holds public data that no weights were trained or tuned on: `labelled_brain/test_scan.npz` (voxelmorph, a brain with
+DATA holds public data that no weights were trained on: `labelled_brain/test_scan.npz` (voxelmorph, a brain with
 FreeSurfer labels), and the BIDS folders `ds002748` (brains) and `ds000011` (heads) of OpenNeuro. Tables are written to
 `benchmarks/release`:
 
