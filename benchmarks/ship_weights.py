@@ -34,8 +34,8 @@ def real_scans() -> Iterator[str]:
     yield f"""
 ## On real scans
 
-None of these scans was trained on. The labelled brain is not untouched: its Dice with earlier weights had been seen when the student's
-learning rate was lowered, for which the validation scans gave the same reason.
+None of these scans was trained on. The labelled brain is not untouched: its Dice with earlier weights had been seen when the
+student's learning rate was lowered, for which the validation scans gave the same reason.
 
 - Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{ours["dice"]:.2f}**; of the classical route
   (registration, N4, Atropos) {classical["dice"]:.2f}
