@@ -45,8 +45,12 @@ def augment(
     angles = rng.uniform(-rotation_deg, rotation_deg, 3)
     zoom = rng.uniform(*scale, 3)
     flip = np.where(rng.random(3) < flip_probability, -1.0, 1.0)
-    matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(flip / zoom)
-    moved, moved_label = _resample(image, label, matrix)
+    if angles.any() or (zoom != 1).any():
+        matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(flip / zoom)
+        moved, moved_label = _resample(image, label, matrix)
+    else:  # nothing but flips, which need no resampling: most of the cost of a step on large volumes
+        axes = np.flatnonzero(flip < 0).tolist()
+        moved, moved_label = image.flip(axes), label.flip(axes)
     moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient).to(moved.device)
     return rescale(moved), moved_label
 

@@ -57,6 +57,7 @@ def test_nothing_is_unpickled(folder):
         (lambda card: card["network"].update(causes=["task", "../../evil", "blur"]), "causes are not"),
         (lambda card: card["network"].update(causes=["task", "noise", "noise"]), "causes are not"),
         (lambda card: card["network"].update(__class__="x"), "network has the keys"),
+        (lambda card: card["network"].update(dropout=2), "dropout is 2"),
         (lambda card: card.update(artefacts=["noise"]), "artefacts differ"),
         (lambda card: card.update(spacing_mm=1e-9), "spacing_mm is 1e-09, outside"),
         (lambda card: card.update(epsilon="0.1"), "epsilon is '0.1'"),
@@ -73,6 +74,11 @@ def test_a_card_that_cannot_be_is_refused_before_memory_is_taken(folder, change,
     with pytest.raises(InputError, match=reason):
         open_model(folder)
     assert not made
+
+
+def test_a_network_with_the_setting_of_dropout_is_taken(folder):
+    edit(folder, lambda card: card["network"].update(dropout=0.0))
+    assert open_model(folder).network.dropout == 0
 
 
 def test_a_reference_of_another_model_is_refused(folder):

@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from decoupled_qc.augmentation import _resample, augment
 from decoupled_qc.bias import bias_field
+from decoupled_qc.kspace import rescale
 from decoupled_qc.seeds import rng_for
 
 SETTINGS = dict(rotation_deg=10, scale=(0.9, 1.1), flip_probability=(0.5, 0.5, 0.5), bias_order=3, bias_coefficient=0.5)
@@ -57,3 +58,17 @@ def test_the_same_draw_gives_the_same_bits(blob):
     other = augment(blob, label, rng_for(4, "again"), **SETTINGS)
     assert not torch.equal(first[0], other[0])
     assert first[0].min() == 0 and first[0].max() == 1
+
+
+def test_flips_alone_are_exact_and_the_same_as_by_resampling(blob):
+    settings = SETTINGS | {
+        "rotation_deg": 0.0,
+        "scale": (1.0, 1.0),
+        "flip_probability": (1.0, 0.0, 1.0),
+        "bias_coefficient": 0,
+    }
+    label = (blob > blob.mean()).to(torch.uint8)
+    image, moved = augment(blob, label, rng_for(5, "flips"), **settings)
+    resampled, moved_too = _resample(blob, label, np.diag([-1.0, 1.0, -1.0]))
+    assert torch.equal(moved, label.flip(0, 2)) and torch.equal(moved, moved_too)
+    assert torch.allclose(image, rescale(resampled), atol=1e-5)

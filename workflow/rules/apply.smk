@@ -37,7 +37,7 @@ rule reference_scans:
 
 rule reference:
     input:
-        student=f"{OUT}/models/student/rep-0",
+        student=f"{OUT}/models/{config['reference']['network']}/rep-0",
         scans=f"{OUT}/conditions/reference",
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:

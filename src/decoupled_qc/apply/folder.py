@@ -110,7 +110,7 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     network, inference = card.get("network"), card.get("inference")
     if not isinstance(network, dict) or not isinstance(inference, dict):
         yield "network or inference is missing"
-    if set(network) != {"causes", "channels", "head_channels", "start_log_variance"}:
+    if set(network) - {"dropout"} != {"causes", "channels", "head_channels", "start_log_variance"}:
         yield f"network has the keys {sorted(network)}"
     causes, channels, hidden = network["causes"], network["channels"], network["head_channels"]
     named = isinstance(causes, list) and 2 <= len(causes) <= 32 and len({*map(str, causes)}) == len(causes)
@@ -121,6 +121,9 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     sizes = [*channels, hidden] if isinstance(channels, list) and 2 <= len(channels) <= 8 else [None]
     if not all(type(n) is int and 0 <= n <= 4096 for n in sizes) or 0 in channels:
         yield "channels are not two to eight whole numbers up to 4096"
+    dropout = network.get("dropout", 0.0)
+    if not _is_number(dropout) or not 0 <= dropout < 1:
+        yield f"dropout is {dropout!r}, not in [0, 1)"
     start = network["start_log_variance"]
     if not isinstance(start, dict) or set(start) != {"task", "artefact"} or not all(map(_is_number, start.values())):
         yield "start_log_variance is not two numbers"

@@ -62,6 +62,7 @@ def make_model_folder(
         inference: The config's block.
     """
     network, card = load_model(trained)
+    card["simulators"] = card.pop("artefacts", {})  # settings by name; in a model folder ``artefacts`` are the names
     save_model(folder, network, card)
     about = {
         "format": FORMAT,
