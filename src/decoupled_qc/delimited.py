@@ -8,7 +8,7 @@ import pandas as pd
 from decoupled_qc.errors import InputError
 
 
-def read_cells(path: Path, separator: str) -> pd.DataFrame:
+def read_cells(path: str | Path, separator: str) -> pd.DataFrame:
     """Read a table with a header; each cell as it stands, an empty one as empty text. Empty lines do not count.
 
     Args:
@@ -32,9 +32,9 @@ def read_cells(path: Path, separator: str) -> pd.DataFrame:
     return cells.iloc[1:].reset_index(drop=True).set_axis(header.to_numpy(), axis=1)
 
 
-def _check_widths(path: Path, separator: str) -> None:
+def _check_widths(path: str | Path, separator: str) -> None:
     """Check what pandas does not: it fills up short rows, and makes names of rows of the first of too many cells."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with Path(path).open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, delimiter=separator, strict=True)
         width = 0
         for number, cells in enumerate(rows, start=1):

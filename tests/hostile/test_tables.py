@@ -45,7 +45,7 @@ def test_correlate_refuses_or_gives_numbers_that_can_be(tmp_path_factory, text):
             return
         assert left_in(out.parent) == ["found.csv"]
         found = pd.read_csv(out, keep_default_na=False, na_values=[""])
-        assert ((found["rho"].abs() <= 1) | found["note"].fillna("").astype(str).str.contains("no rho")).all()
+        assert ((found["rho"].abs() <= 1) | found["note"].astype(object).fillna("").astype(str).str.contains("no rho")).all()
         table = read_cells(path, ",")
         assert (found["n_scans"] <= len(table)).all()
         for row in found.dropna(subset="rho").itertuples():
@@ -70,7 +70,7 @@ def test_every_cell_keeps_its_place(tmp_path_factory, text):
 
 def split_of(path):
     found = pd.DataFrame({"subject": [f"subject{i}" for i in range(6)], "role": ""})
-    return split(found, {"train": 0.5, "validation": 0.25, "test": 0.25}, path, 1)
+    return split(found.assign(is_clean=True, is_rated=False), {"train": 0.5, "validation": 0.25, "test": 0.25}, path, 1)
 
 
 READERS = {
