@@ -34,7 +34,7 @@ def test_scores_cover_every_scan_of_every_condition(results):
     assert set(scores.condition) == conditions
     for condition in conditions:
         scans = pd.read_csv(results / "conditions" / condition / "scans.tsv", sep="\t")
-        scored = scores[(scores.condition == condition) & (scores.metric == "dice")]
+        scored = scores[(scores.condition == condition) & (scores.metric == "dice") & (scores.aggregation == "gm")]
         assert sorted(scored.scan) == sorted(scans.scan)
     assert not scores.duplicated(["scan", "metric", "aggregation"]).any()
 
@@ -90,6 +90,8 @@ def test_every_analysis_states_a_value_or_the_reason_why_not(results):
         "attribution_accuracy",
         "decoupling_index",
         "additivity_slope",
+        "share_inside",
+        "share_inside_gain",
     }
     assert set(found["decoupling"]["quantity"]) == quantities
     validation = pd.read_csv(results / "conditions/validation/scans.tsv", sep="\t")
