@@ -45,7 +45,9 @@ def test_correlate_refuses_or_gives_numbers_that_can_be(tmp_path_factory, text):
             return
         assert left_in(out.parent) == ["found.csv"]
         found = pd.read_csv(out, keep_default_na=False, na_values=[""])
-        assert ((found["rho"].abs() <= 1) | found["note"].astype(object).fillna("").astype(str).str.contains("no rho")).all()
+        assert (
+            (found["rho"].abs() <= 1) | found["note"].astype(object).fillna("").astype(str).str.contains("no rho")
+        ).all()
         table = read_cells(path, ",")
         assert (found["n_scans"] <= len(table)).all()
         for row in found.dropna(subset="rho").itertuples():
