@@ -68,6 +68,7 @@ def press(page, keys, profile):
     return [line.split("\t") for line in found.split("\n")[1:] if line]
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_keys_rate_and_the_page_keeps_them_when_it_is_closed(results, tmp_path):
     text = make(results)
