@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torchio as tio
 import yaml
-from measure import compare, peak_mib, write
+from measure import compare, peak_mib, tell, write_both
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor, nn
 
@@ -100,11 +100,9 @@ def main() -> None:
     rows = compare(name, {title: partial(way, image) for title, way in WAYS.items()}, arguments.rounds)
     own, *peers = ((title, peak_mib(prepare, title)) for title in WAYS)
     memory = [(name, own[1], title, mib, own[1] / mib) for title, mib in peers]
-    for _, mine, title, theirs, ratio in memory:
-        print(f"ratio {ratio:5.2f}   {name:32s} {mine:6.0f} MiB   {title:32s} {theirs:6.0f} MiB", flush=True)
-    if arguments.csv:
-        write(arguments.csv, "seconds", rows)
-        write(arguments.csv.with_name(f"{arguments.csv.stem}_memory.csv"), "mib", memory)
+    tell("s", rows)
+    tell("MiB", memory)
+    write_both(arguments.csv, rows, memory)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,6 @@ def compare(name: str, functions: dict[str, Callable[[], object]], rounds: int) 
         ratios = [mine / theirs for mine, theirs in zip(own, other, strict=True)]
         mine, theirs = statistics.median(own), statistics.median(other)
         rows.append((name, mine, title, theirs, mine / theirs, min(ratios), max(ratios)))
-        print(f"ratio {mine / theirs:5.2f}   {name:32s} {mine:8.3f} s   {title:32s} {theirs:8.3f} s", flush=True)
     return rows
 
 
@@ -85,6 +84,20 @@ def _peak_mib(prepare: Callable[..., Callable[[], object]], *arguments: object) 
     done.set()
     watcher.join()
     return (peak[0] - before) / MIB
+
+
+def tell(unit: str, rows: list[tuple]) -> None:
+    """Print rows of :func:`write`, ratio first."""
+    for name, own, reference, other, ratio, *_ in rows:
+        print(f"ratio {ratio:5.2f}   {name:32s} {own:8.3g} {unit}   {reference:32s} {other:8.3g} {unit}", flush=True)
+
+
+def write_both(path: Path | None, rows: list[tuple], memory: list[tuple]) -> None:
+    """Write the tables of seconds and, beside it, of MiB; nothing without a path."""
+    if path:
+        write(path, "seconds", rows)
+        if memory:
+            write(path.with_name(f"{path.stem}_memory.csv"), "mib", memory)
 
 
 def write(path: Path, unit: str, rows: list[tuple]) -> None:

@@ -8,7 +8,6 @@ FILE_memory.csv, in MiB.
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchio as tio
-from measure import MIB, peak_mib, seconds, write
+from measure import MIB, compare, peak_mib, tell, write_both
 from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandRicianNoise
 from scipy import ndimage
 from torch import Tensor
@@ -119,20 +118,16 @@ def main() -> None:
     for name in arguments.only:
         record = record_of(name)
         functions = {"ours": lambda volume, record=record: artefacts.corrupt(volume, [record])} | references()[name]
-        times = seconds({title: partial(function, image) for title, function in functions.items()}, arguments.rounds)
-        own = statistics.median(times.pop("ours"))
-        for reference, found in times.items():
-            other = statistics.median(found)
-            rows.append((name, own, reference, other, own / other))
-            print(f"{name:12s} {own:7.3f} s   {reference:32s} {other:7.3f} s   ratio {own / other:5.2f}", flush=True)
-    if arguments.csv:
-        write(arguments.csv, "seconds", rows)
+        own_and_others = {title: partial(function, image) for title, function in functions.items()}
+        found = compare(name, own_and_others, arguments.rounds)
+        tell("s", found)
+        rows += found
+    memory = []
     if "motion" in arguments.only:
         own, other = peak_mib(prepare_motion), head().numel() * torch.complex64.itemsize / MIB
-        print(f"peak memory of motion: {own:.0f} MiB, {own / other:.1f} x the complex volume")
-        if arguments.csv:
-            path = arguments.csv.with_name(f"{arguments.csv.stem}_memory.csv")
-            write(path, "mib", [("motion", own, "complex volume", other, own / other)])
+        memory.append(("motion", own, "complex volume", other, own / other))
+        tell("MiB", memory)
+    write_both(arguments.csv, rows, memory)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import yaml
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
-from measure import peak_mib, seconds, synchronise, write
+from measure import peak_mib, seconds, synchronise, tell, write_both
 from monai.networks.nets import DynUNet
 from snakemake.utils import update_config
 from torch import nn
@@ -229,18 +229,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     config = configuration(arguments.overlay)
     rows = time_rows(config, arguments.rounds, arguments.steps)
-    for name, own, reference, other, ratio in rows:
-        print(f"ratio {ratio:5.2f}   {name:28s} {own:8.3f} s   {reference:32s} {other:8.3f} s", flush=True)
+    tell("s", rows)
     own = peak_mib(prepare, "ours", config, arguments.threads)
     memory = [
         ("bare step, plain heads", own, title, peak_mib(prepare, title, config, arguments.threads)) for title in PEERS
     ]
     memory = [(*row, row[1] / row[3]) for row in memory]
-    for name, own, reference, other, ratio in memory:
-        print(f"ratio {ratio:5.2f}   {name:28s} {own:6.0f} MiB   {reference:32s} {other:6.0f} MiB", flush=True)
-    if arguments.csv:
-        write(arguments.csv, "seconds", rows)
-        write(arguments.csv.with_name(f"{arguments.csv.stem}_memory.csv"), "mib", memory)
+    tell("MiB", memory)
+    write_both(arguments.csv, rows, memory)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,23 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "envs", "profiles", "slurm", "src", "workflow")
 
 
+# Marker → why its tests are skipped unless asked for by ``-m``.
+ON_REQUEST = {
+    "browser": "needs a browser: make test-browser",
+    "cohort": "minutes of a whole chain: make test-cohort",
+    "faults": "minutes of a whole chain: make test-faults",
+    "slurm": "minutes on a cluster: make test-slurm",
+}
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip what has a command of its own."""
+    for item in items:
+        for marker, reason in ON_REQUEST.items():
+            if item.get_closest_marker(marker) and marker not in config.option.markexpr:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
 class Project:
     """A copy of the code in a folder of its own, with its own results."""
 

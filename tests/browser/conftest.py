@@ -32,16 +32,10 @@ def missing():
     return None
 
 
-def pytest_collection_modifyitems(config, items):
-    reason = missing() if "browser" in config.option.markexpr else "needs a browser: make test-browser"
-    if reason:
-        for item in items:
-            if "browser" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason=reason))
-
-
 @pytest.fixture(scope="session")
 def browser():
+    if reason := missing():
+        pytest.skip(reason)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -16,16 +16,10 @@ PATIENCE_S = 3 * slurm.PATIENCE_S  # for a whole submission
 SMOKE = ("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1")
 
 
-def pytest_collection_modifyitems(config, items):
-    reason = slurm.missing() if "slurm" in config.option.markexpr else "minutes on a cluster: make test-slurm"
-    if reason:
-        for item in items:
-            if "slurm" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason=reason))
-
-
 @pytest.fixture(scope="session")
 def cluster():
+    if reason := slurm.missing():
+        pytest.skip(reason)
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # not below pytest's: a socket's path must be short
     with slurm.Cluster(folder) as running:
         yield running

@@ -27,6 +27,7 @@ ROWS = ("scan", "segmentation", "artefact variance")
 def draw_examples(
     chosen: pd.DataFrame,
     titles: Sequence[tuple[str, str]],
+    target: str,
     conditions: Sequence[Path],
     predictions: Sequence[Path],
     artefacts: Sequence[str],
@@ -37,13 +38,14 @@ def draw_examples(
         chosen: Rows of the wide score table, in the order to draw.
         titles: Of each scan's image and of its segmentation; above the variance stands its mean over
             the scan, the artefact uncertainty.
+        target: Column of what the scans are judged by, ``dice:gm`` or a rating.
         conditions: Folders with the scans, ``clean`` among them.
         predictions: Folders of their maps.
         artefacts: Whose variances are summed.
 
     Returns:
-        The figure; and ``chosen`` with ``artefact_uncertainty``, ``axial_slice`` and ``scale_top``, the upper end of the
-        scale of variance.
+        The figure; and its rows: the scan, its ``dice`` or ``rating``, ``artefact_uncertainty``, ``axial_slice``, and
+        ``scale_top``, the upper end of the scale of variance.
     """
     slices = read_slices(gather_scans(conditions), list(chosen["scan"]), predictions, artefacts)
     sums = [np.sum(list(found.variance.values()), axis=0) for found in slices]
@@ -60,5 +62,7 @@ def draw_examples(
     figure.align_ylabels(grid[:, 0])
     colour_bar(figure, bars[-1], drawn, "variance, one scale")
     explain_segmentation(figure)
-    rows = chosen.rename(columns={SCORE: "artefact_uncertainty"})
+    judged = target.partition(":")[0]
+    rows = chosen.rename(columns={SCORE: "artefact_uncertainty", target: judged})
+    rows = rows[["scan", "subject", "anatomy", "artefact", "severity", judged, "artefact_uncertainty"]]
     return figure, rows.assign(axial_slice=[found.slice_index for found in slices], scale_top=top)

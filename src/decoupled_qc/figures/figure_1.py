@@ -11,17 +11,6 @@ from decoupled_qc.figures.examples import draw_examples
 from decoupled_qc.figures.style import Drawing
 
 SEVERITY_APART = 0.1  # of the two scans
-COLUMNS = [
-    "scan",
-    "subject",
-    "anatomy",
-    "artefact",
-    "severity",
-    "dice",
-    "artefact_uncertainty",
-    "axial_slice",
-    "scale_top",
-]
 
 
 def figure_1(
@@ -43,7 +32,7 @@ def figure_1(
     titles = [
         (f"{scan['artefact']}, {scan['severity']:.2f}", f"Dice {scan['dice:gm']:.2f}") for _, scan in chosen.iterrows()
     ]
-    figure, rows = draw_examples(chosen, titles, conditions, predictions, artefacts)
+    figure, rows = draw_examples(chosen, titles, "dice:gm", conditions, predictions, artefacts)
     caption = (
         f"The same artefact at nearly the same severity (at most {apart:.2f} apart, on a scale of 0 to 1), in a scan that it "
         f"leaves usable for the task and in one that it harms more: for each artefact the pair whose Dice differs most, out of "
@@ -51,7 +40,7 @@ def figure_1(
         f"and it covers a part of a scan or all of it. Above: artefact and severity; artefact variance on one scale from 0 "
         f"to {rows['scale_top'].iloc[0]:.3g}. Axial slices, left is left."
     )
-    return Drawing(figure, rows.rename(columns={"dice:gm": "dice"})[COLUMNS], caption)
+    return Drawing(figure, rows, caption)
 
 
 def most_unlike(scans: pd.DataFrame) -> pd.DataFrame:

@@ -12,17 +12,6 @@ from decoupled_qc.figures.examples import draw_examples
 from decoupled_qc.figures.style import Drawing
 
 N_SCANS = 6
-COLUMNS = [
-    "scan",
-    "subject",
-    "anatomy",
-    "artefact",
-    "severity",
-    "dice",
-    "artefact_uncertainty",
-    "axial_slice",
-    "scale_top",
-]
 
 
 def figure_6(
@@ -42,11 +31,11 @@ def figure_6(
     for _, scan in chosen.iterrows():
         severity = f", {scan['severity']:.2f}" if scan["severity"] > 0 else ""
         titles.append((f"{style.artefact_label(scan['artefact'])}{severity}", f"Dice {scan['dice:gm']:.2f}"))
-    figure, rows = draw_examples(chosen, titles, conditions, predictions, artefacts)
+    figure, rows = draw_examples(chosen, titles, "dice:gm", conditions, predictions, artefacts)
     caption = (
         f"Scans of the simulated quality experiment at even steps of the ranking by Dice, worst on the left "
         f"(out of {style.counts(ranked)}): artefact and severity, Dice, artefact uncertainty (mean over the volume), "
         f"and the summed artefact variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. Axial slices, left is "
         f"left."
     )
-    return Drawing(figure, rows.rename(columns={"dice:gm": "dice"})[COLUMNS], caption)
+    return Drawing(figure, rows, caption)

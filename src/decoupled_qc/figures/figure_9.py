@@ -10,17 +10,6 @@ from decoupled_qc.figures.examples import SCORE, draw_examples
 from decoupled_qc.figures.style import Drawing
 
 N_SCANS = 6
-COLUMNS = [
-    "scan",
-    "subject",
-    "anatomy",
-    "artefact",
-    "severity",
-    "rating",
-    "artefact_uncertainty",
-    "axial_slice",
-    "scale_top",
-]
 
 
 def figure_9(
@@ -53,7 +42,7 @@ def figure_9(
         (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.2g} of {levels}")
         for _, scan in chosen.iterrows()
     ]
-    figure, rows = draw_examples(chosen, titles, conditions, predictions, artefacts)
+    figure, rows = draw_examples(chosen, titles, rating, conditions, predictions, artefacts)
     if stand_in:
         style.mark_stand_in(figure)
     what = (
@@ -63,4 +52,4 @@ def figure_9(
         f"The worst-rated of each kind among {style.counts(members)} of {what}: scan, segmentation, summed artefact "
         f"variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. Axial slices, left is left."
     )
-    return Drawing(figure, rows.rename(columns={rating: "rating"})[COLUMNS], caption)
+    return Drawing(figure, rows, caption)

@@ -1,0 +1,106 @@
+"""The figures beyond the paper's say what a run's tables say."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import ARTEFACTS
+from figure_run import assert_texts_fit, texts
+from phantom import SETTINGS
+
+from decoupled_qc.figures.figure_leakage import figure_leakage
+from decoupled_qc.figures.figure_simulator import SEVERITIES
+from decoupled_qc.figures.figure_training import figure_training
+
+
+def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
+    assert "exceeds" not in run.draw("leakage").caption
+    first = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].head(1)
+    gain = first.assign(quantity="share_inside_gain", head="own", value=0.123, ci_low=0.1, ci_high=0.15)
+    caption = figure_leakage(pd.concat([run.decoupling, gain]), run.artefacts).caption
+    assert "exceeds the part's share of the volume by 0.12 [0.10, 0.15]" in caption
+
+
+def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
+    rows = run.draw("leaderboard").rows
+    for _, members in rows.groupby("set"):
+        assert members["strength"].is_monotonic_decreasing
+        assert members["rank"].tolist() == list(range(1, len(members) + 1))
+        assert {"artefact_uncertainty", "entropy", "snr", "cnr"} <= set(members["score"])
+    np.testing.assert_allclose(rows["strength"], rows["rho"].abs())
+
+
+def test_simulator_figure_shows_one_realisation_of_every_artefact_at_rising_severity(run):
+    rows = run.draw("simulator").rows
+    assert list(rows["artefact"].unique()) == list(SETTINGS)
+    for _, column in rows.groupby("artefact"):
+        assert list(column["severity"]) == list(SEVERITIES)
+    spikes = [json.loads(record) for record in rows.loc[rows["artefact"] == "spike", "record"]]
+    assert len({tuple(record["location"]) for record in spikes[1:]}) == 1
+    assert [record["magnitude"] for record in spikes[1:]] == sorted(record["magnitude"] for record in spikes[1:])
+
+
+def test_leakage_figure_states_the_tables_numbers(run):
+    drawing = run.draw("leakage")
+    index = run.decoupling.query("set == 'simulated' and quantity == 'decoupling_index'")["value"].iloc[0]
+    assert f"Decoupling index {index:.2f}" in drawing.caption
+    values = drawing.rows.set_index(["quantity", "artefact", "head"])["value"]
+    assert f"{values['leakage', 'noise', 'noise']:.1f}" in texts(drawing)
+    assert drawing.rows["ci_low"].notna().all()
+
+
+def test_risk_figure_lies_between_oracle_and_the_mean(run):
+    drawing = run.draw("risk")
+    curves = drawing.rows[drawing.rows["panel"] == "risk"]
+    simulated = run.wide[run.wide["condition"].str.match("clean|sim-")]
+    oracle = curves[curves["curve"] == "oracle"]["y"].to_numpy()
+    for name in ("artefact uncertainty", "entropy", "SNR", "CNR"):
+        own = curves[curves["curve"] == name]["y"].to_numpy()
+        assert (own >= oracle - 1e-12).all()
+        assert own[-1] == pytest.approx((1 - simulated["dice:gm"]).mean())
+    aurc = run.risk.query("score == 'artefact_uncertainty' and aggregation == 'mean' and measure == 'aurc'")[
+        "value"
+    ].iloc[0]
+    assert curves[curves["curve"] == "artefact uncertainty"]["y"].mean() == pytest.approx(aurc)
+    assert f"AURC {aurc:.3f}" in drawing.caption
+
+
+def test_calibration_figure_counts_the_verdicts(run):
+    drawing = run.draw("calibration")
+    for verdict, count in run.decisions["verdict"].value_counts().items():
+        assert f"{verdict} ({count})" in texts(drawing) and f"{count} {verdict}" in drawing.caption
+    assert "fitted on other test subjects (3)" in drawing.caption
+
+
+def training_tables(artefacts):
+    steps, looked = np.arange(0, 600, 25), np.arange(0, 601, 60)
+    metrics = pd.DataFrame(
+        {"step": steps, "loss": 0.5 * np.exp(-steps / 200) - 1, "cross_entropy": np.exp(-steps / 100)}
+    )
+    metrics = metrics.assign(
+        consistency=0.1, epsilon=0.05 * 0.5 ** (steps // 200), learning_rate=3e-3 * 0.5 ** (steps // 200)
+    )
+    rows = [
+        {"step": step, "input": name, "n_scans": 3, "dice": 0.9 - 0.02 * place, "twice_cross_entropy": 0.2}
+        | {"variance_task": 0.2}
+        | {f"variance_{head}": 0.3 if head == name else 0.02 for head in artefacts}
+        for step in looked
+        for place, name in enumerate(["clean", *artefacts])
+    ]
+    return metrics, pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("artefacts", [[], ["noise"], ARTEFACTS])
+def test_training_figure_holds_every_curve_and_the_warnings(artefacts):
+    metrics, looks = training_tables(artefacts)
+    drawing = figure_training(metrics, looks, ["The noise variance sits at its limit."], "a network", ARTEFACTS)
+    assert_texts_fit(drawing.figure)
+    assert drawing.caption.endswith("The noise variance sits at its limit.")
+    assert "3 validation scans" in drawing.caption and "At the end 0.90 on clean patches" in drawing.caption
+    rows = drawing.rows.set_index(["quantity", "input"])
+    assert rows.loc[("loss", "training"), "value"].to_numpy() == pytest.approx(metrics["loss"].to_numpy())
+    for name in artefacts:
+        assert (rows.loc[(f"variance_{name}", name), "value"] == 0.3).all()
+        assert (rows.loc[(f"variance_{name}", "clean"), "value"] == 0.02).all()
+    assert figure_training(metrics, looks, [], "a network", ARTEFACTS).caption.endswith("No sign of collapse.")

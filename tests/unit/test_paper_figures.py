@@ -1,0 +1,156 @@
+"""Figures 1 to 10 of the paper say what a run's files say."""
+
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import ARTEFACTS, FOREIGN, SPACING_MM
+from figure_run import N_SUBJECTS, texts
+
+from decoupled_qc.errors import InputError
+from decoupled_qc.figures.figure_1 import most_unlike
+from decoupled_qc.figures.figure_5 import figure_5
+from decoupled_qc.figures.images import gather_scans, read_slices
+
+
+def test_figure_1_pairs_scans_of_like_severity_and_unlike_dice(run):
+    rows = run.draw("1").rows
+    assert rows["artefact"].tolist() == [name for name in ARTEFACTS for _ in range(2)]
+    for name, pair in rows.groupby("artefact"):
+        members = run.wide[run.wide["condition"] == f"sim-{name}"]
+        severity, dice = (members.set_index("scan")[column] for column in ("severity", "dice:gm"))
+        gaps = {pair: abs(severity[pair[0]] - severity[pair[1]]) for pair in permutations(members["scan"], 2)}
+        allowed = max(0.1, min(gaps.values()))
+        best = max(dice[one] - dice[other] for (one, other), gap in gaps.items() if gap <= allowed)
+        assert pair["severity"].max() - pair["severity"].min() <= allowed
+        assert pair["dice"].iloc[0] - pair["dice"].iloc[1] == pytest.approx(best)
+
+
+def test_a_pair_of_like_severity_beats_one_of_unlike_severity():
+    scans = pd.DataFrame({"scan": list("abcd"), "severity": [0.1, 0.15, 0.2, 0.9], "dice:gm": [0.8, 0.5, 0.7, 0.1]})
+    assert most_unlike(scans)["scan"].tolist() == ["a", "b"]
+    assert most_unlike(scans.iloc[[0, 3]])["scan"].tolist() == ["a", "d"]
+    assert most_unlike(scans.iloc[[0]])["scan"].tolist() == ["a"]
+
+
+def test_figure_2_names_every_network_and_where_it_learns_from(run):
+    drawing = run.draw("2")
+    rows = drawing.rows.set_index("network")
+    assert list(rows.index) == ["task", *(f"teacher-{name}" for name in ARTEFACTS), "student"]
+    assert rows.loc["student", "pseudo_label_of"].split() == ["task", *ARTEFACTS]
+    assert all(name in texts(drawing) for name in ARTEFACTS) and "'paper'" in drawing.caption
+
+
+def test_figure_3_shows_one_subject_clean_and_with_each_artefact(run):
+    rows = run.draw("3").rows
+    assert rows["artefact"].tolist() == ["none", *ARTEFACTS]
+    assert rows["subject"].nunique() == 1 and rows["axial_slice"].nunique() == 1
+    known = run.wide.set_index("scan")
+    assert (known.loc[rows["scan"], "artefact"].to_numpy() == rows["artefact"].to_numpy()).all()
+
+
+def test_figure_4_shows_the_scans_and_the_maps_of_the_run(run):
+    rows = run.draw("4").rows.set_index("artefact")
+    assert list(rows.index) == ARTEFACTS
+    for name in ARTEFACTS:
+        members = run.wide[run.wide["condition"] == f"sim-{name}"].set_index("scan")
+        distances = (members["severity"] - 0.75).abs()
+        assert distances[rows.loc[name, "scan"]] == distances.min()
+        assert rows.loc[name, "dice"] == members.loc[rows.loc[name, "scan"], "dice:gm"]
+        scans = gather_scans(run.scans("clean", f"sim-{name}"))
+        found = read_slices(scans, [rows.loc[name, "scan"]], run.maps("clean", f"sim-{name}"), [name])[0]
+        assert found.slice_index == rows.loc[name, "axial_slice"]
+    drawing = run.draw("4")
+    assert f"Dice {rows.loc['noise', 'dice']:.2f}" in texts(drawing)
+    assert "one scale in this row" in texts(drawing)
+
+
+@pytest.mark.parametrize("bars", ["sum_var", "sqrt_sum_var"])
+def test_figure_5_bars_follow_equation_8(run, bars):
+    drawing = run.draw("5", bars=bars)
+    rows = drawing.rows
+    row = rows[rows["artefact"] == "noise"].iloc[-1]
+    variance = run.wide.set_index("scan")["volume_variance_ml:gm"]
+    above = variance[row["scan"]] - variance[f"{row['subject']}_clean"]
+    assert row["variance_above_clean_ml"] == pytest.approx(max(above, 0))
+    voxel_ml = SPACING_MM**3 / 1000
+    # As counts of voxels: the sum of variances v_n has the standard deviation sqrt(v_n).
+    expected = above if bars == "sum_var" else np.sqrt(above / voxel_ml) * voxel_ml
+    assert row["half_width_ml"] == pytest.approx(expected)
+    assert ("ΔV, summed" if bars == "sum_var" else "√ΔV") in texts(drawing)
+    assert "36 scans, 3 subjects, 1 anatomy" in texts(drawing)
+
+
+def test_figure_5_reads_decibels_and_ratios_from_the_records(run):
+    rows = run.draw("5", bars="sum_var").rows
+    noise, blur = (rows[rows["artefact"] == name] for name in ("noise", "blur"))
+    np.testing.assert_allclose(noise["value"], 20 - 30 * noise["severity"])
+    np.testing.assert_allclose(blur["value"], 2 + 10 * blur["severity"])
+
+
+def test_figure_5_without_the_clean_scan_or_with_unknown_bars(run):
+    wide = run.wide[run.wide["scan"] != f"{run.wide['subject'].min()}_clean"]
+    settings = {"artefacts": ARTEFACTS, "spacing_mm": SPACING_MM}
+    folders = run.scans("clean", "sweep-noise", "sweep-blur")
+    with pytest.raises(InputError, match="no clean scan"):
+        figure_5(wide, folders, bars="sum_var", **settings)
+    with pytest.raises(InputError, match="analysis.bars"):
+        figure_5(run.wide, folders, bars="sigma", **settings)
+
+
+def test_figure_6_goes_from_worst_to_best(run):
+    rows = run.draw("6").rows
+    simulated = run.wide[run.wide["condition"].str.match("clean|sim-")]
+    assert rows["dice"].is_monotonic_increasing and len(rows) == 6
+    assert rows["dice"].iloc[0] == simulated["dice:gm"].min() and rows["dice"].iloc[-1] == simulated["dice:gm"].max()
+    assert f"Dice {rows['dice'].iloc[0]:.2f}" in texts(run.draw("6"))
+
+
+def test_figure_7_plots_the_scores_and_states_the_correlations(run):
+    drawing = run.draw("7")
+    scores = pd.read_csv(run.folder / "scores.csv")
+    assert len(drawing.rows) == N_SUBJECTS * (1 + len(ARTEFACTS))
+    for column, metric, aggregation in (
+        ("dice", "dice", "gm"),
+        ("artefact_uncertainty", "artefact_uncertainty", "mean"),
+        ("snr", "snr", "reference"),
+        ("cnr", "cnr", "reference"),
+    ):
+        wanted = scores[(scores["metric"] == metric) & (scores["aggregation"] == aggregation)].set_index("scan")[
+            "value"
+        ]
+        np.testing.assert_allclose(drawing.rows[column], wanted[drawing.rows["scan"]], rtol=1e-12)
+    plotted = np.concatenate([points.get_offsets() for points in drawing.figure.axes[0].collections])
+    expected = drawing.rows[["artefact_uncertainty", "dice"]].to_numpy()
+    np.testing.assert_allclose(np.sort(plotted, axis=0), np.sort(expected, axis=0))
+    row = run.correlation.query("set == 'simulated' and score == 'artefact_uncertainty' and aggregation == 'mean'")
+    rho = f"ρ = {row['rho'].iloc[0]:.2f}".replace("-", "−")
+    assert rho in texts(drawing) and rho in drawing.caption
+    assert "24 scans, 4 subjects, 1 anatomy" in texts(drawing)
+
+
+def test_figure_8_boxes_hold_clean_and_real_scans(run):
+    drawing = run.draw("8")
+    groups = drawing.rows.groupby("group")["scan"].count()
+    assert groups["clean"] == N_SUBJECTS and groups["artefact"] == N_SUBJECTS * len(FOREIGN)
+    shown = drawing.rows[drawing.rows["shown_as_example"]]
+    assert sorted(shown["artefact"]) == ["torchio-ghosting", "torchio-noise"]
+    assert "20 scans" in texts(drawing) and "1 anatomy" in texts(drawing)
+
+
+def test_figure_9_shows_the_worst_of_each_kind(run):
+    rows = run.draw("9").rows
+    assert rows["rating"].is_monotonic_increasing and set(rows["artefact"]) == set(FOREIGN)
+    real = run.wide[run.wide["condition"] == "real"]
+    for row in rows.itertuples():
+        assert row.rating == real.loc[real["artefact"] == row.artefact, "rating:stand_in"].min()
+
+
+def test_figure_10_plots_every_rated_scan_near_its_rating(run):
+    drawing = run.draw("10")
+    assert len(drawing.rows) == N_SUBJECTS * len(FOREIGN)
+    assert ((drawing.rows["height"] - drawing.rows["rating"]).abs() <= 0.3 + 1e-9).all()
+    known = run.wide.set_index("scan")["rating:stand_in"]
+    assert (known[drawing.rows["scan"]].to_numpy() == drawing.rows["rating"].to_numpy()).all()
+    assert "20 scans, 4 subjects, 1 anatomy" in texts(drawing)
