@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics.regression import compute_ssim_and_cs
-from phantom import SETTINGS, SPACING_MM, error, head
+from phantom import CONFIG, SETTINGS, SPACING_MM, error, head
 from torch.nn import functional as F
 
 from decoupled_qc import artefacts
@@ -27,8 +27,44 @@ def record_of(name, severity, *, shape, seed=0, local_probability=0.0):
 
 
 def test_the_papers_artefacts_in_the_order_of_acquisition():
-    names = ["motion", "spike", "noise", "blur", "wrap"]
+    """Noise may change places with the spike, since both are added: before it, noise needs no k-space."""
+    names = ["motion", "noise", "spike", "blur", "wrap"]
     assert sorted(names, key=lambda name: artefacts.load(name).CHAIN_POSITION) == names
+    assert sorted(CONFIG["use_artefacts"]) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "names, n_pairs",
+    [
+        ([], 0),
+        (["noise"], 0),
+        (["motion", "bias", "noise"], 0),
+        (["blur"], 1),
+        (["motion", "spike", "noise", "blur", "wrap"], 1),
+        (["motion", "bias", "noise", "spike", "zipper", "blur", "wrap"], 1),
+        (["motion", "bias", "ghosting", "spike", "zipper", "blur", "wrap"], 1),
+        (["ghosting", "noise"], 1),
+        (["ghosting", "noise", "blur"], 2),
+    ],
+)
+def test_all_artefacts_of_a_scan_share_one_fft_pair(names, n_pairs, monkeypatch):
+    done = {"to_kspace": 0, "to_complex_image": 0}
+
+    def counted(name):
+        transform = getattr(artefacts, name)
+
+        def count(signal):
+            done[name] += 1
+            return transform(signal)
+
+        return count
+
+    for name in done:
+        monkeypatch.setattr(artefacts, name, counted(name))
+    image = head()
+    corrupted = artefacts.corrupt(image, [record_of(name, 0.5, shape=image.shape) for name in reversed(names)])
+    assert done == {"to_kspace": n_pairs, "to_complex_image": n_pairs}
+    assert (error(corrupted, image) > 0.01) == bool(names)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -114,6 +150,17 @@ def test_completed_record_gives_the_same_bits(name):
     record = record_of(name, 0.6, shape=image.shape)
     saved = json.loads(json.dumps(artefacts.complete(image, [record])))
     assert torch.equal(artefacts.corrupt(image, saved), artefacts.corrupt(image, [record]))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in artefacts.available() if hasattr(artefacts.load(name), "apply_seen")]
+)
+def test_the_shorter_way_to_the_magnitude_leads_to_the_same_scan(name, monkeypatch):
+    image = head()
+    record = record_of(name, 0.6, shape=image.shape)
+    short = artefacts.corrupt(image, [record])
+    monkeypatch.delattr(artefacts.load(name), "apply_seen")
+    assert torch.allclose(short, artefacts.corrupt(image, [record]), atol=1e-6)
 
 
 @every_artefact

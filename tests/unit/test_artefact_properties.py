@@ -154,6 +154,6 @@ def test_noise_has_the_power_asked_for(seed, shape, severity):
     image = image_of(shape, seed)
     record = record_of("noise", severity, shape, seed)
     record |= artefacts.load("noise").measure(image, record)
-    noise = to_complex_image(artefacts.load("noise").apply(to_kspace(image), record)) - image
-    measured_db = 10 * np.log10(float(image.square().mean() / noise.abs().square().mean()))
+    added = artefacts.load("noise").apply(image, record) - image
+    measured_db = 10 * np.log10(float(image.square().mean() / added.abs().square().mean()))
     assert measured_db == pytest.approx(record["snr_db"], abs=0.3)
