@@ -42,20 +42,10 @@ def magnitude(signal: Tensor) -> Tensor:
     return torch.from_numpy(np.abs(signal.numpy()))  # on complex numbers of the CPU ten times faster than torch's
 
 
-def to_image(kspace: Tensor) -> Tensor:
-    """Return the magnitude image |ifftn(X)|, float32, the same shape."""
-    return magnitude(to_complex_image(kspace))
-
-
-def rescale(image: Tensor) -> Tensor:
-    """Return the image min-max scaled to [0, 1]; a constant image becomes 0."""
-    return rescale_(image.clone())
-
-
-def rescale_(image: Tensor) -> Tensor:
-    """Scale an image as :func:`rescale` does, in place, and return it."""
+def rescale(image: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return the image min-max scaled to [0, 1], in ``out`` if given, perhaps the image itself; a constant one becomes 0."""
     low, high = image.aminmax()
-    return image.sub_(low).div_((high - low).clamp(min=torch.finfo(image.dtype).tiny))
+    return torch.sub(image, low, out=out).div_((high - low).clamp(min=torch.finfo(image.dtype).tiny))
 
 
 def at_severity(pair: Sequence[float], severity: float) -> float:

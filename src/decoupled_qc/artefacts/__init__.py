@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import magnitude, rescale, rescale_, to_complex_image, to_kspace
+from decoupled_qc.kspace import magnitude, rescale, to_complex_image, to_kspace
 
 __all__ = [
     "available",
@@ -153,8 +153,9 @@ def sample_record(
         The module's parameters, ``artefact``, ``severity``, and ``local``: None, or the soft edge of the part.
 
     Raises:
-        InputError: No such artefact, severity out of range, or settings that do not fit the module.
+        InputError: No such artefact, severity out of range, settings that do not fit the module, or not three axes.
     """
+    _check_shape(shape)
     if not 0 <= severity <= 1:
         raise InputError(f"Severity {severity} of {name} is outside [0, 1]: give a number within.")
     check_settings(name, settings)
@@ -242,7 +243,10 @@ def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
         if before is not None:
             weight = _local_weight(before, record["local"])
             signal, domain = weight * _seen(signal, domain) + (1 - weight) * before, "image"
-    return (rescale_(_seen(signal, domain)) if records else rescale(signal)).to(image.dtype)
+    if not records:
+        return rescale(signal).to(image.dtype)
+    seen = _seen(signal, domain)
+    return rescale(seen, out=seen).to(image.dtype)
 
 
 def corrupt_batch(images: Tensor, records: Sequence[Sequence[dict]]) -> Tensor:
@@ -279,19 +283,25 @@ def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
         records: From :func:`sample_record`.
 
     Returns:
-        (D, H, W), float32, with the lowest and highest intensity of the clean scan.
+        (D, H, W), float32, with the lowest and highest intensity of the clean scan; its own bits where nothing changes it.
 
     Raises:
         InputError: See :func:`corrupt`.
     """
     _check(image)
+    if all(record["severity"] == 0 for record in records):
+        return image.clone()
     low, high = image.aminmax()
     return low + (high - low) * corrupt(rescale(image), records)
 
 
+def _check_shape(shape: Sequence[int]) -> None:
+    if len(shape) != 3:
+        raise InputError(f"An image of shape {tuple(shape)} is not a volume: give one with three axes.")
+
+
 def _check(image: Tensor) -> None:
-    if image.ndim != 3:
-        raise InputError(f"An image of shape {tuple(image.shape)} is not a volume: give one with three axes.")
+    _check_shape(image.shape)
     if not image.is_floating_point():
         raise InputError(f"An image of {image.dtype} cannot hold what the artefacts make of it: give it as float32.")
     low, high = image.aminmax()  # both are NaN where a voxel is
