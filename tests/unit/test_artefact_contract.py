@@ -251,6 +251,25 @@ def test_a_batch_of_another_shape_or_without_its_records_is_refused(shape, n_rec
         artefacts.corrupt_batch(torch.rand(shape), [[]] * n_records)
 
 
+def test_one_more_artefact_is_one_file_and_one_entry_in_the_config(tmp_path, monkeypatch):
+    (tmp_path / "fading.py").write_text(
+        "CHAIN_POSITION, DOMAIN = 5, 'kspace'\n"
+        "def sample(severity, shape, spacing_mm, rng, *, share): return {'severity': severity, 'share': share[1]}\n"
+        "def apply(kspace, record): return kspace.mul_(1 - record['share'])\n"
+    )
+    monkeypatch.setattr(artefacts, "FOLDER", tmp_path)
+    monkeypatch.setattr(artefacts, "__path__", [str(tmp_path)])
+    assert artefacts.available() == ["fading"]
+    settings, image = {"share": [0.0, 0.5]}, head()
+    record = artefacts.sample_record("fading", 1.0, image.shape, 1.0, rng_for(0), settings, local_probability=0.0)
+    assert torch.allclose(artefacts.corrupt_in_range(image, [record]), image, atol=1e-5)  # scaling undoes a factor
+    record["local"] = {"axis": 1, "centre": 0.5, "width": 0.01, "far_side": True}
+    ratio = (artefacts.corrupt(image, [record])[image > 0.1] / image[image > 0.1]).reshape(-1)
+    assert ratio.max() == pytest.approx(2 * float(ratio.min()), rel=1e-3)  # where it is, half is left
+    with pytest.raises(InputError, match="missing key 'share'"):
+        artefacts.check_settings("fading", {})
+
+
 def test_unknown_artefact_names_the_file_to_create():
     with pytest.raises(InputError, match="src/decoupled_qc/artefacts/eddy.py"):
         artefacts.load("eddy")
