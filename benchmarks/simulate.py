@@ -88,7 +88,7 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
         "motion": {"TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES)},
         "bias": {"TorchIO RandomBiasField": tio.RandomBiasField()},
     }
-    place = tuple(n // 2 + 20 for n in SHAPE)
+    place = tuple(n // 2 + n // 10 for n in SHAPE)
     monai = {
         "spike": {"MONAI KSpaceSpikeNoise": KSpaceSpikeNoise(loc=place, k_intensity=15.0)},
         "noise": {"MONAI RandRicianNoise": RandRicianNoise(prob=1.0, std=0.1)},
