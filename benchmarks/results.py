@@ -28,6 +28,7 @@ TARGETS = {
     ("simulate", None, "TorchIO"): 0.5,
     ("simulate", "motion", "three FFT pairs and four resamplings"): 1.0,
     ("simulate_memory", "motion", "complex volume"): 6.0,
+    ("simulate_gpu", None, "asked for"): 1.0,
     ("train", "task step", None): 1 / 0.85,
     ("train", "student step", None): 1 / 0.7,
     ("train", "bare step, plain heads", None): 1.0,

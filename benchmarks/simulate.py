@@ -4,19 +4,21 @@
 
 Ours and what it is compared with are timed in turn, round by round, so that a busy machine slows both; medians. The ratio is
 ours over the reference: below 1 is faster. The peak memory of motion is measured in a process of its own and goes to
-FILE_memory.csv, in MiB.
+FILE_memory.csv, in MiB. On a GPU, where there is one, the paper's artefacts are timed too, in a batch of two, and go to
+FILE_gpu.csv beside the 20 ms a volume that were asked for.
 """
 
 import argparse
+import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchio as tio
-from measure import MIB, compare, peak_mib, tell, write_both
+from measure import MIB, compare, peak_mib, seconds, tell, write, write_both
 from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandRicianNoise
 from scipy import ndimage
 from torch import Tensor
@@ -30,12 +32,14 @@ SHAPE = (192, 224, 192)
 THREADS = 2
 SEVERITY = 0.6
 N_MOVES = 3  # so four poses, here and in TorchIO
+PAPER = ("motion", "noise", "spike", "blur", "wrap")
+GPU_SECONDS = 0.02  # asked for, per volume in a batch of two
 
 
 def head() -> Tensor:
     """Return a smooth random blob in air, float32, [0, 1]: the content does not matter for time."""
     rng = np.random.default_rng(0)
-    values = ndimage.zoom(rng.random((12, 14, 12)), 16, order=1, mode="nearest", grid_mode=True)
+    values = ndimage.zoom(rng.random([n // 16 for n in SHAPE]), 16, order=1, mode="nearest", grid_mode=True)
     inside = sum(
         np.linspace(-1, 1, n).reshape([-1 if a == b else 1 for b in range(3)]) ** 2 for a, n in enumerate(SHAPE)
     )
@@ -84,7 +88,7 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
         "motion": {"TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES)},
         "bias": {"TorchIO RandomBiasField": tio.RandomBiasField()},
     }
-    place = tuple(n // 2 + 20 for n in SHAPE)
+    place = tuple(n // 2 + n // 10 for n in SHAPE)
     monai = {
         "spike": {"MONAI KSpaceSpikeNoise": KSpaceSpikeNoise(loc=place, k_intensity=15.0)},
         "noise": {"MONAI RandRicianNoise": RandRicianNoise(prob=1.0, std=0.1)},
@@ -96,6 +100,17 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
         for name, transforms in peers.items():
             found[name] |= {title: with_channel(transform) for title, transform in transforms.items()}
     return found
+
+
+def on_device(device: str, names: Sequence[str], rounds: int) -> list[tuple]:
+    """Return a row of :func:`measure.write` for each artefact: seconds per volume in a batch of two, beside those asked for."""
+    batch, rows = torch.stack([head()] * 2)[:, None].to(device), []
+    for name in names:
+        records = [[record_of(name)]] * 2
+        times = seconds({"ours": lambda records=records: artefacts.corrupt_batch(batch, records)}, rounds)["ours"]
+        own = statistics.median(times) / 2
+        rows.append((name, own, "asked for", GPU_SECONDS, own / GPU_SECONDS))
+    return rows
 
 
 def prepare_motion() -> Callable[[], object]:
@@ -128,6 +143,13 @@ def main() -> None:
         memory.append(("motion", own, "complex volume", other, own / other))
         tell("MiB", memory)
     write_both(arguments.csv, rows, memory)
+    if torch.cuda.is_available():
+        on_gpu = on_device("cuda", [name for name in PAPER if name in arguments.only], arguments.rounds)
+        tell("s", on_gpu)
+        if arguments.csv:
+            write(arguments.csv.with_name(f"{arguments.csv.stem}_gpu.csv"), "seconds", on_gpu)
+    else:
+        print("On a GPU: not measured, since there is none here.")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from decoupled_qc.bias import bias_field
 from decoupled_qc.kspace import rescale
+from decoupled_qc.resampling import grid_about_centre
 
 
 def augment(
@@ -61,12 +62,7 @@ def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor,
     The label's linear interpolation is cut at one half: its edge then lies where the image's does. The nearest label would
     be off by up to half a voxel, much for a cortex of two voxels.
     """
-    sizes = np.array(image.shape, dtype=np.float64)
-    in_cube = (matrix * sizes) / sizes[:, None]  # voxel axes to the [-1, 1] cube of a volume that is not cubic
-    theta = (
-        torch.from_numpy(in_cube[::-1, ::-1].copy()).float().to(image.device)
-    )  # grid_sample counts axes from the last
-    grid = F.affine_grid(F.pad(theta, (0, 1))[None], [1, 1, *image.shape], align_corners=False)
+    grid = grid_about_centre(image, matrix, np.zeros(3), np.array(image.shape, dtype=np.float64))
     both = torch.stack([image, label.to(image.dtype)])[None]
     moved, fraction = F.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
     return moved, (fraction > 0.5).to(label.dtype)

@@ -1,6 +1,8 @@
 """Errors a user can act on."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -12,6 +14,15 @@ class InputError(ValueError):
 
 class ResourceError(RuntimeError):
     """The machine lacks something, such as disk space or memory: the message is one sentence on what, and what to do."""
+
+
+@contextmanager
+def naming(what: object) -> Iterator[None]:
+    """Put what an error on input is about, a file or an image, before its message."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
 
 
 def is_of_machine(error: BaseException) -> bool:

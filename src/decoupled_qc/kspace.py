@@ -8,6 +8,7 @@ Source: Shaw et al. 2021, section 3; the convention (unnormalised, centred indic
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,19 +37,15 @@ def magnitude(signal: Tensor) -> Tensor:
 
     A scanner shows magnitudes: the air of a spiked scan is then evenly grey, and noise in air Rician.
     """
-    # As torch.abs, which is four times slower on complex numbers.
-    return torch.hypot(signal.real, signal.imag) if signal.is_complex() else signal.abs()
+    if not (signal.is_complex() and signal.device.type == "cpu"):
+        return signal.abs()
+    return torch.from_numpy(np.abs(signal.numpy()))  # on complex numbers of the CPU ten times faster than torch's
 
 
-def to_image(kspace: Tensor) -> Tensor:
-    """Return the magnitude image |ifftn(X)|, float32, the same shape."""
-    return magnitude(to_complex_image(kspace))
-
-
-def rescale(image: Tensor) -> Tensor:
-    """Return the image min-max scaled to [0, 1]; a constant image becomes 0."""
+def rescale(image: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return the image min-max scaled to [0, 1], in ``out`` if given, perhaps the image itself; a constant one becomes 0."""
     low, high = image.aminmax()
-    return (image - low).div_((high - low).clamp(min=torch.finfo(image.dtype).tiny))
+    return torch.sub(image, low, out=out).div_((high - low).clamp(min=torch.finfo(image.dtype).tiny))
 
 
 def at_severity(pair: Sequence[float], severity: float) -> float:

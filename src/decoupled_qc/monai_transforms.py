@@ -9,12 +9,13 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform
 
 from decoupled_qc import artefacts
+from decoupled_qc.errors import naming
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import settings_of
 
 
 class RandArtefactd(RandomizableTransform, MapTransform):
-    """Corrupt the images of a sample in k-space with one artefact.
+    """Corrupt the images of a sample with one artefact.
 
     All keys get the same realisation, all channels the same record. Each image keeps its intensity range and its meta data.
 
@@ -55,12 +56,17 @@ class RandArtefactd(RandomizableTransform, MapTransform):
         self._drawn_seed = int(self.R.randint(2**31))
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Return the sample with corrupted images."""
+        """Return the sample with corrupted images.
+
+        Raises:
+            InputError: An image is not of three axes beside its channels, is constant, or not finite.
+        """
         found = dict(data)
         self.randomize()
         if self._do_transform:
             for key in self.key_iterator(found):
-                found[key] = self._corrupt(found[key])
+                with naming(_title(key, found[key])):
+                    found[key] = self._corrupt(found[key])
         return found
 
     def _corrupt(self, image: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -79,3 +85,8 @@ class RandArtefactd(RandomizableTransform, MapTransform):
         if not isinstance(image, MetaTensor):
             return corrupted
         return MetaTensor(corrupted, meta=image.meta, applied_operations=image.applied_operations)
+
+
+def _title(key: Hashable, image: torch.Tensor | np.ndarray) -> str:
+    file = image.meta.get("filename_or_obj") if isinstance(image, MetaTensor) else None
+    return f"Image '{key}' ({file})" if file else f"Image '{key}'"

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from decoupled_qc import artefacts
-from decoupled_qc.errors import InputError
+from decoupled_qc.errors import InputError, naming
 from decoupled_qc.files import write_whole
 from decoupled_qc.scans import SUFFIXES, Scan, read_scan, write_like
 from decoupled_qc.seeds import rng_for
@@ -61,18 +61,19 @@ def run(arguments: argparse.Namespace) -> None:
 def _drawn(scan: Scan, arguments: argparse.Namespace) -> list[dict]:
     """Return a new record of each artefact; each depends on the seed and its own name alone."""
     known = artefact_settings(arguments.config)
-    return [
-        artefacts.sample_record(
-            name,
-            arguments.severity,
-            tuple(scan.image.shape),
-            scan.spacing_mm,
-            rng_for(arguments.seed, "simulate", name),
-            known.get(name, {}),
-            local_probability=float(arguments.local),
-        )
-        for name in arguments.artefact
-    ]
+    with naming(scan.path):
+        return [
+            artefacts.sample_record(
+                name,
+                arguments.severity,
+                tuple(scan.image.shape),
+                scan.spacing_mm,
+                rng_for(arguments.seed, "simulate", name),
+                known.get(name, {}),
+                local_probability=float(arguments.local),
+            )
+            for name in arguments.artefact
+        ]
 
 
 def _recorded(path: Path, scan: Scan) -> list[dict]:

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import nibabel as nib
 import torch
-from torchio import ScalarImage, Subject
+from torchio import Image, Subject
 from torchio.transforms import IntensityTransform
 from torchio.transforms.augmentation import RandomTransform
 
 from decoupled_qc import artefacts
+from decoupled_qc.errors import naming
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import settings_of
 
 
 class RandomArtefact(RandomTransform, IntensityTransform):
-    """Corrupt every intensity image of a subject in k-space with one artefact; label maps stay as they are.
+    """Corrupt every intensity image of a subject with one artefact; label maps stay as they are.
 
     All images of a subject get the same realisation, all channels of an image the same record. Each keeps its intensity
     range, its voxel sizes count, and the subject's history holds the records, so that it can be replayed.
@@ -47,9 +48,10 @@ class RandomArtefact(RandomTransform, IntensityTransform):
     def apply_transform(self, subject: Subject) -> Subject:
         """Draw a record from TorchIO's (torch's) global generator and apply it."""
         severity, seed = self.sample_uniform(*self.severity), self._get_random_seed()
-        records = {
-            name: [
-                artefacts.sample_record(
+        records = {}
+        for name, image in self.get_images_dict(subject).items():
+            with naming(_title(name, image)):
+                record = artefacts.sample_record(
                     self.artefact,
                     severity,
                     image.spatial_shape,
@@ -58,9 +60,7 @@ class RandomArtefact(RandomTransform, IntensityTransform):
                     self.settings,
                     local_probability=self.local_probability,
                 )
-            ]
-            for name, image in self.get_images_dict(subject).items()
-        }
+            records[name] = [record]
         return Artefacts(records, **self._get_base_args())(subject)
 
 
@@ -78,11 +78,18 @@ class Artefacts(IntensityTransform):
         self.args_names = ["records"]
 
     def apply_transform(self, subject: Subject) -> Subject:
-        """Corrupt the images."""
+        """Corrupt the images.
+
+        Raises:
+            InputError: An image is constant, or not finite.
+        """
         for name, image in self.get_images_dict(subject).items():
-            image.set_data(self._corrupt(image, self.get_parameter(self.records, name)))
+            records = self.get_parameter(self.records, name)
+            with naming(_title(name, image)):
+                channels = [artefacts.corrupt_in_range(channel, records) for channel in image.data.float()]
+            image.set_data(torch.stack(channels))
         return subject
 
-    @staticmethod
-    def _corrupt(image: ScalarImage, records: Sequence[dict]) -> torch.Tensor:
-        return torch.stack([artefacts.corrupt_in_range(channel, records) for channel in image.data.float()])
+
+def _title(name: str, image: Image) -> str:
+    return f"Image '{name}' ({image.path})" if image.path else f"Image '{name}'"

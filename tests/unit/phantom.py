@@ -9,7 +9,8 @@ from scipy import ndimage
 from torch import Tensor
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = yaml.safe_load((ROOT / "config/config.yaml").read_text())["artefacts"]
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+SETTINGS = CONFIG["artefacts"]
 SPACING_MM = 4.0
 SHAPE = (40, 48, 44)
 

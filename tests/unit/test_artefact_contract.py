@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics.regression import compute_ssim_and_cs
-from phantom import SETTINGS, SPACING_MM, error, head
+from phantom import CONFIG, SETTINGS, SPACING_MM, error, head
 from torch.nn import functional as F
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import rescale, to_image, to_kspace
+from decoupled_qc.kspace import magnitude, rescale, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
 
 SHAPES = [(24, 32, 28), (17, 23, 20), (16, 16, 16), (31, 6, 25)]
@@ -27,15 +27,51 @@ def record_of(name, severity, *, shape, seed=0, local_probability=0.0):
 
 
 def test_the_papers_artefacts_in_the_order_of_acquisition():
-    names = ["motion", "spike", "noise", "blur", "wrap"]
+    """Noise may change places with the spike, since both are added: before it, noise needs no k-space."""
+    names = ["motion", "noise", "spike", "blur", "wrap"]
     assert sorted(names, key=lambda name: artefacts.load(name).CHAIN_POSITION) == names
+    assert sorted(CONFIG["use_artefacts"]) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "names, n_pairs",
+    [
+        ([], 0),
+        (["noise"], 0),
+        (["motion", "bias", "noise"], 0),
+        (["blur"], 1),
+        (["motion", "spike", "noise", "blur", "wrap"], 1),
+        (["motion", "bias", "noise", "spike", "zipper", "blur", "wrap"], 1),
+        (["motion", "bias", "ghosting", "spike", "zipper", "blur", "wrap"], 1),
+        (["ghosting", "noise"], 1),
+        (["ghosting", "noise", "blur"], 2),
+    ],
+)
+def test_all_artefacts_of_a_scan_share_one_fft_pair(names, n_pairs, monkeypatch):
+    done = {"to_kspace": 0, "to_complex_image": 0}
+
+    def counted(name):
+        transform = getattr(artefacts, name)
+
+        def count(signal):
+            done[name] += 1
+            return transform(signal)
+
+        return count
+
+    for name in done:
+        monkeypatch.setattr(artefacts, name, counted(name))
+    image = head()
+    corrupted = artefacts.corrupt(image, [record_of(name, 0.5, shape=image.shape) for name in reversed(names)])
+    assert done == {"to_kspace": n_pairs, "to_complex_image": n_pairs}
+    assert (error(corrupted, image) > 0.01) == bool(names)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_fft_round_trip_and_parseval(shape):
     image = head(shape)
     kspace = to_kspace(image)
-    assert torch.allclose(to_image(kspace), image, atol=1e-6)
+    assert torch.allclose(magnitude(to_complex_image(kspace)), image, atol=1e-6)
     power = kspace.abs().double().square().sum() / image.numel()
     assert power == pytest.approx(float(image.double().square().sum()), rel=1e-5)
     assert kspace[0, 0, 0].real == pytest.approx(float(image.sum()), rel=1e-5)
@@ -114,6 +150,17 @@ def test_completed_record_gives_the_same_bits(name):
     record = record_of(name, 0.6, shape=image.shape)
     saved = json.loads(json.dumps(artefacts.complete(image, [record])))
     assert torch.equal(artefacts.corrupt(image, saved), artefacts.corrupt(image, [record]))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in artefacts.available() if hasattr(artefacts.load(name), "apply_seen")]
+)
+def test_the_shorter_way_to_the_magnitude_leads_to_the_same_scan(name, monkeypatch):
+    image = head()
+    record = record_of(name, 0.6, shape=image.shape)
+    short = artefacts.corrupt(image, [record])
+    monkeypatch.delattr(artefacts.load(name), "apply_seen")
+    assert torch.allclose(short, artefacts.corrupt(image, [record]), atol=1e-6)
 
 
 @every_artefact
@@ -202,6 +249,25 @@ def test_whole_numbers_are_refused():
 def test_a_batch_of_another_shape_or_without_its_records_is_refused(shape, n_records):
     with pytest.raises(InputError, match="one list for each"):
         artefacts.corrupt_batch(torch.rand(shape), [[]] * n_records)
+
+
+def test_one_more_artefact_is_one_file_and_one_entry_in_the_config(tmp_path, monkeypatch):
+    (tmp_path / "fading.py").write_text(
+        "CHAIN_POSITION, DOMAIN = 5, 'kspace'\n"
+        "def sample(severity, shape, spacing_mm, rng, *, share): return {'severity': severity, 'share': share[1]}\n"
+        "def apply(kspace, record): return kspace.mul_(1 - record['share'])\n"
+    )
+    monkeypatch.setattr(artefacts, "FOLDER", tmp_path)
+    monkeypatch.setattr(artefacts, "__path__", [str(tmp_path)])
+    assert artefacts.available() == ["fading"]
+    settings, image = {"share": [0.0, 0.5]}, head()
+    record = artefacts.sample_record("fading", 1.0, image.shape, 1.0, rng_for(0), settings, local_probability=0.0)
+    assert torch.allclose(artefacts.corrupt_in_range(image, [record]), image, atol=1e-5)  # scaling undoes a factor
+    record["local"] = {"axis": 1, "centre": 0.5, "width": 0.01, "far_side": True}
+    ratio = (artefacts.corrupt(image, [record])[image > 0.1] / image[image > 0.1]).reshape(-1)
+    assert ratio.max() == pytest.approx(2 * float(ratio.min()), rel=1e-3)  # where it is, half is left
+    with pytest.raises(InputError, match="missing key 'share'"):
+        artefacts.check_settings("fading", {})
 
 
 def test_unknown_artefact_names_the_file_to_create():

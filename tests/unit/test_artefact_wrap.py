@@ -6,7 +6,7 @@ import torch
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import wrap
-from decoupled_qc.kspace import central_planes, to_image, to_kspace
+from decoupled_qc.kspace import central_planes, magnitude, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
 
 SETTINGS = {"regular_probability": 0.5, "every": [2, 5], "centre_fraction": [0.4, 0.04], "fraction": [0.1, 0.5]}
@@ -25,7 +25,7 @@ def test_regular_ghosts_have_weight_one_over_q_at_n_over_q(q):
     image[4:12] = torch.rand(8, 6, 7, generator=torch.Generator().manual_seed(0)) + 0.5
     settings = SETTINGS | {"regular_probability": 1.0, "every": [q, q], "centre_fraction": [0.0, 0.0]}
     record = wrap.sample(1.0, (n, n, n), SPACING_MM, rng_for(0, q), **settings)
-    ghosted = to_image(wrap.apply(to_kspace(image), record | {"axis": 0}))
+    ghosted = magnitude(to_complex_image(wrap.apply(to_kspace(image), record | {"axis": 0})))
     expected = sum(
         weight * image.roll(shift * n // q, 0) for shift, weight in enumerate([1 - 1 / q] + [1 / q] * (q - 1))
     )

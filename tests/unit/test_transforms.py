@@ -1,5 +1,6 @@
 """The simulators inside other people's pipelines."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -15,13 +16,14 @@ from decoupled_qc.torchio_transforms import RandomArtefact
 
 SHAPE = (20, 24, 22)
 AFFINE = np.diag([2.0, 1.0, 3.0, 1.0])
+FAR = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.3, -0.5, 0.2) @ np.diag([-2.0, 1.0, 3.0]), [900, -500, 70])
 every_artefact = pytest.mark.parametrize("name", artefacts.available())
 
 
-def subject():
+def subject(affine=AFFINE):
     image = 500 * head(SHAPE)[None] + 20
     return tio.Subject(
-        t1=tio.ScalarImage(tensor=image, affine=AFFINE), label=tio.LabelMap(tensor=(image > 200).int(), affine=AFFINE)
+        t1=tio.ScalarImage(tensor=image, affine=affine), label=tio.LabelMap(tensor=(image > 200).int(), affine=affine)
     )
 
 
@@ -33,6 +35,79 @@ def test_torchio_changes_the_image_alone_and_keeps_its_range_and_place(name):
     assert not torch.allclose(corrupted.t1.data, clean.t1.data, atol=5)
     assert corrupted.t1.data.min() == pytest.approx(20) and corrupted.t1.data.max() == pytest.approx(520)
     assert np.array_equal(corrupted.t1.affine, AFFINE)
+
+
+@every_artefact
+def test_strength_does_not_depend_on_where_the_header_puts_the_scan(name):
+    """TorchIO 1.2.1's own motion turns the head about the world's origin, so that its strength does."""
+    scans = []
+    for affine in (AFFINE, FAR):
+        torch.manual_seed(1)
+        scans.append(RandomArtefact(name, severity=(1.0, 1.0))(subject(affine)).t1.data)
+    assert torch.allclose(
+        *scans, atol=1e-2
+    )  # of 500: voxel sizes of the oblique affine are 2, 1 and 3 mm but for rounding
+    samples = [{"image": MetaTensor(subject().t1.data, affine=torch.from_numpy(affine))} for affine in (AFFINE, FAR)]
+    corrupt = RandArtefactd("image", name, severity=(1.0, 1.0))
+    ours = [corrupt.set_random_state(1)(sample)["image"].as_tensor() for sample in samples]
+    assert torch.allclose(*ours, atol=1e-2)
+    assert not torch.allclose(ours[0], subject().t1.data, atol=5)
+
+
+@every_artefact
+def test_no_severity_changes_no_bit(name):
+    assert torch.equal(RandomArtefact(name, severity=(0, 0))(subject()).t1.data, subject().t1.data)
+    sample = {"image": subject().t1.data}
+    assert torch.equal(RandArtefactd("image", name, severity=(0, 0))(sample)["image"], sample["image"])
+
+
+def test_whole_numbers_and_one_voxel_axes_are_taken():
+    slab = (500 * head(SHAPE)[None, :, :, 10:11] + 20).short()
+    torch.manual_seed(1)
+    for found in (
+        RandomArtefact("blur", severity=(1, 1))(tio.Subject(t1=tio.ScalarImage(tensor=slab))).t1.data,
+        RandArtefactd("image", "noise", severity=(1, 1)).set_random_state(0)({"image": slab})["image"],
+    ):
+        assert found.shape == slab.shape and found.dtype == torch.float32
+        assert (found.min(), found.max()) == (slab.min(), slab.max())
+        assert (found - slab).abs().max() > 50
+
+
+def bad_images():
+    image = 500 * head(SHAPE)[None]
+    holed, endless = image.clone(), image.clone()
+    holed[0, 3, 3, 3], endless[0, 3, 3, 3] = torch.nan, torch.inf
+    return [(holed, "NaN or infinite"), (endless, "NaN or infinite"), (torch.full_like(image, 7.0), "constant")]
+
+
+@pytest.mark.parametrize(("image", "reason"), bad_images())
+def test_images_that_cannot_be_used_are_named(image, reason):
+    with pytest.raises(InputError, match=rf"^Image 't1': .*{reason}"):
+        RandomArtefact("blur")(tio.Subject(t1=tio.ScalarImage(tensor=image)))
+    with pytest.raises(InputError, match=rf"^Image 'image': .*{reason}"):
+        RandArtefactd("image", "blur")({"image": image})
+    with pytest.raises(InputError, match=rf"^Image 'image' \(a.nii\): .*{reason}"):
+        RandArtefactd("image", "blur")({"image": MetaTensor(image, meta={"filename_or_obj": "a.nii"})})
+
+
+@every_artefact
+@pytest.mark.parametrize("shape", [(1, 20, 24), (1, 20, 24, 22, 2)])
+def test_monai_images_of_other_than_three_axes_are_named(name, shape):
+    with pytest.raises(InputError, match="^Image 'image': An image of shape .* is not a volume"):
+        RandArtefactd("image", name)({"image": torch.rand(shape)})
+
+
+def test_a_file_read_by_torchio_is_named(tmp_path):
+    """A constant one; NaN and infinite voxels are made 0 by ITK, before a transform can see them."""
+    nib.save(nib.Nifti1Image(np.full(SHAPE, 7.0, np.float32), AFFINE), tmp_path / "scan.nii.gz")
+    with pytest.raises(InputError, match=r"^Image 't1' \(.*scan.nii.gz\): .*constant"):
+        RandomArtefact("blur")(tio.Subject(t1=tio.ScalarImage(tmp_path / "scan.nii.gz")))
+
+
+def test_a_volume_too_small_for_its_artefact_is_named():
+    tiny = torch.rand(1, 3, 3, 3)
+    with pytest.raises(InputError, match="^Image 't1': .* too small for a spike"):
+        RandomArtefact("spike")(tio.Subject(t1=tio.ScalarImage(tensor=tiny)))
 
 
 def test_torchio_replays_its_history():

@@ -1,12 +1,13 @@
-"""k-space artefacts: one module per artefact, found by its file name, and their composition in acquisition order.
+"""The artefacts: one module for each, found by its file name, and their composition in acquisition order.
 
 An artefact module holds
 
 - ``CHAIN_POSITION``: its place in the acquisition, lowest first;
-- ``DOMAIN``: ``kspace`` or, where the head itself changes, ``image``;
+- ``DOMAIN``: ``kspace``, or ``image`` where the head itself changes or k-space is not needed;
 - ``sample(severity, shape, spacing_mm, rng, *, <settings>) -> dict``: physical parameters, all that chance decides;
 - ``apply(signal, record) -> signal``: deterministic; in k-space on a complex spectrum in the order of the FFT, which it may
   overwrite; in image space on a real or complex volume, which it leaves as it is;
+- where faster ``apply_seen(signal, record) -> image``: a new |apply(signal, record)|, used if only the magnitude is;
 - where needed ``measure(image, record) -> dict``: entries of the record that depend on the clean scan;
 - where useful ``inspect(clean, corrupted) -> dict``: entries that describe the finished scan, and change nothing.
 
@@ -152,8 +153,9 @@ def sample_record(
         The module's parameters, ``artefact``, ``severity``, and ``local``: None, or the soft edge of the part.
 
     Raises:
-        InputError: No such artefact, severity out of range, or settings that do not fit the module.
+        InputError: No such artefact, severity out of range, settings that do not fit the module, or not three axes.
     """
+    _check_shape(shape)
     if not 0 <= severity <= 1:
         raise InputError(f"Severity {severity} of {name} is outside [0, 1]: give a number within.")
     check_settings(name, settings)
@@ -209,7 +211,8 @@ def describe(clean: Tensor, corrupted: Tensor, records: Sequence[dict]) -> list[
 def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
     """Apply artefacts to a scan in the order of acquisition, those in k-space through one FFT pair where none is local.
 
-    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. A local artefact is blended with the scan before
+    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. Noise is added before k-space is entered, to which it makes no
+    difference; only after ghosting it costs a pair more. A local artefact is blended with the scan before
     it: x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
 
     Args:
@@ -225,17 +228,25 @@ def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
     _check(image)
     signal, domain = image.float(), "image"
     records = complete(signal, [record for record in records if record["severity"] > 0])
-    for record in sorted(records, key=_chain_position):
+    records.sort(key=_chain_position)
+    for record in records:
         module = load(record["artefact"])
         before = _seen(signal, domain) if record["local"] else None
         if domain != module.DOMAIN:
             signal = to_kspace(signal) if domain == "image" else to_complex_image(signal)
             domain = module.DOMAIN
-        signal = module.apply(signal, record)
+        only_seen = record["local"] or record is records[-1]
+        if only_seen and hasattr(module, "apply_seen"):
+            signal, domain = module.apply_seen(signal, record), "magnitude"
+        else:
+            signal = module.apply(signal, record)
         if before is not None:
             weight = _local_weight(before, record["local"])
             signal, domain = weight * _seen(signal, domain) + (1 - weight) * before, "image"
-    return rescale(_seen(signal, domain) if records else signal).to(image.dtype)
+    if not records:
+        return rescale(signal).to(image.dtype)
+    seen = _seen(signal, domain)
+    return rescale(seen, out=seen).to(image.dtype)
 
 
 def corrupt_batch(images: Tensor, records: Sequence[Sequence[dict]]) -> Tensor:
@@ -272,19 +283,25 @@ def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
         records: From :func:`sample_record`.
 
     Returns:
-        (D, H, W), float32, with the lowest and highest intensity of the clean scan.
+        (D, H, W), float32, with the lowest and highest intensity of the clean scan; its own bits where nothing changes it.
 
     Raises:
         InputError: See :func:`corrupt`.
     """
     _check(image)
+    if all(record["severity"] == 0 for record in records):
+        return image.clone()
     low, high = image.aminmax()
     return low + (high - low) * corrupt(rescale(image), records)
 
 
+def _check_shape(shape: Sequence[int]) -> None:
+    if len(shape) != 3:
+        raise InputError(f"An image of shape {tuple(shape)} is not a volume: give one with three axes.")
+
+
 def _check(image: Tensor) -> None:
-    if image.ndim != 3:
-        raise InputError(f"An image of shape {tuple(image.shape)} is not a volume: give one with three axes.")
+    _check_shape(image.shape)
     if not image.is_floating_point():
         raise InputError(f"An image of {image.dtype} cannot hold what the artefacts make of it: give it as float32.")
     low, high = image.aminmax()  # both are NaN where a voxel is
@@ -295,7 +312,9 @@ def _check(image: Tensor) -> None:
 
 
 def _seen(signal: Tensor, domain: str) -> Tensor:
-    """Return the magnitude image of a signal in image space or k-space."""
+    """Return the magnitude image of a signal in image space or k-space, or of what is one already."""
+    if domain == "magnitude":
+        return signal
     return magnitude(signal if domain == "image" else to_complex_image(signal))
 
 

@@ -32,6 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from decoupled_qc.kspace import along, at_severity, frequencies, magnitude, place_of, to_complex_image, to_kspace
+from decoupled_qc.resampling import grid_about_centre
 
 CHAIN_POSITION = 0
 DOMAIN = "image"
@@ -244,10 +245,7 @@ def _mover_grid(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndar
     sizes_mm = np.array(image.shape) * np.array(spacing_mm)
 
     def in_pose(pose: np.ndarray) -> Tensor:
-        turn = pose[:3, :3] * sizes_mm / sizes_mm[:, None]  # from mm to the [-1, 1] cube that spans any volume
-        shift = pose[:3, 3] * 2 / sizes_mm
-        theta = np.column_stack([turn[::-1, ::-1], shift[::-1]])  # grid_sample counts axes from the last
-        grid = F.affine_grid(torch.from_numpy(theta).to(image)[None], [1, 1, *image.shape], align_corners=False)
+        grid = grid_about_centre(image, pose[:3, :3], pose[:3, 3], sizes_mm)
         return F.grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
 
     return in_pose

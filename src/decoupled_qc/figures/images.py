@@ -192,7 +192,13 @@ def nearest_severity(wide: pd.DataFrame, artefact: str, severity: float) -> pd.S
 
 
 def image_grid(
-    n_rows: int, n_columns: int, shape: tuple[int, int], *, colour_bars: bool, title_mm: float = 5.0
+    n_rows: int,
+    n_columns: int,
+    shape: tuple[int, int],
+    *,
+    colour_bars: bool,
+    title_mm: float = 5.0,
+    room_mm: float = 6.0,
 ) -> tuple[Figure, np.ndarray, np.ndarray]:
     """Return a figure for rows of slices that line up, and a narrow column for colour bars.
 
@@ -201,11 +207,12 @@ def image_grid(
         shape: (H, W) of a slice.
         colour_bars: Whether to keep the column; its axes are hidden until a bar is drawn into one.
         title_mm: Room above each row.
+        room_mm: Room for labels at the left; colour bars have theirs beside it.
 
     Returns:
         Figure, (n_rows, n_columns) axes for slices, (n_rows,) axes for bars (empty without).
     """
-    room_mm = 18 if colour_bars else 6
+    room_mm += 12 if colour_bars else 0
     side_mm = min(30.0, (style.TWO_COLUMNS_MM - room_mm) / n_columns)
     figure = style.new_figure(n_columns * side_mm + room_mm, n_rows * (side_mm * shape[0] / shape[1] + title_mm) + 6)
     widths = [1.0] * n_columns + ([0.06] if colour_bars else [])

@@ -1,0 +1,79 @@
+"""The benchmark of the simulator: what it compares with what, and what it writes."""
+
+import csv
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from phantom import ROOT
+
+from decoupled_qc import artefacts
+
+
+@pytest.fixture
+def simulate(monkeypatch):
+    """The script, on volumes of a hundredth of the size."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.delitem(sys.modules, "simulate", raising=False)
+    import simulate
+
+    monkeypatch.setattr(simulate, "SHAPE", (32, 48, 32))
+    before = torch.get_num_threads()
+    yield simulate
+    torch.set_num_threads(before)
+    del sys.modules["simulate"]
+
+
+def test_every_artefact_stands_beside_its_nearest_peers(simulate):
+    peers = {name: " ".join(titles) for name, titles in simulate.references().items()}
+    assert set(peers) == set(artefacts.available())
+    assert all("FFT pair" in titles for titles in peers.values())
+    assert {name for name in peers if "TorchIO" in peers[name]} == {
+        "spike", "noise", "blur", "ghosting", "motion", "bias",
+    }  # fmt: skip
+    assert {name for name in peers if "MONAI" in peers[name]} == {"spike", "noise", "blur"}
+    record = simulate.record_of("motion")
+    assert len(record["times"]) == 3  # four poses, as TorchIO is asked for
+    image = simulate.head()
+    assert image.shape == (32, 48, 32) and 0.1 < (image > 0).float().mean() < 0.6
+    for functions in simulate.references().values():
+        for function in functions.values():
+            function(image)  # each can be called
+
+
+def test_tables_have_the_columns_promised_and_true_ratios(simulate, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "times.csv"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["simulate.py", "--csv", str(table), "--rounds", "3", "--only", "noise", "wrap"])
+    simulate.main()
+    with table.open() as file:
+        assert next(csv.reader(file))[:5] == ["name", "seconds", "reference", "reference_seconds", "ratio"]
+    rows = pd.read_csv(table)
+    assert list(rows["name"]) == ["noise"] * 3 + ["wrap"]
+    assert set(rows[rows["name"] == "noise"]["reference"]) == {
+        "bare FFT pair", "TorchIO RandomNoise", "MONAI RandRicianNoise",
+    }  # fmt: skip
+    assert (rows["ratio_low"] <= rows["ratio_high"]).all() and (rows["ratio"] > 0).all()
+    assert "ratio" in capsys.readouterr().out.splitlines()[0]
+    assert not (tmp_path / "times_gpu.csv").exists()
+
+
+def test_without_a_gpu_its_times_are_said_to_be_not_measured(simulate, capsys, monkeypatch):
+    import results
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["simulate.py", "--rounds", "1", "--only", "bias"])
+    simulate.main()
+    assert "On a GPU: not measured" in capsys.readouterr().out
+    untold = [cells for cells in results.verdicts({}) if cells[0] == "simulate_gpu"]
+    assert untold == [("simulate_gpu", "everything", "", "not measured", "", False)]
+
+
+def test_a_batch_on_a_device_is_told_per_volume_beside_what_was_asked(simulate, monkeypatch):
+    monkeypatch.setattr(
+        simulate, "seconds", lambda functions, rounds: {"ours": [f() is None for f in functions.values()]}
+    )
+    monkeypatch.setattr(simulate.statistics, "median", lambda times: 0.05)
+    rows = simulate.on_device("cpu", ["noise", "blur"], 1)
+    assert rows == [(name, 0.025, "asked for", 0.02, 1.25) for name in ("noise", "blur")]
