@@ -119,12 +119,18 @@ def subject_draws(subjects: np.ndarray, n_boot: int, rng: np.random.Generator) -
         (draws, n) float weights, in chunks that fit in memory.
     """
     _, subject = np.unique(subjects, return_inverse=True)
-    n_subjects = subject.max() + 1
-    chunk = max(1, CELLS_AT_ONCE // len(subject))
+    for counts in _subject_counts(subject.max() + 1, n_boot, len(subject), rng):
+        yield counts.T[subject].T  # laid out scan by scan, which is what the statistics read fastest
+
+
+def _subject_counts(n_subjects: int, n_boot: int, row_length: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield how often each subject occurs in each draw, (draws, subjects) float, in chunks for rows of that length."""
+    chunk = max(1, CELLS_AT_ONCE // row_length)
     for first in range(0, n_boot, chunk):
         size = min(chunk, n_boot - first)
-        counts = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=size)
-        yield counts.T.astype(float)[subject].T  # laid out scan by scan, which is what the statistics read fastest
+        # Five times faster than the generator's multinomial, which draws one binomial after the other.
+        drawn = rng.integers(n_subjects, size=(size, n_subjects)) + n_subjects * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * n_subjects).reshape(size, n_subjects).astype(float)
 
 
 def leave_one_out(subjects: np.ndarray) -> Iterator[np.ndarray]:
@@ -201,11 +207,13 @@ def mean_interval(
         n_boot: Number of draws.
         rng: Generator the subjects are drawn from.
     """
-    n_subjects = len(np.unique(subjects))
-    if n_subjects < 2:
+    _, subject, sizes = np.unique(subjects, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
         return math.nan, math.nan
-    draws = [weights @ values / weights.sum(axis=1) for weights in subject_draws(subjects, n_boot, rng)]
-    return percentile_interval(np.concatenate(draws), n_subjects)
+    totals = np.bincount(subject, weights=values)
+    counts = _subject_counts(len(sizes), n_boot, len(sizes), rng)
+    draws = [(of_draw @ totals) / (of_draw @ sizes) for of_draw in counts]
+    return percentile_interval(np.concatenate(draws), len(sizes))
 
 
 def permutation_p(
