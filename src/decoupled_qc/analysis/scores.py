@@ -224,6 +224,15 @@ def of_image(column: str) -> bool:
     return column.split(":")[0] in OF_IMAGE
 
 
+def needs_reference(score: str, aggregation: str) -> bool:
+    """Say whether a score is taken, all or in part, in masks of the reference, which a new scan does not have.
+
+    CNR and CJV in predicted masks are: their white matter is the reference's, and the regression holds such measures.
+    """
+    partly = aggregation == "predicted" and score in ("cnr", "cjv")
+    return aggregation == "reference" or partly or score == "ridge_dice"
+
+
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """Return a score turned so that higher is worse, by what the score means and never by the data.
 
