@@ -100,6 +100,8 @@ class _Rises:
 
     def sd(self, weights: np.ndarray) -> np.ndarray:
         """Return (draws, heads) standard deviations of the clean scans' log variance; NaN for fewer than two scans."""
+        if not len(self.clean):
+            return np.full((len(weights), len(self.heads)), np.nan)
         weights = weights[:, len(self.rise) :]
         n = weights.sum(axis=1, keepdims=True)
         centred = self.clean - self.clean.mean(axis=0)
