@@ -101,6 +101,10 @@ def test_numbers_that_do_not_exist_are_na():
     assert "nan" not in text.lower() and "NA" in text
 
 
+def test_a_number_that_rounds_to_0_has_no_minus_sign():
+    assert [typeset.number(value, 2) for value in (-0.004, -0.006, 0.0, -1.5)] == ["0.00", "−0.01", "0.00", "−1.50"]
+
+
 def test_markdown_and_latex_have_a_cell_for_each_column():
     table = tables.correlation_table(correlations(), "simulated")
     rows = [line for line in typeset.as_markdown(*tables.parts(table, False)).splitlines() if line.startswith("|")]
