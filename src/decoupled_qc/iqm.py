@@ -9,6 +9,7 @@ from scipy import ndimage
 AIR_MARGIN_VOXELS = 3
 CANNY_SD_VOXELS = 1.4  # of the smoothing before edges are looked for
 CANNY_SLOPES = (0.0125, 0.025)  # lower and upper threshold, of the brightest intensity per voxel
+MOST_ZEROS = 0.1  # of the air's voxels; more were blanked, by a scanner, a mask or a defacing tool
 DIETRICH = math.sqrt((4 - math.pi) / 2)
 
 
@@ -155,7 +156,7 @@ def head_and_air(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def fber(image: np.ndarray, head: np.ndarray, air: np.ndarray) -> float:
     """Return the foreground-background energy ratio, median(x^2 in the head) / median(x^2 in air); higher is better.
 
-    NaN without air or signal in it, as in a defaced, masked or brain-extracted scan.
+    NaN without air, or with more than a tenth of it at exactly 0, as in a defaced, masked or brain-extracted scan.
 
     Args:
         image: (D, H, W).
@@ -163,7 +164,7 @@ def fber(image: np.ndarray, head: np.ndarray, air: np.ndarray) -> float:
 
     Source: MRIQC (Esteban et al. 2017), after Shehzad et al. 2015.
     """
-    if not head.any() or not air.any():
+    if not head.any() or not _is_measured(image[air]):
         return math.nan
     return _ratio(float(np.median(image[head] ** 2)), float(np.median(image[air] ** 2)))
 
@@ -172,7 +173,8 @@ def snr_dietrich(image: np.ndarray, tissue: np.ndarray, air: np.ndarray) -> floa
     """Return SNRd = sqrt((4 - pi) / 2) x median(tissue) / sd(air); higher is better.
 
     The factor turns the spread of Rayleigh noise in air into that of the noise before the magnitude was taken. The sd is
-    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing or constant.
+    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing, constant, or at exactly 0 in more
+    than a tenth of its voxels.
 
     Args:
         image: (D, H, W).
@@ -181,7 +183,7 @@ def snr_dietrich(image: np.ndarray, tissue: np.ndarray, air: np.ndarray) -> floa
 
     Source: Dietrich et al. 2007, JMRI 26:375; as in MRIQC.
     """
-    if not tissue.any() or not air.any():
+    if not tissue.any() or not _is_measured(image[air]):
         return math.nan
     noise = image[air].astype(np.float64)
     spread = 1.4826 * float(np.median(np.abs(noise - np.median(noise))))
@@ -214,6 +216,11 @@ def fwhm_mm(image: np.ndarray, mask: np.ndarray, spacing_mm: tuple[float, float,
             return math.nan
         widths.append(size_mm * math.sqrt(-2 * math.log(2) / math.log(inside)))
     return float(np.mean(widths))
+
+
+def _is_measured(air: np.ndarray) -> bool:
+    """Say whether the voxels of the air hold the scanner's noise, not blanks."""
+    return air.size > 0 and float((air == 0).mean()) <= MOST_ZEROS
 
 
 def _neighbours(length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -68,12 +68,14 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
     if len(correlation[["model", "replicate"]].drop_duplicates()) > 1:
         raise InputError("The correlations are of several networks: keep the rows of one model and replicate.")
     mask = TISSUE_MASK[set_name]
-    beside = OTHER_MASKS.get(set_name, {})
-    wanted = {"artefact_uncertainty": ("artefact_uncertainty", "mean")}
-    for measure in ("snr", "cnr"):
-        wanted[measure] = (measure, mask)
-        wanted |= {name: column for name, column in beside.items() if column[0] == measure}
-    wanted |= {"entropy": ("entropy", "mean"), "artefact_uncertainty_gm_mean": ("artefact_uncertainty", "gm_mean")}
+    wanted = {
+        "artefact_uncertainty": ("artefact_uncertainty", "mean"),
+        "snr": ("snr", mask),
+        "cnr": ("cnr", mask),
+        **OTHER_MASKS.get(set_name, {}),
+        "entropy": ("entropy", "mean"),
+        "artefact_uncertainty_gm_mean": ("artefact_uncertainty", "gm_mean"),
+    }
     members = correlation[(correlation["set"] == set_name) & (correlation["target"] == TARGET[set_name])]
     rows = []
     for name, (score, aggregation) in wanted.items():
@@ -91,13 +93,17 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
 def compared(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table's cells as text, this run's beside the paper's; ``NA`` where a number does not exist.
 
+    The two kinds of masks of one measure stand below each other.
+
     Args:
         table: As :func:`correlation_table` returns it.
     """
     set_name = table["set"].iloc[0]
     paper = PAPER[set_name]
     rows = []
-    for row in table.itertuples():
+    order = {name: place for place, name in enumerate(table["score"])}
+    order |= {name: order[measure] + 0.5 for name, (measure, _) in OTHER_MASKS.get(set_name, {}).items()}
+    for row in table.sort_values("score", key=lambda names: names.map(order)).itertuples():
         paper_rho, paper_p = paper.get(row.score, (None, None))
         rows.append(
             {

@@ -74,6 +74,14 @@ def test_without_air_or_noise_in_it_there_is_no_number(phantom):
         assert math.isnan(iqm.snr_dietrich(image, grey, empty))
 
 
+def test_a_defaced_scan_has_no_measure_of_air(phantom):
+    image, grey, white = phantom
+    scan = noisy(image, 0.02)
+    scan[:, 40:] = 0  # a block in front of the face, a fifth of all
+    head, air = grey | white, ~ndimage.binary_dilation(grey | white, iterations=3)
+    assert math.isnan(iqm.fber(scan, head, air)) and math.isnan(iqm.snr_dietrich(scan, grey, air))
+
+
 @pytest.mark.parametrize("fwhm", [4.0, 6.0])
 def test_fwhm_of_smoothed_noise(fwhm):
     spacing_mm = (1.0, 1.5, 2.0)

@@ -41,7 +41,7 @@ def test_table_1_has_the_agreed_columns_and_the_papers_scores_first():
     table = tables.correlation_table(correlations(), "simulated")
     assert list(table.columns) == COLUMNS
     found = table.set_index("score")["rho"]
-    assert found.index.tolist()[0] == "artefact_uncertainty"
+    assert found.index.tolist()[:3] == ["artefact_uncertainty", "snr", "cnr"]
     assert found[["artefact_uncertainty", "snr", "cnr"]].tolist() == [-0.8123, 0.3, 0.2]
     assert table.set_index("score").loc["entropy", "rho"] == -0.7
     assert (table["n_anatomies"] == 1).all() and (table["set"] == "simulated").all()
@@ -49,8 +49,10 @@ def test_table_1_has_the_agreed_columns_and_the_papers_scores_first():
 
 def test_table_1_has_snr_and_cnr_in_both_masks_beside_each_other_and_says_what_they_need():
     table = tables.correlation_table(correlations(), "simulated")
-    assert table["score"].tolist()[1:5] == ["snr", "snr_predicted_masks", "cnr", "cnr_predicted_masks"]
-    assert table["rho"].tolist()[1:5] == [0.3, 0.11, 0.2, 0.12]
+    both = table.set_index("score")["rho"]
+    assert both[["snr", "snr_predicted_masks", "cnr", "cnr_predicted_masks"]].tolist() == [0.3, 0.11, 0.2, 0.12]
+    names = [f"{measure}, {mask} masks" for measure in ("SNR", "CNR") for mask in ("reference", "predicted")]
+    assert tables.compared(table)["score"].tolist()[1:5] == names
     text = typeset.as_text(*tables.parts(table, stand_in=False))
     assert "SNR, reference masks" in text and "CNR, predicted masks" in text
     assert "need a reference, which the artefact uncertainty does not" in text
