@@ -9,6 +9,7 @@ from scipy import ndimage
 AIR_MARGIN_VOXELS = 3
 CANNY_SD_VOXELS = 1.4  # of the smoothing before edges are looked for
 CANNY_SLOPES = (0.0125, 0.025)  # lower and upper threshold, of the brightest intensity per voxel
+ENCLOSED_MM = 8.0  # white matter lies within this distance of grey matter on all sides
 MOST_ZEROS = 0.1  # of the air's voxels; more were blanked, by a scanner, a mask or a defacing tool
 DIETRICH = math.sqrt((4 - math.pi) / 2)
 
@@ -40,6 +41,29 @@ def tissue_cnr(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
         return math.nan
     difference = abs(outside.mean(dtype=np.float64) - inside.mean(dtype=np.float64))
     return _ratio(difference, math.sqrt(outside.var(dtype=np.float64) + inside.var(dtype=np.float64)))
+
+
+def enclosed_white(image: np.ndarray, grey: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return a stand-in for white matter, which a grey-matter network does not label.
+
+    What grey matter encloses and is brighter than grey matter's median plus half its spread: of a T1-weighted scan that is
+    white matter, of any other something else.
+
+    Args:
+        image: (D, H, W), [0, 1].
+        grey: (D, H, W), boolean, predicted grey matter.
+        spacing_mm: Voxel size along each axis, mm.
+
+    Returns:
+        (D, H, W) boolean mask, empty without grey matter.
+    """
+    if not grey.any():
+        return np.zeros_like(grey)
+    steps = max(1, round(ENCLOSED_MM / math.prod(spacing_mm) ** (1 / 3)))
+    padded = np.pad(grey, steps)  # so that closing does not end at the edge of the volume
+    closed = ndimage.binary_closing(padded, iterations=steps)[tuple(slice(steps, -steps) for _ in range(3))]
+    level = np.median(image[grey]) + 0.5 * image[grey].std()
+    return closed & ~grey & (image > level)
 
 
 def cjv(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:

@@ -36,7 +36,7 @@ LABELS = {
     "cnr": "CNR",
     "entropy": "Entropy",
 }
-IN_PREDICTED = "predicted masks: the network's grey matter, and the reference's white matter less that"
+IN_PREDICTED = "predicted masks: the network's grey matter, and for white matter what it encloses and is brighter"
 MASK_NOTE = {
     "simulated": "SNR and CNR in reference masks, our reading of the paper, need a reference, which the artefact "
     f"uncertainty does not; {IN_PREDICTED}.",

@@ -80,6 +80,11 @@ def test_every_score_of_the_leaderboard_is_there(tmp_path):
     assert set(table.index) >= SCORES
     assert table.loc[sorted(SCORES), "value"].notna().all() and (table["note"] == "").all()
     assert table.loc[("dice", "gm"), "value"] == 1
+    # The network is right here, so its masks say the same as the reference's.
+    for name in ("snr", "cnr", "cjv"):
+        assert table.loc[(name, "predicted"), "value"] == pytest.approx(
+            table.loc[(name, "reference"), "value"], rel=0.05
+        )
     assert table.loc[("artefact_uncertainty", "mean"), "value"] == pytest.approx(0.2, rel=1e-3)  # the task's left out
 
 

@@ -56,7 +56,7 @@ def test_table_1_has_snr_and_cnr_in_both_masks_beside_each_other_and_says_what_t
     text = typeset.as_text(*tables.parts(table, stand_in=False))
     assert "SNR, reference masks" in text and "CNR, predicted masks" in text
     assert "need a reference, which the artefact uncertainty does not" in text
-    assert "the reference's white matter" in text
+    assert "what it encloses and is brighter" in text
     blind = correlations()  # a network that found no grey matter has no such row
     found = tables.correlation_table(blind[blind["aggregation"] != "predicted"], "simulated")
     assert not found["score"].str.contains("predicted").any()

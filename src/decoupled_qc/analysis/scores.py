@@ -225,12 +225,8 @@ def of_image(column: str) -> bool:
 
 
 def needs_reference(score: str, aggregation: str) -> bool:
-    """Say whether a score is taken, all or in part, in masks of the reference, which a new scan does not have.
-
-    CNR and CJV in predicted masks are: their white matter is the reference's, and the regression holds such measures.
-    """
-    partly = aggregation == "predicted" and score in ("cnr", "cjv")
-    return aggregation == "reference" or partly or score == "ridge_dice"
+    """Say whether a score is taken in masks of the reference, which a new scan does not have, or regressed on such scores."""
+    return aggregation == "reference" or score == "ridge_dice"
 
 
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:

@@ -7,11 +7,11 @@ from decoupled_qc.analysis.scores import STAND_IN
 from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
 
-# A real scan has no reference: SNR and CNR are taken in predicted grey matter, and the label's white matter less that.
+# A real scan has no reference: SNR and CNR are taken in predicted masks, see decoupled_qc.iqm.enclosed_white.
 PANELS = (
     ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
     ("snr", "predicted", "SNR (predicted grey matter)"),
-    ("cnr", "predicted", "CNR (predicted grey matter)"),
+    ("cnr", "predicted", "CNR (predicted tissues)"),
 )
 SPREAD = 0.3
 
