@@ -158,25 +158,24 @@ def _beside_artefact(one: pd.DataFrame, scores: list[str], n_boot: int, seed: in
     for complete, group in tables.known_together(with_artefact, ["dice:gm"], scores):
         notes = {score: notes_on(with_artefact, complete, ["dice:gm", score]) for score in group}
         known = [score for score in group if not degenerate(notes[score])]
-        statistics = {score: _BesideArtefact(complete, score) for score in known}
-        once = np.ones((1, len(complete)))
-        values = {score: statistics[score](once)[:, 0] for score in known}
-        draws, n_subjects = {}, complete["subject"].nunique()
-        if known and n_subjects > 1:
-            # The draws are the same for every score; made anew, they need no room.
-            for score in known:
-                rng = rng_for(seed, "bootstrap", "by artefact")
-                chunks = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-                draws[score] = np.concatenate([statistics[score](weights) for weights in chunks], axis=1)
+        subject, n_subjects = complete["subject"].to_numpy(), complete["subject"].nunique()
         for score in group:
-            for place, set_name in enumerate((WITHIN, GIVEN)):
-                row, own = identity("dice:gm", score, complete, n_boot), list(notes[score])
-                if score in values:
-                    row["rho"] = float(values[score][place])
-                    own += statistics[score].notes(set_name, row["rho"])
-                if score in draws:
-                    row["ci_low"], row["ci_high"] = percentile_interval(draws[score][place], n_subjects)
-                found[score, set_name] = {**row, "set": set_name, "note": "; ".join(own)}
+            rows = {name: identity("dice:gm", score, complete, n_boot) for name in (WITHIN, GIVEN)}
+            own = {name: list(notes[score]) for name in rows}
+            if score in known:
+                statistic = _BesideArtefact(complete, score)
+                values = statistic(np.ones((1, len(complete))))[:, 0]
+                # Every score sees the same draws, made anew since they would take much room.
+                chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", "by artefact"))
+                draws = np.concatenate([statistic(weights) for weights in chunks], axis=1) if n_subjects > 1 else None
+                for place, name in enumerate(rows):
+                    rows[name]["rho"] = float(values[place])
+                    own[name] += statistic.notes(name, rows[name]["rho"])
+                    if draws is not None:
+                        ends = percentile_interval(draws[place], n_subjects)
+                        rows[name]["ci_low"], rows[name]["ci_high"] = ends
+            for name, row in rows.items():
+                found[score, name] = {**row, "set": name, "note": "; ".join(own[name])}
     yield from (found[score, set_name] for score in scores for set_name in (WITHIN, GIVEN))
 
 
