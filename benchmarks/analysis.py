@@ -4,7 +4,7 @@ A synthetic table of 10,000 scans (six a subject) and 20 scores by default, with
 permutations, as a full run has them; read from a file, one process, one thread. Everything is linear in draws x scans x
 scores but for the sorting of each score, n log n, once, and BCa's jackknife, subjects x scans x scores; failures cost by
 the number of Dice cuts too. Memory grows with the table, and with draws x scores x 8 bytes: weights of draws are taken in
-chunks of 2 MB. On one thread of a busy machine with two cores: 2,000 scans 50 s, 10,000 scans 288 s (248 s of processor),
+chunks of 2 MB. On one thread of a busy machine with two cores: 2,000 scans 62 s, 10,000 scans 288 s (54 and 248 s of processor),
 at most 0.74 GiB. Then one score's interval alone, beside what draws one by one cost: pingouin (if installed), and SciPy in a
 loop over whole subjects.
 """
