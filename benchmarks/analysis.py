@@ -2,11 +2,11 @@
 
 A synthetic table of 10,000 scans (six a subject) and 20 scores by default, with 5,000 bootstrap draws and 9,999
 permutations, as a full run has them; read from a file, one process, one thread. Everything is linear in draws x scans x
-scores but for the sorting of each score, n log n, once, and BCa's jackknife, subjects x scans x scores; failures cost by
-the number of Dice cuts too. Memory grows with the table, and with draws x scores x 8 bytes: weights of draws are taken in
-chunks of 2 MB. On one thread of a busy machine with two cores: 2,000 scans 62 s, 10,000 scans 288 s (54 and 248 s of processor),
-at most 0.74 GiB. Then one score's interval alone, beside what draws one by one cost: pingouin (if installed), and SciPy in a
-loop over whole subjects.
+scores but for the sorting of each score, n log n, once, and BCa's jackknife, subjects x scans x scores; failures cost
+by the number of Dice cuts too. Memory grows with the table, and with draws x scores x 8 bytes: weights of draws are
+taken in chunks of 2 MB. On one thread of a busy machine with two cores: 2,000 scans 62 s, 10,000 scans 288 s (54 and
+248 s of processor), at most 0.74 GiB. Then one score's interval alone, beside what draws one by one cost: pingouin (if
+installed), and SciPy in a loop over whole subjects.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def parts(file: Path, subjects: pd.DataFrame) -> dict[str, Callable[[], pd.DataF
 
 
 def timed(steps: dict[str, Callable[[], pd.DataFrame]]) -> list[tuple]:
-    """Run the steps and return what, wall seconds, processor seconds and the peak of memory so far; of all together last."""
+    """Run the steps; return name, wall seconds, processor seconds and memory's peak so far, of all together last."""
     rows, whole = [], (time.perf_counter(), time.process_time())
     for name, step in steps.items():
         start = time.perf_counter(), time.process_time()

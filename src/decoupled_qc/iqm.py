@@ -46,8 +46,8 @@ def tissue_cnr(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
 def enclosed_white(image: np.ndarray, grey: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
     """Return a stand-in for white matter, which a grey-matter network does not label.
 
-    What grey matter encloses and is brighter than grey matter's median plus half its spread: of a T1-weighted scan that is
-    white matter, of any other something else.
+    What grey matter encloses and is brighter than grey matter's median plus half its spread: of a T1-weighted scan that
+    is white matter, of any other something else.
 
     Args:
         image: (D, H, W), [0, 1].
@@ -74,8 +74,8 @@ def cjv(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
     Args:
         image, grey, white: As for :func:`tissue_cnr`.
 
-    Source: Ganzetti et al. 2016, Front. Neuroinform. 10:10; MRIQC takes medians and median absolute deviations instead, which
-    agree with these for normal intensities.
+    Source: Ganzetti et al. 2016, Front. Neuroinform. 10:10; MRIQC takes medians and median absolute deviations instead,
+    which agree with these for normal intensities.
     """
     inside, outside = image[grey], image[white]
     if not inside.size or not outside.size:
@@ -197,8 +197,8 @@ def snr_dietrich(image: np.ndarray, tissue: np.ndarray, air: np.ndarray) -> floa
     """Return SNRd = sqrt((4 - pi) / 2) x median(tissue) / sd(air); higher is better.
 
     The factor turns the spread of Rayleigh noise in air into that of the noise before the magnitude was taken. The sd is
-    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing, constant, or at exactly 0 in more
-    than a tenth of its voxels.
+    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing, constant, or at exactly 0
+    in more than a tenth of its voxels.
 
     Args:
         image: (D, H, W).

@@ -17,12 +17,12 @@ PAPER = {
 PAPER_N = {"simulated": "140 (168 with clean)", "real": "40"}
 PAPER_NOTE = {
     "simulated": (
-        "The paper's text gives 140 artefact scans of 28 subjects, with their 28 clean scans 168; its printed rho and p of "
-        "SNR and CNR agree with each other at n = 84 (two-sided t approximation)."
+        "The paper's text gives 140 artefact scans of 28 subjects, with their 28 clean scans 168; its printed rho and "
+        "p of SNR and CNR agree with each other at n = 84 (two-sided t approximation)."
     ),
     "real": (
-        "The paper's text gives 40 scans; its printed rho and p of SNR and CNR agree with each other at n = 60 (two-sided t "
-        "approximation)."
+        "The paper's text gives 40 scans; its printed rho and p of SNR and CNR agree with each other at n = 60 "
+        "(two-sided t approximation)."
     ),
 }
 # Which tissue masks SNR and CNR are taken in: the paper's rows, and beside them what a new scan allows.
@@ -51,9 +51,9 @@ METHOD_NOTE = (
 def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
     """Return Table 1 (``simulated``: Dice) or Table 2 (``real``: rating) of this run.
 
-    The paper's three scores come first; entropy and the uncertainty near the grey matter follow. ``snr`` and ``cnr`` are
-    taken in the reference's tissue masks for simulated scans and in predicted ones for real scans; Table 1 has them in
-    predicted masks too, as ``snr_predicted_masks`` and ``cnr_predicted_masks``.
+    The paper's three scores come first; entropy and the uncertainty near the grey matter follow. ``snr`` and ``cnr``
+    are taken in the reference's tissue masks for simulated scans and in predicted ones for real scans; Table 1 has them
+    in predicted masks too, as ``snr_predicted_masks`` and ``cnr_predicted_masks``.
 
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it, of one network.

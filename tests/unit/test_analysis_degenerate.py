@@ -1,4 +1,4 @@
-"""Runs that lack something: each table states its numbers or why there are none, or one sentence says what to correct."""
+"""Runs that lack something: each table states its numbers or why there are none, or one sentence what to correct."""
 
 import numpy as np
 import pandas as pd

@@ -33,7 +33,7 @@ def conformal_quantile(residuals: np.ndarray, subjects: np.ndarray, level: float
 
 
 def held_out(subjects: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield which scans to hold out: those of one subject after the other, of more than 50 subjects in 50 groups of them.
+    """Yield which scans to hold out: of one subject after the other, or of 50 groups of subjects where there are more.
 
     So no scan is predicted from scans of its own subject, and the cost does not grow with the square of the subjects.
 

@@ -39,9 +39,9 @@ def correlate(
 
     Sets: ``simulated`` (clean scans and one of each artefact, 168 in the paper; the primary one),
     ``simulated_artefact_only`` (140 in the paper), ``simulated_<artefact>`` (one artefact's alone),
-    ``simulated_within_artefact`` (the mean of those, so that merely telling artefacts apart earns nothing; ``note`` says
-    if |rho| of all scans with an artefact is larger by more than 0.2), ``simulated_given_artefact`` (partial rho of
-    scans with an artefact, of ranks less the mean rank of their artefact) and ``real``.
+    ``simulated_within_artefact`` (the mean of those, so that merely telling artefacts apart earns nothing; ``note``
+    says if |rho| of all scans with an artefact is larger by more than 0.2), ``simulated_given_artefact`` (partial rho
+    of scans with an artefact, of ranks less the mean rank of their artefact) and ``real``.
 
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.

@@ -23,7 +23,8 @@ def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
         scores, subjects, n_boot, seed: As for :func:`decoupled_qc.analysis.correlation.correlate`.
 
     Returns:
-        The columns ``COLUMNS``, for the sets of :func:`decoupled_qc.analysis.correlation.scan_sets`; see :func:`one_set`.
+        The columns ``COLUMNS``, for the sets of :func:`decoupled_qc.analysis.correlation.scan_sets`; see
+        :func:`one_set`.
     """
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for names, one in tables.each_model(scores, subjects):
@@ -47,9 +48,10 @@ def one_set(
         n_boot, seed: As for :func:`decoupled_qc.analysis.correlation.correlate`. Both scores see the same draws.
 
     Returns:
-        The columns ``COLUMNS`` from ``target`` on; above 0 favours ``score``. Of a rho near 0 a draw's |rho| is larger on
-        average than the sample's, which leans against ``score``. ``p`` is the bootstrap's and ``p_holm`` the same adjusted
-        for all baselines of the set; ``p_williams`` and ``p_steiger`` are the usual tests, which take scans for independent.
+        The columns ``COLUMNS`` from ``target`` on; above 0 favours ``score``. Of a rho near 0 a draw's |rho| is larger
+        on average than the sample's, which leans against ``score``. ``p`` is the bootstrap's and ``p_holm`` the same
+        adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are the usual tests, which take scans
+        for independent.
     """
     rows = {}
     for complete, group in tables.known_together(scans, [target, score], baselines):

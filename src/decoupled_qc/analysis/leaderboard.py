@@ -17,8 +17,8 @@ def leaderboard(
 ) -> pd.DataFrame:
     """Return all scores of each network and set, the strongest |rho| first; scores without a rho last and without a rank.
 
-    The rank is by |rho|, the AURC and AUROC by the direction that a score's meaning gives it; ``note`` says where rho has the
-    other sign, and why a number is missing.
+    The rank is by |rho|, the AURC and AUROC by the direction that a score's meaning gives it; ``note`` says where rho
+    has the other sign, and why a number is missing.
 
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
@@ -51,7 +51,7 @@ def leaderboard(
 
 
 def _note(row: tuple) -> str:
-    """Return what must be known of a row: the correlation's note, a rho of the other sign, and why a number is missing."""
+    """Return the correlation's note, whether rho has the other sign, and why a number is missing."""
     notes = [row.note] if isinstance(row.note, str) and row.note else []
     if row.rho * (1 if row.score in HIGHER_IS_BETTER else -1) < 0:
         notes.append("rho has the sign opposite to the score's meaning")

@@ -34,7 +34,8 @@ def real_artefacts(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
         seed: The run's.
 
     Returns:
-        The columns ``COLUMNS``; a row for each contrast that the set allows (two ratings, three people with both scans).
+        The columns ``COLUMNS``; a row for each contrast that the set allows (two ratings, three people with both
+        scans).
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):

@@ -225,7 +225,7 @@ def of_image(column: str) -> bool:
 
 
 def needs_reference(score: str, aggregation: str) -> bool:
-    """Say whether a score is taken in masks of the reference, which a new scan does not have, or regressed on such scores."""
+    """Say whether a score is taken in the reference's masks, which a new scan does not have, or regressed on such."""
     return aggregation == "reference" or score == "ridge_dice"
 
 

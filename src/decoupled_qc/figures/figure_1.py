@@ -32,10 +32,11 @@ def figure_1(
     figure, rows = draw_examples(chosen, dice_titles(chosen), "dice:gm", conditions, predictions, artefacts)
     of_all = wide[wide["condition"].isin([f"sim-{name}" for name in artefacts])]
     caption = (
-        f"The same artefact at nearly the same severity (at most {apart:.2f} apart, on a scale of 0 to 1), in a scan whose "
-        f"segmentation it harms less and in one where it harms it more: for each artefact the pair whose Dice differs most, out "
-        f"of {style.counts(of_all)}. Where an artefact lies differs, and it covers a part of a scan or all of it. Above the "
-        f"scans: artefact and severity; artefact variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
+        f"The same artefact at nearly the same severity (at most {apart:.2f} apart, on a scale of 0 to 1), in a scan "
+        "whose segmentation it harms less and in one where it harms it more: for each artefact the pair whose Dice "
+        f"differs most, out of {style.counts(of_all)}. Where an artefact lies differs, and it covers a part of a scan "
+        "or all of it. Above the scans: artefact and severity; artefact variance on one scale from 0 to "
+        f"{rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
     )
     return Drawing(figure, rows, caption)
 

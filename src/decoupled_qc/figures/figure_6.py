@@ -30,7 +30,7 @@ def figure_6(
     figure, rows = draw_examples(chosen, dice_titles(chosen), "dice:gm", conditions, predictions, artefacts)
     caption = (
         f"Scans of the simulated quality experiment at even steps of the ranking by Dice, worst on the left "
-        f"(out of {style.counts(ranked)}): artefact and severity, Dice, and the summed artefact variance on one scale from 0 to "
-        f"{rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
+        f"(out of {style.counts(ranked)}): artefact and severity, Dice, and the summed artefact variance on one scale "
+        f"from 0 to {rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
     )
     return Drawing(figure, rows, caption)

@@ -42,8 +42,8 @@ def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     caption = (
         f"Dice of the grey-matter segmentation against each score, {style.counts(scans)}. "
-        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}. SNR and CNR are taken in "
-        "reference masks, which a new scan does not have"
+        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}. SNR and CNR are taken "
+        "in reference masks, which a new scan does not have"
     )
     caption += f"; in predicted ones: {', '.join(elsewhere)}." if elsewhere else "."
     return Drawing(figure, rows, caption)

@@ -83,10 +83,10 @@ def figure_calibration(
 
 def _caption(volumes: pd.DataFrame, decisions: pd.DataFrame, target_dice: float, error_rate: float) -> str:
     text = (
-        "(a) Coverage of the volume's intervals, with 95 % subject-bootstrap bars, beside one another where they would hide "
-        "each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the other test subjects; "
-        "\N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its root; and the summed "
-        "standard deviation above clean, not calibrated."
+        "(a) Coverage of the volume's intervals, with 95 % subject-bootstrap bars, beside one another where they would "
+        "hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the other "
+        "test subjects; \N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its "
+        "root; and the summed standard deviation above clean, not calibrated."
     )
     at_90 = volumes[np.isclose(volumes["level"], 0.9)]
     stated = [

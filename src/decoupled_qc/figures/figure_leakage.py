@@ -37,8 +37,8 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     stated = {name: _stated(rows, name) for name in named}
     chance = f"1/{len(shown)}" if shown else "NA"
     caption = (
-        f"(a) Rise of each head's log mean variance on each artefact, paired by subject, in standard deviations of clean scans; "
-        f"rows: {', '.join(shown) or 'none'}. (b) Which head rises most. "
+        "(a) Rise of each head's log mean variance on each artefact, paired by subject, in standard deviations of "
+        f"clean scans; rows: {', '.join(shown) or 'none'}. (b) Which head rises most. "
         f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
         f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
     )

@@ -60,8 +60,8 @@ def figure_risk(wide: pd.DataFrame, risk: pd.DataFrame) -> Drawing:
     aurc, augrc = (ours.loc[measure] for measure in ("aurc", "augrc"))
     caption = (
         f"(a) Mean 1 \N{MINUS SIGN} Dice of the scans trusted most by each score; (b) how well each score finds scans whose "
-        f"Dice is below a cut, the band a 95 % subject-bootstrap interval of the artefact uncertainty's; no point where all or "
-        "no scan failed. Dashed: taken in reference masks, which a new scan does not have. "
+        "Dice is below a cut, the band a 95 % subject-bootstrap interval of the artefact uncertainty's; no point "
+        "where all or no scan failed. Dashed: taken in reference masks, which a new scan does not have. "
         f"{style.counts(scans)}. Artefact uncertainty: AURC {_three(aurc)}, AUGRC {_three(augrc)}."
     )
     return Drawing(figure, rows, caption)

@@ -53,8 +53,8 @@ def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
         style.mark_stand_in(figure, "right panel, ")
     caption = (
         "All scores, strongest first, each on the scans that have it; blue is the paper's score (eq. 9). Hollow: uses "
-        "masks of the reference, which a new scan does not have. Cross: the sign of \N{GREEK SMALL LETTER RHO} is opposite to "
-        "what the score means. An interval that reaches below 0 leaves the sign open."
+        "masks of the reference, which a new scan does not have. Cross: the sign of \N{GREEK SMALL LETTER RHO} is "
+        "opposite to what the score means. An interval that reaches below 0 leaves the sign open."
     )
     for row in rows[(rows["set"] == "simulated") & (rows["rank"] == 1)].itertuples():
         caption += (
