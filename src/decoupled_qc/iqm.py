@@ -9,6 +9,8 @@ from scipy import ndimage
 AIR_MARGIN_VOXELS = 3
 CANNY_SD_VOXELS = 1.4  # of the smoothing before edges are looked for
 CANNY_SLOPES = (0.0125, 0.025)  # lower and upper threshold, of the brightest intensity per voxel
+ENCLOSED_MM = 8.0  # white matter lies within this distance of grey matter on all sides
+MOST_ZEROS = 0.1  # of the air's voxels; more were blanked, by a scanner, a mask or a defacing tool
 DIETRICH = math.sqrt((4 - math.pi) / 2)
 
 
@@ -41,6 +43,29 @@ def tissue_cnr(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
     return _ratio(difference, math.sqrt(outside.var(dtype=np.float64) + inside.var(dtype=np.float64)))
 
 
+def enclosed_white(image: np.ndarray, grey: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return a stand-in for white matter, which a grey-matter network does not label.
+
+    What grey matter encloses and is brighter than grey matter's median plus half its spread: of a T1-weighted scan that
+    is white matter, of any other something else.
+
+    Args:
+        image: (D, H, W), [0, 1].
+        grey: (D, H, W), boolean, predicted grey matter.
+        spacing_mm: Voxel size along each axis, mm.
+
+    Returns:
+        (D, H, W) boolean mask, empty without grey matter.
+    """
+    if not grey.any():
+        return np.zeros_like(grey)
+    steps = max(1, round(ENCLOSED_MM / math.prod(spacing_mm) ** (1 / 3)))
+    padded = np.pad(grey, steps)  # so that closing does not end at the edge of the volume
+    closed = ndimage.binary_closing(padded, iterations=steps)[tuple(slice(steps, -steps) for _ in range(3))]
+    level = np.median(image[grey]) + 0.5 * image[grey].std()
+    return closed & ~grey & (image > level)
+
+
 def cjv(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
     """Return the coefficient of joint variation, (sd(WM) + sd(GM)) / |mean(WM) - mean(GM)|; higher is worse.
 
@@ -49,7 +74,8 @@ def cjv(image: np.ndarray, grey: np.ndarray, white: np.ndarray) -> float:
     Args:
         image, grey, white: As for :func:`tissue_cnr`.
 
-    Source: Ganzetti et al. 2016, Front. Neuroinform. 10:10; as in MRIQC.
+    Source: Ganzetti et al. 2016, Front. Neuroinform. 10:10; MRIQC takes medians and median absolute deviations instead,
+    which agree with these for normal intensities.
     """
     inside, outside = image[grey], image[white]
     if not inside.size or not outside.size:
@@ -154,7 +180,7 @@ def head_and_air(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def fber(image: np.ndarray, head: np.ndarray, air: np.ndarray) -> float:
     """Return the foreground-background energy ratio, median(x^2 in the head) / median(x^2 in air); higher is better.
 
-    NaN without air or signal in it, as in a defaced, masked or brain-extracted scan.
+    NaN without air, or with more than a tenth of it at exactly 0, as in a defaced, masked or brain-extracted scan.
 
     Args:
         image: (D, H, W).
@@ -162,7 +188,7 @@ def fber(image: np.ndarray, head: np.ndarray, air: np.ndarray) -> float:
 
     Source: MRIQC (Esteban et al. 2017), after Shehzad et al. 2015.
     """
-    if not head.any() or not air.any():
+    if not head.any() or not _is_measured(image[air]):
         return math.nan
     return _ratio(float(np.median(image[head] ** 2)), float(np.median(image[air] ** 2)))
 
@@ -171,7 +197,8 @@ def snr_dietrich(image: np.ndarray, tissue: np.ndarray, air: np.ndarray) -> floa
     """Return SNRd = sqrt((4 - pi) / 2) x median(tissue) / sd(air); higher is better.
 
     The factor turns the spread of Rayleigh noise in air into that of the noise before the magnitude was taken. The sd is
-    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing or constant.
+    1.4826 x the median absolute deviation. NaN without tissue, or with air that is missing, constant, or at exactly 0
+    in more than a tenth of its voxels.
 
     Args:
         image: (D, H, W).
@@ -180,7 +207,7 @@ def snr_dietrich(image: np.ndarray, tissue: np.ndarray, air: np.ndarray) -> floa
 
     Source: Dietrich et al. 2007, JMRI 26:375; as in MRIQC.
     """
-    if not tissue.any() or not air.any():
+    if not tissue.any() or not _is_measured(image[air]):
         return math.nan
     noise = image[air].astype(np.float64)
     spread = 1.4826 * float(np.median(np.abs(noise - np.median(noise))))
@@ -213,6 +240,11 @@ def fwhm_mm(image: np.ndarray, mask: np.ndarray, spacing_mm: tuple[float, float,
             return math.nan
         widths.append(size_mm * math.sqrt(-2 * math.log(2) / math.log(inside)))
     return float(np.mean(widths))
+
+
+def _is_measured(air: np.ndarray) -> bool:
+    """Say whether the voxels of the air hold the scanner's noise, not blanks."""
+    return air.size > 0 and float((air == 0).mean()) <= MOST_ZEROS
 
 
 def _neighbours(length: int) -> tuple[np.ndarray, np.ndarray]:

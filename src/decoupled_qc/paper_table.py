@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from decoupled_qc.tables import LABELS, PAPER, TARGET, number
+from decoupled_qc.tables import PAPER, TARGET, label, number
 
 COLUMNS = [
     "set",
@@ -69,7 +69,7 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "score": f"{LABELS[row.score]}, {row.target}",
+                "score": f"{row.target.capitalize()}: {label(row.set, row.score)}",
                 "paper": number(row.paper),
                 "this run": number(row.this_run),
                 "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",

@@ -123,14 +123,13 @@ def _measures(
     for cause, value in variance.items():
         yield (f"variance_{cause}", "mean"), metrics.mean_uncertainty(value)
 
-    # White matter cannot be predicted by a grey-matter network: the reference's is used less what was called grey.
-    white = dseg == WHITE_MATTER
+    white, enclosed = dseg == WHITE_MATTER, iqm.enclosed_white(image, predicted, spacing_mm)
     yield ("snr", "reference"), iqm.tissue_snr(image, reference)
     yield ("cnr", "reference"), iqm.tissue_cnr(image, reference, white)
     yield ("snr", "predicted"), iqm.tissue_snr(image, predicted)
-    yield ("cnr", "predicted"), iqm.tissue_cnr(image, predicted, white & ~predicted)
+    yield ("cnr", "predicted"), iqm.tissue_cnr(image, predicted, enclosed)
     yield ("cjv", "reference"), iqm.cjv(image, reference, white)
-    yield ("cjv", "predicted"), iqm.cjv(image, predicted, white & ~predicted)
+    yield ("cjv", "predicted"), iqm.cjv(image, predicted, enclosed)
     yield ("wm2max", "reference"), iqm.wm2max(image, white)
     yield ("efc", "scan"), iqm.efc(image)
     yield ("gradient_entropy", "scan"), iqm.gradient_entropy(image)

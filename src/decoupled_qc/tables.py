@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
+from decoupled_qc import typeset
 from decoupled_qc.errors import InputError
-from decoupled_qc.typeset import aligned
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
 
@@ -17,20 +17,17 @@ PAPER = {
 PAPER_N = {"simulated": "140 (168 with clean)", "real": "40"}
 PAPER_NOTE = {
     "simulated": (
-        "The paper's text gives 140 artefact scans of 28 subjects, with their 28 clean scans 168; its "
-        "printed rho and p "
-        "of SNR and CNR agree with each other at n = 84 (two-sided t approximation)."
+        "The paper's text gives 140 artefact scans of 28 subjects, with their 28 clean scans 168; its printed rho and "
+        "p of SNR and CNR agree with each other at n = 84 (two-sided t approximation)."
     ),
     "real": (
-        "The paper's text gives 40 scans; its printed rho and p of SNR and CNR agree with each other at n = "
-        "60 "
+        "The paper's text gives 40 scans; its printed rho and p of SNR and CNR agree with each other at n = 60 "
         "(two-sided t approximation)."
     ),
 }
-TISSUE_MASK = {
-    "simulated": "reference",
-    "real": "predicted",
-}  # method: which tissue masks SNR and CNR are taken in
+# Which tissue masks SNR and CNR are taken in: the paper's rows, and beside them what a new scan allows.
+TISSUE_MASK = {"simulated": "reference", "real": "predicted"}
+OTHER_MASKS = {"simulated": {"snr_predicted_masks": ("snr", "predicted"), "cnr_predicted_masks": ("cnr", "predicted")}}
 TARGET = {"simulated": "dice", "real": "rating"}
 LABELS = {
     "artefact_uncertainty": "Artefact uncertainty",
@@ -38,6 +35,12 @@ LABELS = {
     "snr": "SNR",
     "cnr": "CNR",
     "entropy": "Entropy",
+}
+IN_PREDICTED = "predicted masks: the network's grey matter, and for white matter what it encloses and is brighter"
+MASK_NOTE = {
+    "simulated": "SNR and CNR in reference masks, our reading of the paper, need a reference, which the artefact "
+    f"uncertainty does not; {IN_PREDICTED}.",
+    "real": f"SNR and CNR are taken in {IN_PREDICTED}.",
 }
 METHOD_NOTE = (
     "rho: Spearman. CI: 95 %, expanded percentiles of a bootstrap of whole subjects. p: two-sided, by permuting whole "
@@ -48,8 +51,9 @@ METHOD_NOTE = (
 def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
     """Return Table 1 (``simulated``: Dice) or Table 2 (``real``: rating) of this run.
 
-    The paper's three scores come first; entropy and the uncertainty near the grey matter follow. SNR and CNR
-    are taken in the reference's tissue masks for simulated scans and in predicted ones for real scans.
+    The paper's three scores come first; entropy and the uncertainty near the grey matter follow. ``snr`` and ``cnr``
+    are taken in the reference's tissue masks for simulated scans and in predicted ones for real scans; Table 1 has them
+    in predicted masks too, as ``snr_predicted_masks`` and ``cnr_predicted_masks``.
 
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it, of one network.
@@ -68,6 +72,7 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
         "artefact_uncertainty": ("artefact_uncertainty", "mean"),
         "snr": ("snr", mask),
         "cnr": ("cnr", mask),
+        **OTHER_MASKS.get(set_name, {}),
         "entropy": ("entropy", "mean"),
         "artefact_uncertainty_gm_mean": ("artefact_uncertainty", "gm_mean"),
     }
@@ -88,16 +93,21 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
 def compared(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table's cells as text, this run's beside the paper's; ``NA`` where a number does not exist.
 
+    The two kinds of masks of one measure stand below each other.
+
     Args:
         table: As :func:`correlation_table` returns it.
     """
-    paper = PAPER[table["set"].iloc[0]]
+    set_name = table["set"].iloc[0]
+    paper = PAPER[set_name]
     rows = []
-    for row in table.itertuples():
+    order = {name: place for place, name in enumerate(table["score"])}
+    order |= {name: order[measure] + 0.5 for name, (measure, _) in OTHER_MASKS.get(set_name, {}).items()}
+    for row in table.sort_values("score", key=lambda names: names.map(order)).itertuples():
         paper_rho, paper_p = paper.get(row.score, (None, None))
         rows.append(
             {
-                "score": LABELS.get(row.score, row.score),
+                "score": label(set_name, row.score),
                 "rho": number(row.rho),
                 "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
                 "p": p_value(row.p),
@@ -111,9 +121,15 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def label(set_name: str, score: str) -> str:
+    """Return a score's name as a table shows it, SNR and CNR with the masks they are taken in."""
+    measure, mask = OTHER_MASKS.get(set_name, {}).get(score, (score, TISSUE_MASK[set_name]))
+    return LABELS.get(measure, measure) + (f", {mask} masks" if measure in ("snr", "cnr") else "")
+
+
 def number(value: float) -> str:
     """Return a correlation with three decimals and a true minus sign; NA for NaN."""
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
+    return typeset.number(value, 3)
 
 
 def p_value(p: float) -> str:
@@ -141,8 +157,7 @@ def title(set_name: str, stand_in: bool, rated: bool = False) -> str:
 
 def notes(set_name: str, stand_in: bool, rated: bool = False) -> list[str]:
     """Return a table's footnotes; the arguments are those of :func:`title`."""
-    tissue = f"SNR and CNR are taken in {TISSUE_MASK[set_name]} grey matter."
-    lines = [METHOD_NOTE, tissue, PAPER_NOTE[set_name]]
+    lines = [METHOD_NOTE, MASK_NOTE[set_name], PAPER_NOTE[set_name]]
     if set_name == "real" and stand_in:
         source = "raters who saw the segmentation alone" if rated else "the scan's Dice, no rater saw them"
         lines.insert(
@@ -190,7 +205,7 @@ def side_by_side(table: pd.DataFrame) -> str:
         f"  this run: {row.n_scans} scans, {row.n_subjects} subjects from {row.n_anatomies} {plural}; "
         f"paper: {PAPER_N[set_name]} scans, 28 subjects",
         "",
-        *("  " + line for line in aligned(short)),
+        *("  " + line for line in typeset.aligned(short)),
         "",
     ]
     return "\n".join(lines)

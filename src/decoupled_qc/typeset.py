@@ -1,11 +1,17 @@
-"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX."""
+"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX; and numbers as text."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from decoupled_qc.files import write_whole
+
+
+def number(value: float, digits: int) -> str:
+    """Return a number with fixed decimals and a true minus sign, which a rounded 0 does not get; NA for NaN."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
 
 
 def as_text(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:

@@ -58,14 +58,14 @@ class Run:
         return [self.folder / "predictions/student/rep-0" / name for name in conditions]
 
     def draw(self, name, stand_in=True, **settings):
-        wide = self.wide if stand_in else self.wide.rename(columns={"rating:stand_in": "rating:rated"})
         """Draw a figure as its rule does."""
+        wide = self.wide if stand_in else self.wide.rename(columns={"rating:stand_in": "rating:rated"})
         both = (self.scans(*self.simulated), self.maps(*self.simulated))
         real = (self.scans("clean", "real"), self.maps("clean", "real"))
         sweeps = [f"sweep-{artefact}" for artefact in ("noise", "blur") if artefact in self.artefacts]
         drawers = {
             "1": lambda: figure_1(self.wide, *both, self.artefacts),
-            "2": lambda: figure_2(self.artefacts, route="paper"),
+            "2": lambda: figure_2(self.artefacts, route="paper", absence_weight=0.0),
             "3": lambda: figure_3(self.wide, both[0], self.artefacts, example_severity=0.75),
             "4": lambda: figure_4(self.wide, *both, self.artefacts, example_severity=0.75),
             "5": lambda: figure_5(

@@ -85,7 +85,38 @@ def test_a_score_that_only_tells_artefacts_apart_earns_nothing_within_them():
     scores.loc[is_snr, "value"] = offset + rng.normal(0, 0.02, len(scores))
     table = correlate(scores, subjects_of(scores), **DRAWS)
     assert cell(table, "simulated", "snr")["rho"] > 0.8
-    assert abs(cell(table, "simulated_within_artefact", "snr")["rho"]) < 0.35
+    within = cell(table, "simulated_within_artefact", "snr")
+    assert abs(within["rho"]) < 0.35 and "the score mainly tells artefacts apart" in within["note"]
+    assert abs(cell(table, "simulated_given_artefact", "snr")["rho"]) < 0.35
+    ours = cell(
+        correlate(long_table(), subjects_of(scores), **DRAWS), "simulated_within_artefact", "artefact_uncertainty"
+    )
+    assert "apart" not in ours["note"]
+
+
+def test_partial_rho_is_of_ranks_less_the_mean_rank_of_their_artefact():
+    scores = long_table(n_subjects=9, artefacts=("noise", "blur", "wrap"))
+    row = cell(correlate(scores, subjects_of(scores), **DRAWS), "simulated_given_artefact", "snr")
+    wide = scores.pivot(index=["scan", "artefact"], columns="metric", values="value").reset_index()
+    wide = wide[wide["artefact"] != "none"]
+    ranks = wide[["snr", "dice"]].rank()
+    rest = ranks - ranks.groupby(wide["artefact"]).transform("mean")
+    assert row["rho"] == pytest.approx(rest.corr().iloc[0, 1])
+    assert row["ci_low"] < row["rho"] < row["ci_high"] and row["n_scans"] == 27
+
+
+def test_sets_of_the_papers_size_are_of_168_140_and_28_scans():
+    scores = long_table(n_subjects=28, artefacts=("spike", "noise", "blur", "wrap", "motion"))
+    tables_found = (
+        correlate(scores, subjects_of(scores), **DRAWS),
+        difference(scores, subjects_of(scores), n_boot=50, seed=1),
+    )
+    for table in tables_found:
+        n_scans = table[table["score"] == "artefact_uncertainty"].groupby("set")["n_scans"].first()
+        assert n_scans["simulated"] == 168 and n_scans["simulated_artefact_only"] == 140
+        assert all(n_scans[f"simulated_{name}"] == 28 for name in ("spike", "noise", "blur", "wrap", "motion"))
+        assert (table["n_subjects"] == 28).all()
+    assert {"simulated_within_artefact", "simulated_given_artefact"} <= set(tables_found[0]["set"])
 
 
 def test_same_seed_same_table_and_other_scores_do_not_matter():
@@ -117,7 +148,9 @@ def test_real_set_is_correlated_with_the_rating():
     table = correlate(everything, subjects_of(scores), **DRAWS)
     row = cell(table, "real", "artefact_uncertainty", "rating")
     assert row["rho"] < -0.5 and row["n_scans"] == 6
-    assert cell(table, "real", "artefact_uncertainty", "dice")["n_scans"] == 6
+    assert row["tau_low"] <= row["tau_b"] <= row["tau_high"] and row["tau_b"] < -0.4
+    dice = cell(table, "real", "artefact_uncertainty", "dice")
+    assert dice["n_scans"] == 6 and np.isfinite(dice["tau_low"])  # six values are few levels
 
 
 def test_difference_of_paired_correlations():
@@ -128,6 +161,21 @@ def test_difference_of_paired_correlations():
     rho = {name: cell(both, "simulated", name)["rho"] for name in ("artefact_uncertainty", "snr")}
     assert row["difference"] == pytest.approx(abs(rho["artefact_uncertainty"]) - abs(rho["snr"]))
     assert 0 < row["ci_low"] < row["difference"] < row["ci_high"] < 1
+
+
+def test_differences_do_not_depend_on_the_other_baselines_and_are_corrected_in_each_set():
+    scores = long_table(n_subjects=12)
+    more = scores[scores["metric"] == "snr"].assign(metric="cnr", value=lambda table: table["value"] ** 2)
+    partly = scores[scores["metric"] == "snr"].assign(metric="efc", value=lambda table: -table["value"])
+    partly.loc[partly.index[:3], "value"] = np.nan
+    few = difference(scores, subjects_of(scores), n_boot=100, seed=1).set_index(["set", "baseline"])
+    many = difference(pd.concat([scores, more, partly]), subjects_of(scores), n_boot=100, seed=1)
+    many = many.set_index(["set", "baseline"])
+    columns = ["difference", "ci_low", "ci_high", "p", "n_scans"]
+    pd.testing.assert_frame_equal(many.loc[few.index, columns], few[columns])
+    assert many.loc[("simulated", "efc"), "n_scans"] == 33 and "3 of 36" in many.loc[("simulated", "efc"), "note"]
+    for _, of_set in many.groupby("set"):
+        assert of_set["p_holm"].min() == pytest.approx(min(1, 3 * of_set["p"].min()))
 
 
 def test_difference_from_a_copy_of_itself_is_zero():

@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
+from decoupled_qc.analysis.difference import one_set
 
 
 # As the R package cocor prints them (Diedenhofen & Musch 2015); its inputs are printed with four decimals.
@@ -12,6 +14,26 @@ from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, willia
 def test_cocors_worked_examples(r_jk, r_jh, r_kh, n, williams, steiger):
     assert williams_p(r_jk, r_jh, r_kh, n)[0] == pytest.approx(williams, rel=2e-4)
     assert steiger_p(r_jk, r_jh, r_kh, n)[0] == pytest.approx(steiger, rel=2e-4)
+
+
+def test_cocors_p_value():
+    t, p = williams_p(0.5447, 0.8, 0.0729, 70)
+    assert (t, p) == (pytest.approx(-2.8114, rel=2e-4), pytest.approx(0.0065, abs=5e-5))
+
+
+def test_of_clustered_scans_the_bootstrap_keeps_its_level_where_the_usual_test_does_not():
+    """28 subjects x 5 scans, two scores that follow Dice alike, correlation 0.6 within subjects."""
+    rng, n, alarms = np.random.default_rng(2), 200, {"bootstrap": 0, "steiger": 0}
+    mix = np.linalg.cholesky([[1, 0.8, 0.8], [0.8, 1, 0.64], [0.8, 0.64, 1]]).T
+    for _ in range(n):
+        parts = rng.normal(size=(28, 1, 3)) * np.sqrt(0.6), rng.normal(size=(28, 5, 3)) * np.sqrt(0.4)
+        scans = pd.DataFrame((sum(parts) @ mix).reshape(-1, 3), columns=["dice:gm", "a:x", "b:x"])
+        scans = scans.assign(subject=np.repeat(np.arange(28), 5), anatomy="s1")
+        row = one_set(scans, "dice:gm", "a:x", ["b:x"], set_name="own", n_boot=300, seed=1).iloc[0]
+        alarms["bootstrap"] += not row["ci_low"] <= 0 <= row["ci_high"]
+        alarms["steiger"] += row["p_steiger"] < 0.05
+    assert alarms["bootstrap"] / n <= 0.08
+    assert alarms["steiger"] / n >= 0.15
 
 
 @pytest.mark.parametrize("test", [williams_p, steiger_p])

@@ -9,9 +9,11 @@ from fake_run import ARTEFACTS
 from figure_run import assert_texts_fit, texts
 from phantom import SETTINGS
 
+from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
 from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_simulator import SEVERITIES
 from decoupled_qc.figures.figure_training import figure_training
+from decoupled_qc.figures.leaderboard import leaderboard
 
 
 def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
@@ -29,6 +31,16 @@ def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
         assert members["rank"].tolist() == list(range(1, len(members) + 1))
         assert {"artefact_uncertainty", "entropy", "snr", "cnr"} <= set(members["score"])
     np.testing.assert_allclose(rows["strength"], rows["rho"].abs())
+
+
+def test_leaderboard_tells_what_needs_a_reference_and_what_goes_the_other_way(run):
+    up = run.correlation["score"].isin([*HIGHER_IS_BETTER, "entropy"])  # entropy as it should not be
+    turned = run.correlation.assign(rho=run.correlation["rho"].abs() * np.where(up, 1, -1))
+    rows = leaderboard(turned, stand_in=True).rows
+    kind = rows[rows["set"] == "simulated"].set_index(["score", "aggregation"])["kind"]
+    assert kind["artefact_uncertainty", "mean"] == kind["snr", "predicted"] == "needs no reference"
+    assert kind["cnr", "predicted"] == "needs no reference" and kind["cnr", "reference"] == "uses reference masks"
+    assert kind["entropy", "mean"] == "sign opposite to its meaning"
 
 
 def test_simulator_figure_shows_one_realisation_of_every_artefact_at_rising_severity(run):
@@ -55,7 +67,8 @@ def test_risk_figure_lies_between_oracle_and_the_mean(run):
     curves = drawing.rows[drawing.rows["panel"] == "risk"]
     simulated = run.wide[run.wide["condition"].str.match("clean|sim-")]
     oracle = curves[curves["curve"] == "oracle"]["y"].to_numpy()
-    for name in ("artefact uncertainty", "entropy", "SNR", "CNR"):
+    masked = [f"{name} ({mask} masks)" for name in ("SNR", "CNR") for mask in ("reference", "predicted")]
+    for name in ("artefact uncertainty", "entropy", *masked):
         own = curves[curves["curve"] == name]["y"].to_numpy()
         assert (own >= oracle - 1e-12).all()
         assert own[-1] == pytest.approx((1 - simulated["dice:gm"]).mean())

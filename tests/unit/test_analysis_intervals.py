@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from test_analysis_correlation import subjects_of
 
-from decoupled_qc.analysis.conformal import conformal_quantile, interval_score
+from decoupled_qc.analysis.conformal import conformal_quantile, held_out, interval_score
 from decoupled_qc.analysis.prediction import decisions, predict_dice
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.volumes import volumes
@@ -29,6 +29,15 @@ def test_conformal_covers_new_subjects_whose_scans_are_alike(level):
         half = conformal_quantile(errors[:20].ravel(), np.repeat(np.arange(20), 5), level)
         covered.append((errors[20] <= half).mean())
     assert level - 0.015 < np.mean(covered) < level + 1 / 21 + 0.015
+
+
+@pytest.mark.parametrize("n_subjects", [3, 50, 120])
+def test_every_scan_is_held_out_once_with_all_others_of_its_subject(n_subjects):
+    subjects = np.repeat([f"sub-{index:03d}" for index in range(n_subjects)], 3)
+    folds = list(held_out(subjects))
+    assert len(folds) == min(n_subjects, 50) and (np.sum(folds, axis=0) == 1).all()
+    for own in folds:
+        assert not set(subjects[own]) & set(subjects[~own]) and 1 <= len(set(subjects[own])) <= -(-n_subjects // 50)
 
 
 def test_interval_score_by_hand_and_least_for_the_true_quantiles():

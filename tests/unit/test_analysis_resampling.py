@@ -4,6 +4,7 @@ from scipy import stats
 
 from decoupled_qc.analysis.resampling import (
     WeightedSpearman,
+    WeightedTau,
     bca_interval,
     leave_one_out,
     mean_interval,
@@ -44,11 +45,30 @@ def test_each_draw_equals_spearman_of_the_repeated_scans():
         assert rho == pytest.approx(stats.spearmanr(x[repeated], y[repeated]).statistic, abs=1e-12)
 
 
+def test_tau_of_each_draw_equals_scipys_of_the_repeated_scans():
+    rng = np.random.default_rng(12)
+    x, y, subjects = clustered(rng, 9, 4, -0.7, 0.5)
+    x, rating = x.round(1), np.digitize(y, [-1, 0, 1])  # ties on both sides
+    weights = np.concatenate(list(subject_draws(subjects, 50, rng)))
+    for row, tau in zip(weights, WeightedTau(x, rating)(weights), strict=True):
+        repeated = np.repeat(np.arange(len(x)), row.astype(int))
+        assert tau == pytest.approx(stats.kendalltau(x[repeated], rating[repeated]).statistic, abs=1e-12)
+    assert np.isnan(WeightedTau(x, np.ones(36))(weights)).all()
+    assert np.isnan(WeightedTau(np.ones(36), rating)(weights)).all()
+
+
 def test_draws_take_whole_subjects():
     subjects = np.array(["b", "a", "b", "c", "a"])
     for row in np.concatenate(list(subject_draws(subjects, 40, np.random.default_rng(2)))):
         assert row[0] == row[2] and row[1] == row[4]
         assert row[0] + row[1] + row[3] == 3
+
+
+def test_every_subject_is_drawn_once_on_average_and_independently():
+    weights = np.concatenate(list(subject_draws(np.arange(20), 20_000, np.random.default_rng(13))))
+    assert weights.sum(axis=1) == pytest.approx(20)
+    assert weights.mean(axis=0) == pytest.approx(1, abs=0.03)
+    assert weights.var(axis=0) == pytest.approx(19 / 20, abs=0.05)  # of a multinomial count
 
 
 def test_constant_side_has_no_rho():

@@ -34,6 +34,15 @@ def test_cjv_of_known_noise(phantom):
     assert math.isnan(iqm.cjv(np.ones(SHAPE), grey, white))
 
 
+def test_white_matter_that_grey_matter_encloses(phantom):
+    image, grey, white = phantom
+    found = iqm.enclosed_white(noisy(image, 0.02), grey, (0.6, 0.6, 0.6))  # of a radius of 5.4 mm
+    assert metrics.dice(found, white) > 0.98
+    cnr, expected = (iqm.tissue_cnr(noisy(image, 0.02), grey, mask) for mask in (found, white))
+    assert cnr == pytest.approx(expected, rel=0.02)
+    assert not iqm.enclosed_white(image, np.zeros(SHAPE, bool), (1.0, 1.0, 1.0)).any()
+
+
 def test_efc_is_0_for_one_voxel_1_for_all_alike_and_between_for_blur(phantom):
     single = np.zeros(SHAPE)
     single[3, 4, 5] = 7
@@ -72,6 +81,14 @@ def test_without_air_or_noise_in_it_there_is_no_number(phantom):
     for empty in (air, nowhere):
         assert math.isnan(iqm.fber(image, head, empty))
         assert math.isnan(iqm.snr_dietrich(image, grey, empty))
+
+
+def test_a_defaced_scan_has_no_measure_of_air(phantom):
+    image, grey, white = phantom
+    scan = noisy(image, 0.02)
+    scan[:, 40:] = 0  # a block in front of the face, a fifth of all
+    head, air = grey | white, ~ndimage.binary_dilation(grey | white, iterations=3)
+    assert math.isnan(iqm.fber(scan, head, air)) and math.isnan(iqm.snr_dietrich(scan, grey, air))
 
 
 @pytest.mark.parametrize("fwhm", [4.0, 6.0])

@@ -49,5 +49,12 @@ def test_leaderboard_joins_and_ranks():
     flat = board.iloc[2]  # a constant score ranks nothing: chance, and its note says why
     assert flat["score"] == "entropy" and "the same in all scans" in flat["note"]
     assert flat["auroc"] == 0.5 and flat["e_aurc"] > board.iloc[0]["e_aurc"]
+    assert "no AUROC" not in flat["note"]
+    down = scores.assign(value=scores["value"].where(scores["metric"] != "artefact_uncertainty", -scores["value"]))
+    opposite = correlate(down, subjects, n_boot=50, n_permutations=19, seed=1)
+    none_fails = risk_coverage(down, subjects, dice_cuts=[0.1], n_boot=50, seed=1)
+    other = leaderboard(opposite, none_fails, replicates(down, subjects), dice_cut=0.1).set_index("score")
+    assert "rho has the sign opposite" in other.loc["artefact_uncertainty", "note"]
+    assert "no AUROC: no value: no scan has Dice below 0.1" in other.loc["snr", "note"]
     wanted = risk[(risk["score"] == "snr") & (risk["measure"] == "auroc") & (risk["dice_cut"] == 0.7)]["value"].iloc[0]
     assert board.set_index("score").loc["snr", "auroc"] == wanted

@@ -40,10 +40,26 @@ def correlations(target="dice", set_name="simulated", **changes):
 def test_table_1_has_the_agreed_columns_and_the_papers_scores_first():
     table = tables.correlation_table(correlations(), "simulated")
     assert list(table.columns) == COLUMNS
-    assert table["score"].tolist()[:3] == ["artefact_uncertainty", "snr", "cnr"]
-    assert table["rho"].tolist()[:3] == [-0.8123, 0.3, 0.2]
+    found = table.set_index("score")["rho"]
+    assert found.index.tolist()[:3] == ["artefact_uncertainty", "snr", "cnr"]
+    assert found[["artefact_uncertainty", "snr", "cnr"]].tolist() == [-0.8123, 0.3, 0.2]
     assert table.set_index("score").loc["entropy", "rho"] == -0.7
     assert (table["n_anatomies"] == 1).all() and (table["set"] == "simulated").all()
+
+
+def test_table_1_has_snr_and_cnr_in_both_masks_beside_each_other_and_says_what_they_need():
+    table = tables.correlation_table(correlations(), "simulated")
+    both = table.set_index("score")["rho"]
+    assert both[["snr", "snr_predicted_masks", "cnr", "cnr_predicted_masks"]].tolist() == [0.3, 0.11, 0.2, 0.12]
+    names = [f"{measure}, {mask} masks" for measure in ("SNR", "CNR") for mask in ("reference", "predicted")]
+    assert tables.compared(table)["score"].tolist()[1:5] == names
+    text = typeset.as_text(*tables.parts(table, stand_in=False))
+    assert "SNR, reference masks" in text and "CNR, predicted masks" in text
+    assert "need a reference, which the artefact uncertainty does not" in text
+    assert "what it encloses and is brighter" in text
+    blind = correlations()  # a network that found no grey matter has no such row
+    found = tables.correlation_table(blind[blind["aggregation"] != "predicted"], "simulated")
+    assert not found["score"].str.contains("predicted").any()
 
 
 def test_table_2_takes_predicted_masks_and_the_rating():
@@ -66,8 +82,8 @@ def test_several_networks_are_refused():
 
 def test_text_stands_beside_the_papers_values():
     text = typeset.as_text(*tables.parts(tables.correlation_table(correlations(), "simulated"), stand_in=True))
-    line = next(line for line in text.splitlines() if line.startswith("SNR"))
-    assert line.split() == ["SNR", "0.300", "0.200", "to", "0.400", "<", "0.001", "96", "16", "1", "0.326", "0.002"]
+    line = next(line for line in text.splitlines() if line.startswith("SNR, reference masks"))
+    assert line.split()[3:] == ["0.300", "0.200", "to", "0.400", "<", "0.001", "96", "16", "1", "0.326", "0.002"]
     line = next(line for line in text.splitlines() if line.startswith("Artefact uncertainty "))
     assert "−0.812" in line and "−0.850" in line and "n/a" in line
     assert "n = 84" in text and "stand-in" not in text.lower()
@@ -85,6 +101,10 @@ def test_numbers_that_do_not_exist_are_na():
     table = tables.correlation_table(correlations(rho=np.nan, ci_low=np.nan, ci_high=np.nan, p=np.nan), "simulated")
     text = typeset.as_text(*tables.parts(table, stand_in=False))
     assert "nan" not in text.lower() and "NA" in text
+
+
+def test_a_number_that_rounds_to_0_has_no_minus_sign():
+    assert [typeset.number(value, 2) for value in (-0.004, -0.006, 0.0, -1.5)] == ["0.00", "−0.01", "0.00", "−1.50"]
 
 
 def test_markdown_and_latex_have_a_cell_for_each_column():

@@ -40,6 +40,7 @@ rule figure_2:
         code=fingerprint("figure_2"),
         artefacts=ARTEFACTS,
         route=config["training"]["route"],
+        absence_weight=config["training"]["absence_weight"],
     message:
         "Drawing figure 2: the three stages of training."
     script:

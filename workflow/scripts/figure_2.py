@@ -5,4 +5,6 @@ from decoupled_qc.figures.figure_2 import figure_2
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
-style.save(figure_2(snakemake.params.artefacts, route=snakemake.params.route), **snakemake.output)
+asked = snakemake.params
+drawing = figure_2(asked.artefacts, route=asked.route, absence_weight=asked.absence_weight)
+style.save(drawing, **snakemake.output)

@@ -40,8 +40,8 @@ def additivity(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
 
 def _pairs(wide: pd.DataFrame) -> pd.DataFrame:
     """Return a row a mixed scan: subject, anatomy, artefact, ``parts`` (x) and ``mixture`` (y); NaN where a part is missing."""
-    single = wide[tables.simulated(wide)].set_index(["subject", "artefact"])[tables.OURS]
-    clean = single.xs(tables.CLEAN, level="artefact")
+    single = wide[tables.simulated(wide)].groupby(["subject", "artefact"])[tables.OURS].mean()
+    clean = single[single.index.get_level_values("artefact") == tables.CLEAN].droplevel("artefact")
     mixed = wide[wide["condition"] == MIXED]
     base = mixed["subject"].map(clean)
     parts = [

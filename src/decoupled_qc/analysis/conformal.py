@@ -1,10 +1,12 @@
 """Prediction intervals that hold for a new subject's scan, whatever the distribution: split conformal, by subject."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 VALIDATION, OTHERS = "validation subjects", "other test subjects"  # what an interval may be calibrated on
+MOST_FOLDS = 50
 
 
 def conformal_quantile(residuals: np.ndarray, subjects: np.ndarray, level: float) -> float:
@@ -28,6 +30,23 @@ def conformal_quantile(residuals: np.ndarray, subjects: np.ndarray, level: float
     weight = 1 / ((len(names) + 1) * counts[subject[order]])
     reached = np.cumsum(weight) >= level - 1e-12
     return float(residuals[order][np.argmax(reached)]) if reached.any() else math.inf
+
+
+def held_out(subjects: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield which scans to hold out: of one subject after the other, or of 50 groups of subjects where there are more.
+
+    So no scan is predicted from scans of its own subject, and the cost does not grow with the square of the subjects.
+
+    Args:
+        subjects: (n,) subject of each scan.
+
+    Yields:
+        (n,) boolean.
+    """
+    names, subject = np.unique(subjects, return_inverse=True)
+    n_folds = min(len(names), MOST_FOLDS)
+    for fold in range(n_folds):
+        yield subject % n_folds == fold
 
 
 def interval_score(truth: np.ndarray, low: np.ndarray, high: np.ndarray, level: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How well each score ranks scans by the quality of their segmentation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,19 +10,24 @@ from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.resampling import (
     Ranks,
     WeightedSpearman,
+    WeightedTau,
     bca_interval,
     leave_one_out,
     percentile_interval,
     permutation_p,
+    spearman,
     subject_draws,
 )
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
-    "model", "replicate", "set", "target", "score", "aggregation", "rho", "tau_b", "ci_low", "ci_high", "bca_low",
-    "bca_high", "p", "p_iid", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "model", "replicate", "set", "target", "score", "aggregation", "rho", "ci_low", "ci_high", "bca_low", "bca_high",
+    "tau_b", "tau_low", "tau_high", "p", "p_iid", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
+NUMBERS = COLUMNS[COLUMNS.index("rho") : COLUMNS.index("n_scans")]
 MIN_SCANS = 3
+MOST_LEVELS = 10  # of a target whose tau-b has an interval
+SIMPSON = 0.2  # by which a pooled |rho| must exceed the one within artefacts to be called one of artefacts
 WITHIN = "simulated_within_artefact"
 GIVEN = "simulated_given_artefact"
 
@@ -32,24 +37,25 @@ def correlate(
 ) -> pd.DataFrame:
     """Return Spearman's rho of Dice and of the rating with every score, on every set of scans.
 
-    Sets: ``simulated`` (clean scans and one of each artefact; the primary one), ``simulated_artefact_only``,
-    ``simulated_<artefact>`` (one artefact's alone), ``simulated_within_artefact`` (the mean of those, so that
-    merely telling artefacts apart earns nothing), ``simulated_given_artefact`` (partial rho of scans with an artefact,
-    of ranks less the mean rank of their artefact) and ``real``.
+    Sets: ``simulated`` (clean scans and one of each artefact, 168 in the paper; the primary one),
+    ``simulated_artefact_only`` (140 in the paper), ``simulated_<artefact>`` (one artefact's alone),
+    ``simulated_within_artefact`` (the mean of those, so that merely telling artefacts apart earns nothing; ``note``
+    says if |rho| of all scans with an artefact is larger by more than 0.2), ``simulated_given_artefact`` (partial rho
+    of scans with an artefact, of ranks less the mean rank of their artefact) and ``real``.
 
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
         subjects: As :func:`decoupled_qc.analysis.scores.read_subjects` returns it.
         n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high``, see
-            :func:`decoupled_qc.analysis.resampling.percentile_interval`, and ``bca_low`` and ``bca_high``, which cover less
-            where subjects are few; both 95 %.
+            :func:`decoupled_qc.analysis.resampling.percentile_interval`, and ``bca_low`` and ``bca_high``, which cover
+            less where subjects are few; both 95 %.
         n_permutations: Permutations behind ``p``, see :func:`decoupled_qc.analysis.resampling.permutation_p`.
         seed: The run's.
 
     Returns:
-        The columns ``COLUMNS``. ``tau_b`` is Kendall's, for targets with few levels; ``p_iid`` is the usual t
-        approximation for rho, which takes scans for independent. Where a number does not exist it is NaN and ``note``
-        says why.
+        The columns ``COLUMNS``. ``tau_b`` is Kendall's; it has an interval where the target has at most 10 levels, as a
+        rating has. ``p_iid`` is the usual t approximation for rho, which takes scans for independent. Where a number
+        does not exist it is NaN and ``note`` says why.
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
@@ -57,9 +63,7 @@ def correlate(
             found = _correlations(scans, target, tables.score_columns(one), set_name, n_boot, n_permutations, seed)
             rows += [{**names, "set": set_name, **row} for row in found]
         if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
-            for score in tables.score_columns(one):
-                rows.append({**names, "set": WITHIN, **_within_artefact(one, score, n_boot, seed)})
-                rows.append({**names, "set": GIVEN, **_given_artefact(one, score, n_boot, seed)})
+            rows += [{**names, **row} for row in _beside_artefact(one, tables.score_columns(one), n_boot, seed)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -104,92 +108,110 @@ def _correlations(
     scans: pd.DataFrame, target: str, scores: list[str], set_name: str, n_boot: int, n_permutations: int, seed: int
 ) -> list[dict]:
     """Return a row of :func:`correlate` per score; scores known on the same scans share draws and permutations."""
-    rows, alike = {}, {}
-    for score in scores:
-        present = scans[[target, score]].notna().all(axis=1)
-        complete = scans[present]
-        notes = notes_on(scans, complete, [target, score])
-        rows[score] = {**identity(target, score, complete, n_boot), "note": "; ".join(notes)}
-        if not degenerate(notes):
-            alike.setdefault(present.to_numpy().tobytes(), []).append(score)
-    for group in alike.values():
-        complete = scans.dropna(subset=[target, *group])
+    rows = {}
+    for complete, group in tables.known_together(scans, [target], scores):
+        notes = {score: notes_on(scans, complete, [target, score]) for score in group}
+        rows |= {
+            score: {**identity(target, score, complete, n_boot), "note": "; ".join(notes[score])} for score in group
+        }
+        group = [score for score in group if not degenerate(notes[score])]
+        if not group:
+            continue
         subject, y = complete["subject"].to_numpy(), complete[target].to_numpy()
-        ranks = Ranks(y)
-        statistics = {score: WeightedSpearman(complete[score].to_numpy(), ranks) for score in group}
+        ranks, n_subjects = Ranks(y), complete["subject"].nunique()
+        statistics = [WeightedSpearman(complete[score].to_numpy(), ranks) for score in group]
+        if complete[target].nunique() <= MOST_LEVELS:
+            statistics += [WeightedTau(complete[score].to_numpy(), y) for score in group]
         rng = rng_for(seed, "permutation", set_name, target)
         p = permutation_p(complete[group].to_numpy(), y, subject, n_permutations, rng)
-        rho = _rhos(statistics, np.ones((1, len(y))))[:, 0]
-        draws, n_subjects = None, complete["subject"].nunique()
+        found = over_draws(statistics, [np.ones((1, len(y)))])[:, 0]
         if n_subjects > 1:
             rng = rng_for(seed, "bootstrap", set_name, target)
-            draws, jackknife = (
-                np.concatenate([_rhos(statistics, weights) for weights in chunks], axis=1)
-                for chunks in (subject_draws(subject, n_boot, rng), leave_one_out(subject))
-            )
+            draws = over_draws(statistics, subject_draws(subject, n_boot, rng))
+            jackknife = over_draws(statistics[: len(group)], leave_one_out(subject))
         for index, score in enumerate(group):
             x, row = complete[score].to_numpy(), rows[score]
-            row.update(rho=float(rho[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
+            row.update(rho=float(found[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
             row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
-            if draws is not None:
+            if n_subjects > 1:
                 row["ci_low"], row["ci_high"] = percentile_interval(draws[index], n_subjects)
                 row["bca_low"], row["bca_high"] = bca_interval(draws[index], row["rho"], jackknife[index])
+                if len(draws) > len(group):
+                    row["tau_low"], row["tau_high"] = percentile_interval(draws[len(group) + index], n_subjects)
     return [rows[score] for score in scores]
 
 
-def _rhos(statistics: dict[str, WeightedSpearman], weights: np.ndarray) -> np.ndarray:
-    """Return (scores, draws)."""
-    return np.stack([statistic(weights) for statistic in statistics.values()])
+def over_draws(statistics: Sequence[Callable[[np.ndarray], np.ndarray]], chunks: Iterable[np.ndarray]) -> np.ndarray:
+    """Return (statistics, draws): each statistic in each draw.
+
+    Args:
+        statistics: Functions of weights (draws, n).
+        chunks: Weights, a part of all draws at a time.
+    """
+    return np.concatenate([np.stack([statistic(weights) for statistic in statistics]) for weights in chunks], axis=1)
 
 
-def _within_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> dict:
-    """Return the mean over artefacts of rho within one artefact's scans, with a subject-bootstrap interval."""
-    with_artefact = wide[wide["condition"].str.startswith("sim-")]
-    complete = with_artefact.dropna(subset=["dice:gm", score])
-    row = identity("dice:gm", score, complete, n_boot)
-    notes = notes_on(with_artefact, complete, ["dice:gm", score])
-    subject, artefact = complete["subject"].to_numpy(), complete["artefact"].to_numpy()
-    groups = []
-    for name in np.unique(artefact):
-        member = artefact == name
-        x, y = complete.loc[member, score].to_numpy(), complete.loc[member, "dice:gm"].to_numpy()
-        if len(x) >= MIN_SCANS and np.ptp(x) > 0 and np.ptp(y) > 0:
-            groups.append((member, WeightedSpearman(x, y)))
-        else:
-            notes.append(f"left out {name}: too few scans or all equal")
+def _beside_artefact(one: pd.DataFrame, scores: list[str], n_boot: int, seed: int) -> Iterator[dict]:
+    """Yield the rows of rho within artefacts and given the artefact, with subject-bootstrap intervals."""
+    with_artefact = one[one["condition"].str.startswith("sim-")]
+    found = {}
+    for complete, group in tables.known_together(with_artefact, ["dice:gm"], scores):
+        notes = {score: notes_on(with_artefact, complete, ["dice:gm", score]) for score in group}
+        known = [score for score in group if not degenerate(notes[score])]
+        subject, n_subjects = complete["subject"].to_numpy(), complete["subject"].nunique()
+        for score in group:
+            rows = {name: identity("dice:gm", score, complete, n_boot) for name in (WITHIN, GIVEN)}
+            own = {name: list(notes[score]) for name in rows}
+            if score in known:
+                statistic = _BesideArtefact(complete, score)
+                values = statistic(np.ones((1, len(complete))))[:, 0]
+                # Every score sees the same draws, made anew since they would take much room.
+                chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", "by artefact"))
+                draws = np.concatenate([statistic(weights) for weights in chunks], axis=1) if n_subjects > 1 else None
+                for place, name in enumerate(rows):
+                    rows[name]["rho"] = float(values[place])
+                    own[name] += statistic.notes(name, rows[name]["rho"])
+                    if draws is not None:
+                        ends = percentile_interval(draws[place], n_subjects)
+                        rows[name]["ci_low"], rows[name]["ci_high"] = ends
+            for name, row in rows.items():
+                found[score, name] = {**row, "set": name, "note": "; ".join(own[name])}
+    yield from (found[score, set_name] for score in scores for set_name in (WITHIN, GIVEN))
 
-    def mean_rho(weights: np.ndarray) -> np.ndarray:
-        return np.mean([statistic(weights[:, member]) for member, statistic in groups], axis=0)
 
-    if groups:
-        row["rho"] = float(mean_rho(np.ones((1, len(complete))))[0])
-        notes.append("mean over artefacts; no p is computed for it")
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap", WITHIN, score)
-            draws = np.concatenate([mean_rho(weights) for weights in subject_draws(subject, n_boot, rng)])
-            row["ci_low"], row["ci_high"] = percentile_interval(draws, row["n_subjects"])
-    return {**row, "note": "; ".join(notes)}
+class _BesideArtefact:
+    """Rho of Dice and a score within artefacts (the mean) and given the artefact (partial)."""
 
+    def __init__(self, scans: pd.DataFrame, score: str):
+        x, y, self._artefact = (scans[name].to_numpy() for name in (score, "dice:gm", "artefact"))
+        self._partial, self._pooled = WeightedSpearman(x, y, given=self._artefact), spearman(x, y)
+        self._within, self._left_out = [], []
+        for name in np.unique(self._artefact):
+            member = np.flatnonzero(self._artefact == name)
+            if len(member) >= MIN_SCANS and np.ptp(x[member]) > 0 and np.ptp(y[member]) > 0:
+                self._within.append((member, WeightedSpearman(x[member], y[member])))
+            else:
+                self._left_out.append(name)
 
-def _given_artefact(wide: pd.DataFrame, score: str, n_boot: int, seed: int) -> dict:
-    """Return the partial rho given the artefact, with a subject-bootstrap interval."""
-    with_artefact = wide[wide["condition"].str.startswith("sim-")]
-    complete = with_artefact.dropna(subset=["dice:gm", score])
-    row = identity("dice:gm", score, complete, n_boot)
-    notes = notes_on(with_artefact, complete, ["dice:gm", score])
-    if not degenerate(notes):
-        columns = (complete[name].to_numpy() for name in (score, "dice:gm", "artefact"))
-        statistic = WeightedSpearman(*columns)
-        row["rho"] = float(statistic(np.ones((1, len(complete))))[0])
-        notes.append(
-            "partial rho; no p is computed for it" if np.isfinite(row["rho"]) else f"{NO_RHO}equal in each artefact"
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return (2, draws)."""
+        rhos = [statistic(weights.T[member].T) for member, statistic in self._within]
+        within = np.mean(rhos, axis=0) if rhos else np.full(len(weights), np.nan)
+        return np.stack([within, self._partial(weights)])
+
+    def notes(self, set_name: str, rho: float) -> list[str]:
+        """Return what must be said of either rho."""
+        if set_name == GIVEN:
+            return ["partial rho; no p is computed for it" if np.isfinite(rho) else f"{NO_RHO}equal in each artefact"]
+        found = [f"left out {name}: too few scans or all equal" for name in self._left_out]
+        found.append(
+            "mean over artefacts; no p is computed for it" if np.isfinite(rho) else f"{NO_RHO}no artefact left"
         )
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap", GIVEN, score)
-            chunks = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            draws = np.concatenate([statistic(weights) for weights in chunks])
-            row["ci_low"], row["ci_high"] = percentile_interval(draws, row["n_subjects"])
-    return {**row, "note": "; ".join(notes)}
+        if abs(self._pooled) - abs(rho) > SIMPSON:
+            found.append(
+                f"|rho| is {abs(self._pooled):.2f} over all of them together: the score mainly tells artefacts apart"
+            )
+        return found
 
 
 def identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:
@@ -205,7 +227,7 @@ def identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> di
         "target": target.split(":")[0],
         "score": name,
         "aggregation": aggregation,
-        **dict.fromkeys(("rho", "tau_b", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_iid"), np.nan),
+        **dict.fromkeys(NUMBERS, np.nan),
         **tables.counted(complete),
         "n_boot": n_boot,
     }

@@ -88,7 +88,7 @@ class _Rises:
         columns = [f"{PREFIX}{head}{SUFFIX}" for head in self.heads]
         logs = wide[columns].where(wide[columns] > 0).apply(np.log)
         clean = wide["condition"].eq("clean") & logs.notna().all(axis=1)
-        base = logs[clean].set_axis(wide.loc[clean, "subject"])
+        base = logs[clean].groupby(wide["subject"]).mean()  # of all clean scans of a subject
         scans = scans[scans["artefact"].isin(self.artefacts)]
         usable = scans["subject"].isin(base.index) & logs.loc[scans.index].notna().all(axis=1)
         self.n_left_out, scans = int((~usable).sum()), scans[usable]
@@ -100,6 +100,8 @@ class _Rises:
 
     def sd(self, weights: np.ndarray) -> np.ndarray:
         """Return (draws, heads) standard deviations of the clean scans' log variance; NaN for fewer than two scans."""
+        if not len(self.clean):
+            return np.full((len(weights), len(self.heads)), np.nan)
         weights = weights[:, len(self.rise) :]
         n = weights.sum(axis=1, keepdims=True)
         centred = self.clean - self.clean.mean(axis=0)
@@ -119,15 +121,18 @@ class _Rises:
 
     def attribution(self, weights: np.ndarray) -> np.ndarray:
         """Return (draws, artefacts, artefacts) shares of an artefact's scans given to each artefact's head."""
-        z = self.rise[:, : len(self.artefacts)] / self.sd(np.ones((1, len(self.subject))))[0, : len(self.artefacts)]
-        given = np.argmax(z, axis=1)[:, None] == np.arange(len(self.artefacts))
+        n_heads = len(self.artefacts)
+        unit = self.sd(weights)[:, None, :n_heads]  # z is taken anew in each draw, as the leakage is
         shares = []
         for name in self.artefacts:
             member = np.flatnonzero(self.artefact == name)
-            n = weights[:, member].sum(axis=1, keepdims=True)
-            total = weights[:, member] @ given[member].astype(float)
-            shares.append(np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0))
-        return np.stack(shares, axis=1)
+            given = np.argmax(self.rise[None, member, :n_heads] / unit, axis=2)
+            of_scan = weights[:, member]
+            n = of_scan.sum(axis=1)
+            share = [np.einsum("bs,bs->b", of_scan, given == head) for head in range(n_heads)]
+            shares.append([np.divide(part, n, out=np.full_like(n, np.nan), where=n > 0) for part in share])
+        found = np.moveaxis(np.array(shares), 2, 0)
+        return np.where(np.isfinite(unit).all(axis=2, keepdims=True), found, np.nan)
 
 
 def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict]:
@@ -168,8 +173,6 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
 def _statistics(rises: _Rises, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Return every statistic in every draw."""
     leakage, attribution = rises.leakage(weights), rises.attribution(weights)
-    if not np.isfinite(rises.sd(np.ones((1, len(rises.subject))))).all():
-        attribution = np.full_like(attribution, np.nan)  # z has no unit
     square = leakage[:, :, : len(rises.artefacts)]
     return {
         "leakage": leakage,

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.correlation import degenerate, identity, notes_on, scan_sets
+from decoupled_qc.analysis.correlation import degenerate, identity, notes_on, over_draws, scan_sets
 from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
-from decoupled_qc.analysis.resampling import WeightedSpearman, percentile_interval, spearman, subject_draws
+from decoupled_qc.analysis.resampling import Ranks, WeightedSpearman, percentile_interval, spearman, subject_draws
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -23,12 +23,13 @@ def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
         scores, subjects, n_boot, seed: As for :func:`decoupled_qc.analysis.correlation.correlate`.
 
     Returns:
-        The columns ``COLUMNS``, for the sets ``simulated`` and ``real``; see :func:`one_set`.
+        The columns ``COLUMNS``, for the sets of :func:`decoupled_qc.analysis.correlation.scan_sets`; see
+        :func:`one_set`.
     """
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for names, one in tables.each_model(scores, subjects):
         for set_name, scans, target in scan_sets(one):
-            if set_name in ("simulated", "real") and tables.OURS in one:
+            if tables.OURS in one:
                 baselines = [name for name in tables.score_columns(one) if name != tables.OURS]
                 found = one_set(scans, target, tables.OURS, baselines, set_name=set_name, n_boot=n_boot, seed=seed)
                 parts.append(found.assign(**names, set=set_name))
@@ -47,42 +48,53 @@ def one_set(
         n_boot, seed: As for :func:`decoupled_qc.analysis.correlation.correlate`. Both scores see the same draws.
 
     Returns:
-        The columns ``COLUMNS`` from ``target`` on; above 0 favours ``score``. ``p`` is the bootstrap's and ``p_holm`` the same
-        adjusted for all baselines; ``p_williams`` and ``p_steiger`` are the usual tests, which take scans for independent.
+        The columns ``COLUMNS`` from ``target`` on; above 0 favours ``score``. Of a rho near 0 a draw's |rho| is larger
+        on average than the sample's, which leans against ``score``. ``p`` is the bootstrap's and ``p_holm`` the same
+        adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are the usual tests, which take scans
+        for independent.
     """
-    rows = [_row(scans, target, score, baseline, set_name, n_boot, seed) for baseline in baselines]
-    table = pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("target") :]))
+    rows = {}
+    for complete, group in tables.known_together(scans, [target, score], baselines):
+        rows |= _rows(scans, complete, target, score, group, rng_for(seed, "difference", set_name, target), n_boot)
+    table = pd.DataFrame([rows[name] for name in baselines], columns=list(COLUMNS[COLUMNS.index("target") :]))
     return table.assign(p_holm=holm(table["p"]))
 
 
-def _row(scans: pd.DataFrame, target: str, score: str, baseline: str, set_name: str, n_boot: int, seed: int) -> dict:
-    """Return one row of :func:`one_set`."""
-    complete = scans.dropna(subset=[target, score, baseline])
-    row = identity(target, score, complete, n_boot)
-    name, aggregation = baseline.split(":", 1)
-    row.update(baseline=name, baseline_aggregation=aggregation, difference=np.nan)
-    notes = notes_on(scans, complete, [target, score, baseline])
-    if not degenerate(notes):
-        values = {column: complete[column].to_numpy() for column in (target, score, baseline)}
-        ours, theirs = (WeightedSpearman(values[column], values[target]) for column in (score, baseline))
-
-        def gain(weights: np.ndarray) -> np.ndarray:
-            return np.abs(ours(weights)) - np.abs(theirs(weights))
-
-        row["difference"] = float(gain(np.ones((1, len(complete))))[0])
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "bootstrap-difference", set_name, target, baseline)
-            draws = subject_draws(complete["subject"].to_numpy(), n_boot, rng)
-            gains = np.concatenate([gain(weights) for weights in draws])
-            row["ci_low"], row["ci_high"] = percentile_interval(gains, row["n_subjects"])
-            row["p"] = bootstrap_p(gains)
-        row["p_williams"], row["p_steiger"] = _p_of_independent_scans(*values.values())
-    return {**row, "note": "; ".join(notes)}
-
-
-def _p_of_independent_scans(target: np.ndarray, score: np.ndarray, baseline: np.ndarray) -> tuple[float, float]:
-    """Return the p of Williams' t and Steiger's Z, both scores turned so that they rise with the target."""
-    ours, theirs = spearman(score, target), spearman(baseline, target)
-    between = spearman(score, baseline) * np.sign(ours) * np.sign(theirs)
-    correlations = abs(ours), abs(theirs), between, len(target)
-    return williams_p(*correlations)[1], steiger_p(*correlations)[1]
+def _rows(
+    scans: pd.DataFrame,
+    complete: pd.DataFrame,
+    target: str,
+    score: str,
+    baselines: list[str],
+    rng: np.random.Generator,
+    n_boot: int,
+) -> dict[str, dict]:
+    """Return a row of :func:`one_set` for each of some baselines known on the same scans, which share draws."""
+    rows, notes = {}, {}
+    for baseline in baselines:
+        name, aggregation = baseline.split(":", 1)
+        rows[baseline] = identity(target, score, complete, n_boot)
+        rows[baseline] |= {"baseline": name, "baseline_aggregation": aggregation}
+        notes[baseline] = notes_on(scans, complete, [target, score, baseline])
+    known = [baseline for baseline in baselines if not degenerate(notes[baseline])]
+    if known:
+        values = {column: complete[column].to_numpy() for column in (target, score, *known)}
+        ranks = Ranks(values[target])
+        statistics = [WeightedSpearman(values[column], ranks) for column in (score, *known)]
+        rho = over_draws(statistics, [np.ones((1, len(complete)))])[:, 0]
+        draws, n_subjects = None, complete["subject"].nunique()
+        if n_subjects > 1:
+            draws = np.abs(over_draws(statistics, subject_draws(complete["subject"].to_numpy(), n_boot, rng)))
+        for index, baseline in enumerate(known, start=1):
+            row = rows[baseline]
+            row["difference"] = abs(rho[0]) - abs(rho[index])
+            if draws is not None:
+                gains = draws[0] - draws[index]
+                row["ci_low"], row["ci_high"] = percentile_interval(gains, n_subjects)
+                row["p"] = bootstrap_p(gains)
+            between = spearman(values[score], values[baseline]) * np.sign(rho[0]) * np.sign(rho[index])
+            correlations = abs(rho[0]), abs(rho[index]), between, len(complete)
+            row["p_williams"], row["p_steiger"] = williams_p(*correlations)[1], steiger_p(*correlations)[1]
+            if np.isnan([row["p_williams"], row["p_steiger"]]).any():
+                notes[baseline].append("no Williams or Steiger p: both rank alike, or a rho is 1, or too few scans")
+    return {baseline: {**row, "note": "; ".join(notes[baseline])} for baseline, row in rows.items()}

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
+
 KEY = ["model", "replicate", "set", "score", "aggregation"]
 COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "rho_seed_sd", "n_replicates"]
 COLUMNS += ["tau_b", "rho_within_artefact"]
@@ -15,6 +17,9 @@ def leaderboard(
 ) -> pd.DataFrame:
     """Return all scores of each network and set, the strongest |rho| first; scores without a rho last and without a rank.
 
+    The rank is by |rho|, the AURC and AUROC by the direction that a score's meaning gives it; ``note`` says where rho
+    has the other sign, and why a number is missing.
+
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
         risk: As :func:`decoupled_qc.analysis.risk_coverage.risk_coverage` returns it; simulated scans only.
@@ -26,14 +31,16 @@ def leaderboard(
         The columns ``COLUMNS``.
     """
     wide = risk[risk["measure"].isin(["aurc", "e_aurc", "augrc"])].pivot(index=KEY, columns="measure", values="value")
-    at_cut = risk[(risk["measure"] == "auroc") & np.isclose(risk["dice_cut"], dice_cut)]
-    wide = wide.join(at_cut.set_index(KEY)[["dice_cut", "value"]].rename(columns={"value": "auroc"})).reset_index()
+    at_cut = risk[(risk["measure"] == "auroc") & np.isclose(risk["dice_cut"], dice_cut)].set_index(KEY)
+    at_cut["no_auroc"] = at_cut["note"].where(at_cut["value"].isna(), "")
+    wide = wide.join(at_cut[["dice_cut", "value", "no_auroc"]].rename(columns={"value": "auroc"})).reset_index()
     within = correlation[correlation["set"] == "simulated_within_artefact"].assign(set="simulated")
     within = within[[*KEY, "rho"]].rename(columns={"rho": "rho_within_artefact"})
     rows = pd.concat([correlation[(correlation["set"] == name) & (correlation["target"] == of)] for name, of in SETS])
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
     rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})
+    rows["note"] = [_note(row) for row in rows.itertuples()]
     strength = rows["rho"].abs()
     rows["rank"] = (
         strength.groupby([rows[name] for name in KEY[:3]]).rank(ascending=False, method="min").astype("Int64")
@@ -41,3 +48,15 @@ def leaderboard(
     order = rows.assign(strength=strength, first=rows["set"] != "simulated")
     order = order.sort_values([*KEY[:2], "first", "strength", "score"], ascending=[True, True, True, False, True])
     return order[COLUMNS].reset_index(drop=True)
+
+
+def _note(row: tuple) -> str:
+    """Return the correlation's note, whether rho has the other sign, and why a number is missing."""
+    notes = [row.note] if isinstance(row.note, str) and row.note else []
+    if row.rho * (1 if row.score in HIGHER_IS_BETTER else -1) < 0:
+        notes.append("rho has the sign opposite to the score's meaning")
+    if row.set != "simulated":
+        notes.append("risk-coverage and rho within artefacts are of simulated scans only")
+    elif row.no_auroc and isinstance(row.no_auroc, str):
+        notes.append(f"no AUROC: {row.no_auroc}")
+    return "; ".join(notes)

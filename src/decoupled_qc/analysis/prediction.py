@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile
+from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, held_out
 
 COLUMNS = (
     "model", "replicate", "scan", "subject", "anatomy", "artefact", "severity", "score", "dice", "predicted_dice",
@@ -41,7 +41,7 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
         validation = complete[complete["condition"] == "validation"]
         parts = [(test, validation)]
         if validation.empty:
-            parts = [(own, test[test["subject"] != subject]) for subject, own in test.groupby("subject")]
+            parts = [(test[own], test[~own]) for own in held_out(test["subject"].to_numpy())]
         for scans, calibration in parts:
             found = _decided(scans, calibration, target_dice, error_rate)
             found["calibrated_on"] = OTHERS if validation.empty else VALIDATION
@@ -84,12 +84,11 @@ def half_width(calibration: pd.DataFrame, error_rate: float) -> float:
         calibration: Scans of two subjects or more, with ``subject``, ``dice:gm`` and the score.
         error_rate: (0, 1).
     """
-    residuals, held_out = [], []
-    for name, own in calibration.groupby("subject"):
-        others = calibration[calibration["subject"] != name]
-        residuals.append(np.abs(own["dice:gm"].to_numpy() - predict_dice(others, own)))
-        held_out.append(own["subject"].to_numpy())
-    return conformal_quantile(np.concatenate(residuals), np.concatenate(held_out), 1 - error_rate)
+    residuals, subject = np.empty(len(calibration)), calibration["subject"].to_numpy()
+    for own in held_out(subject):
+        predicted = predict_dice(calibration[~own], calibration[own])
+        residuals[own] = np.abs(calibration.loc[own, "dice:gm"].to_numpy() - predicted)
+    return conformal_quantile(residuals, subject, 1 - error_rate)
 
 
 def predict_dice(calibration: pd.DataFrame, scans: pd.DataFrame) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from decoupled_qc.analysis.resampling import keeping_last
+
 
 class WeightedRanking:
     """Scans ranked from trusted to distrusted, under many integer weightings (bootstrap draws) at once.
@@ -19,29 +21,11 @@ class WeightedRanking:
         distrust = np.asarray(distrust, dtype=float)
         self._order = np.argsort(distrust, kind="stable")
         ordered = distrust[self._order]
-        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        self._last: list[tuple[tuple, np.ndarray]] = []
-
-    def _grouped(self, weights: np.ndarray, amount: np.ndarray | None = None) -> np.ndarray:
-        """Return (draws, groups) sums of weights, or of weights x amount, over equal scores, most trusted first.
-
-        The last few sums are kept, since several measures of the same draws need the same ones.
-        """
-        for (known_weights, known_amount), sums in self._last:
-            if known_weights is weights and known_amount is amount:
-                return sums
-        ordered = weights.T[self._order]  # whole rows, as subject_draws lays them out
-        if amount is not None:
-            ordered *= amount[self._order, None]
-        if len(self._starts) < len(self._order):
-            ordered = np.add.reduceat(ordered, self._starts, axis=0)
-        self._last = [*self._last[-2:], ((weights, amount), ordered.T)]
-        return ordered.T
-
-    def _weights_and_losses(self, weights: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the weight and loss before each group and inside it."""
-        inside, lost = self._grouped(weights), self._grouped(weights, loss)
-        return np.cumsum(inside, axis=1) - inside, inside, np.cumsum(lost, axis=1) - lost, lost
+        first = np.r_[True, ordered[1:] != ordered[:-1]]
+        self._starts, self._group = np.flatnonzero(first), np.cumsum(first) - 1
+        # Measures of the same draws, asked for one after the other, share these sums.
+        self._scans, self._lost = keeping_last(self._sum_scans), keeping_last(self._sum_losses)
+        self._failed = keeping_last(self._sum_failures)
 
     def aurc(self, weights: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """Return the area under the risk-coverage curve, mean over coverages i/n of the mean loss of the i most trusted scans.
@@ -55,27 +39,33 @@ class WeightedRanking:
 
         Source: Geifman & El-Yaniv 2017; Jaeger et al. 2023.
         """
-        before, inside, lost_before, lost = self._weights_and_losses(weights, loss)
-        total = before[:, -1] + inside[:, -1]
-        harmonic = np.r_[0.0, np.cumsum(1 / np.arange(1, int(total.max()) + 1))]
-        mean_loss = np.divide(lost, inside, out=np.zeros_like(lost), where=inside > 0)
-        steps = harmonic[(before + inside).astype(int)] - harmonic[before.astype(int)]
-        return (lost + (lost_before - before * mean_loss) * steps).sum(axis=1) / total
+        inside, up_to = self._scans(weights)
+        lost, lost_up_to = self._lost(weights, loss)
+        harmonic = np.r_[0.0, np.cumsum(1 / np.arange(1, int(up_to[-1].max()) + 1))]
+        steps = np.diff(harmonic[up_to.astype(int)], axis=0, prepend=0.0)
+        if len(self._starts) == len(self._order):
+            mean_loss = loss[self._order, None]
+        else:
+            mean_loss = np.divide(lost, inside, out=np.zeros_like(lost), where=inside > 0)
+        rest = lost_up_to - lost
+        rest -= (up_to - inside) * mean_loss
+        return (lost_up_to[-1] + _products(rest, steps)) / up_to[-1]
 
     def augrc(self, weights: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """Return the area under the generalised risk-coverage curve: mean over coverages i/n of the accepted loss over n.
 
         Higher is worse. It is the mean loss that goes undetected, and unlike AURC it does not overweigh the few most
-        trusted scans.
+        trusted scans. A group of m equal scores with loss s after loss S adds m S + s (m + 1) / 2.
 
         Args:
             weights, loss: As for :meth:`aurc`.
 
         Source: Traub et al. 2024, arXiv 2407.01032.
         """
-        before, inside, lost_before, lost = self._weights_and_losses(weights, loss)
-        total = before[:, -1] + inside[:, -1]
-        return (inside * lost_before + lost * (inside + 1) / 2).sum(axis=1) / total**2
+        inside, up_to = self._scans(weights)
+        lost, lost_up_to = self._lost(weights, loss)
+        area = _products(inside, lost_up_to) - _products(inside, lost) / 2 + lost_up_to[-1] / 2
+        return area / up_to[-1] ** 2
 
     def curve(self, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coverage i/n and the mean loss of the i most trusted scans, for i = 1..n, one draw.
@@ -83,12 +73,11 @@ class WeightedRanking:
         Args:
             loss: (n,), >= 0.
         """
-        before, inside, lost_before, lost = (
-            part[0] for part in self._weights_and_losses(np.ones((1, len(loss))), loss)
-        )
-        group = np.repeat(np.arange(len(inside)), inside.astype(int))
+        once = np.ones((1, len(loss)))
+        inside, lost = self._scans(once)[0][:, 0], self._lost(once, loss)[0][:, 0]
+        before, lost_before = np.cumsum(inside) - inside, np.cumsum(lost) - lost
         count = np.arange(1, len(loss) + 1)
-        accepted = lost_before[group] + (count - before[group]) * (lost / inside)[group]
+        accepted = lost_before[self._group] + (count - before[self._group]) * (lost / inside)[self._group]
         return count / len(loss), accepted / count
 
     def auroc(self, weights: np.ndarray, failed: np.ndarray) -> np.ndarray:
@@ -100,10 +89,10 @@ class WeightedRanking:
             weights: As for :meth:`aurc`.
             failed: (n,), boolean.
         """
-        bad = self._grouped(weights, failed)
-        good = self._grouped(weights) - bad
-        wins = (bad * (np.cumsum(good, axis=1) - good / 2)).sum(axis=1)
-        return _ratio(wins, bad.sum(axis=1) * good.sum(axis=1))
+        bad, bad_up_to, inside, up_to, total = self._failed(weights, failed)
+        trusted_more = (up_to - inside) - (bad_up_to - bad)  # good scans
+        wins = _products(bad, trusted_more + (inside - bad) / 2)
+        return _ratio(wins, bad.sum(axis=0) * (total - bad.sum(axis=0)))
 
     def auprc(self, weights: np.ndarray, failed: np.ndarray) -> np.ndarray:
         """Return the average precision in finding failed scans among the most distrusted; higher is better.
@@ -113,12 +102,11 @@ class WeightedRanking:
         Args:
             weights, failed: As for :meth:`auroc`.
         """
-        found, alarms = self._alarms(weights, failed)
+        bad, bad_up_to, inside, up_to, total = self._failed(weights, failed)
+        n_bad = bad.sum(axis=0)
+        found, alarms = n_bad - bad_up_to + bad, total - up_to + inside
         precision = np.divide(found, alarms, out=np.zeros_like(found), where=alarms > 0)
-        new = np.diff(found, axis=1, prepend=0.0)
-        total = found[:, -1]
-        average = _ratio((precision * new).sum(axis=1), total)
-        return np.where(alarms[:, -1] > total, average, np.nan)
+        return np.where(total > n_bad, _ratio(_products(precision, bad), n_bad), np.nan)
 
     def fpr_at_95_tpr(self, weights: np.ndarray, failed: np.ndarray) -> np.ndarray:
         """Return the share of good scans flagged at the strictest threshold that finds 95 % of the failed ones.
@@ -128,17 +116,46 @@ class WeightedRanking:
         Args:
             weights, failed: As for :meth:`auroc`.
         """
-        found, alarms = self._alarms(weights, failed)
-        total = found[:, -1:]
-        first = np.argmax(found >= 0.95 * total - 1e-9, axis=1)[:, None]
-        false = np.take_along_axis(alarms - found, first, axis=1)[:, 0]
-        good = (alarms - found)[:, -1]
-        return np.where(total[:, 0] > 0, _ratio(false, good), np.nan)
+        bad, bad_up_to, inside, up_to, total = self._failed(weights, failed)
+        n_bad = bad.sum(axis=0)
+        if not len(bad):
+            return np.full(len(weights), np.nan)
+        found, alarms = n_bad - bad_up_to + bad, total - up_to + inside
+        strictest = len(bad) - 1 - np.argmax(found[::-1] >= 0.95 * n_bad - 1e-9, axis=0)[None]
+        false = np.take_along_axis(alarms - found, strictest, axis=0)[0]
+        return np.where(n_bad > 0, _ratio(false, total - n_bad), np.nan)
 
-    def _alarms(self, weights: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return failed scans found and all scans flagged at each threshold, from the strictest on."""
-        found, flagged = (sums[:, ::-1] for sums in (self._grouped(weights, failed), self._grouped(weights)))
-        return np.cumsum(found, axis=1), np.cumsum(flagged, axis=1)
+    def _sum_scans(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (groups, draws) weight inside each group of equal scores, most trusted first, and up to its end."""
+        inside = self._in_groups(weights.T[self._order])  # whole rows, as subject_draws lays them out
+        return inside, np.cumsum(inside, axis=0)
+
+    def _sum_losses(self, weights: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (groups, draws) loss inside each group and up to its end."""
+        lost = self._in_groups(weights.T[self._order] * loss[self._order, None])
+        return lost, np.cumsum(lost, axis=0)
+
+    def _sum_failures(self, weights: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return failed weight inside each group and up to its end, all weight likewise, and the total of all weight.
+
+        Only for groups with a failed scan, since the others decide nothing: (groups, draws); the total is (draws,).
+        """
+        inside, up_to = self._scans(weights)
+        place = np.flatnonzero(failed[self._order])
+        group, starts = np.unique(self._group[place], return_index=True)
+        bad = weights.T[self._order[place]]
+        if len(group) < len(place):
+            bad = np.add.reduceat(bad, starts, axis=0)
+        return bad, np.cumsum(bad, axis=0), inside[group], up_to[group], up_to[-1]
+
+    def _in_groups(self, ordered: np.ndarray) -> np.ndarray:
+        """Return sums over the scans of each group of equal scores."""
+        return np.add.reduceat(ordered, self._starts, axis=0) if len(self._starts) < len(ordered) else ordered
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return (draws,) sums of products over groups."""
+    return np.einsum("gd,gd->d", first, second)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ MIN_PAIRS = 3
 
 
 def real_artefacts(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
-    """Return, for every score of the real set:
+    """Return how well every score of the real set finds what raters call bad.
 
     ``auroc``: how well it finds scans rated at most so good (``contrast``: ``rating <= 2``), scores turned so that higher is
     worse; 0.5 is chance. ``change``: the share of people in whom it is worse in one acquisition than in another
@@ -29,11 +29,13 @@ def real_artefacts(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
         subjects: As :func:`decoupled_qc.analysis.scores.read_subjects` returns it.
-        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %, percentile).
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high``, see
+            :func:`decoupled_qc.analysis.resampling.percentile_interval`.
         seed: The run's.
 
     Returns:
-        The columns ``COLUMNS``.
+        The columns ``COLUMNS``; a row for each contrast that the set allows (two ratings, three people with both
+        scans).
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):

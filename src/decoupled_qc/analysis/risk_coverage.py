@@ -42,47 +42,70 @@ def risk_coverage(
         scans = one[tables.simulated(one)]
         if "dice:gm" not in scans:
             continue
+        found = {}
+        for complete, group in tables.known_together(scans, ["dice:gm"], tables.score_columns(one)):
+            oracle = _Oracle(complete, n_boot, seed)
+            notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
+            notes = notes if len(complete) < len(scans) else []
+            found |= {score: _of_score(complete, score, oracle, dice_cuts, notes) for score in group}
         for score in tables.score_columns(one):
-            rows += [{**names, "set": "simulated", **row} for row in _of_score(scans, score, dice_cuts, n_boot, seed)]
+            rows += [{**names, "set": "simulated", **row, "n_boot": n_boot} for row in found[score]]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boot: int, seed: int) -> list[dict]:
+class _Oracle:
+    """The ranking of some scans by Dice itself, and the draws that all scores known on these scans share."""
+
+    def __init__(self, scans: pd.DataFrame, n_boot: int, seed: int):
+        self._subject, self._n_boot, self._seed = scans["subject"].to_numpy(), n_boot, seed
+        self.n_subjects = scans["subject"].nunique()
+        self.loss = 1 - scans["dice:gm"].to_numpy()
+        if len(scans):
+            ranking = WeightedRanking(self.loss)
+            once = np.ones((1, len(scans)))
+            self.aurc, self.augrc = (float(getattr(ranking, name)(once, self.loss)[0]) for name in ("aurc", "augrc"))
+            self.aurc_drawn = self.over_draws(lambda weights: {"aurc": ranking.aurc(weights, self.loss)}).get("aurc")
+
+    def over_draws(self, statistics: Callable[[np.ndarray], dict]) -> dict:
+        """Return every statistic in every draw of whole subjects, (n_boot,) each; nothing with one subject."""
+        if self.n_subjects < 2:
+            return {}
+        # Drawn again for each score, which costs less than holding the sums of all scores at once.
+        draws = subject_draws(self._subject, self._n_boot, rng_for(self._seed, "risk"))
+        found = [statistics(weights) for weights in draws]
+        return {key: np.concatenate([draw[key] for draw in found]) for key in found[0]}
+
+
+def _of_score(
+    complete: pd.DataFrame, score: str, oracle: _Oracle, dice_cuts: Sequence[float], notes: list[str]
+) -> list[dict]:
     """Return the rows of one score."""
-    complete = scans.dropna(subset=["dice:gm", score])
     name, aggregation = score.split(":", 1)
-    row = {
-        "score": name,
-        "aggregation": aggregation,
-        **tables.counted(complete),
-        "n_boot": n_boot,
-    }
-    notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
-    notes = notes if len(complete) < len(scans) else []
-    measures = {measure: np.nan for measure in ("aurc", "e_aurc", "augrc")}
+    row = {"score": name, "aggregation": aggregation, **tables.counted(complete)}
     if complete.empty:
-        return [{**row, "measure": measure, "note": "; ".join([*notes, "no scan"])} for measure in measures]
-    loss = 1 - complete["dice:gm"].to_numpy()
-    ranking, oracle = WeightedRanking(tables.distrust(complete, score)), WeightedRanking(loss)
-    once = np.ones((1, len(loss)))
-    best = {"aurc": oracle.aurc(once, loss)[0], "augrc": oracle.augrc(once, loss)[0], "e_aurc": 0.0}
-    chance = {"aurc": loss.mean(), "augrc": loss.mean() * (len(loss) + 1) / (2 * len(loss))}
-    chance["e_aurc"] = chance["aurc"] - best["aurc"]
+        return [
+            {**row, "measure": measure, "note": "; ".join([*notes, "no scan"])}
+            for measure in ("aurc", "e_aurc", "augrc")
+        ]
+    loss, n = oracle.loss, len(complete)
     failures = {cut: complete["dice:gm"].to_numpy() < cut for cut in dice_cuts}
+    ranking = WeightedRanking(tables.distrust(complete, score))
 
     def statistics(weights: np.ndarray) -> dict[tuple[str, float], np.ndarray]:
-        aurc = ranking.aurc(weights, loss)
-        found = {("aurc", np.nan): aurc, ("e_aurc", np.nan): aurc - oracle.aurc(weights, loss)}
-        found["augrc", np.nan] = ranking.augrc(weights, loss)
+        found = {("aurc", np.nan): ranking.aurc(weights, loss), ("augrc", np.nan): ranking.augrc(weights, loss)}
         for cut, failed in failures.items():
             found |= {(measure, cut): getattr(ranking, measure)(weights, failed) for measure in DETECTION}
         return found
 
-    intervals = _intervals(statistics, complete["subject"].to_numpy(), n_boot, rng_for(seed, "risk", score))
+    value, drawn = statistics(np.ones((1, n))), oracle.over_draws(statistics)
+    value["e_aurc", np.nan] = value["aurc", np.nan] - oracle.aurc
+    if drawn:
+        drawn["e_aurc", np.nan] = drawn["aurc", np.nan] - oracle.aurc_drawn
+    best = {"aurc": oracle.aurc, "e_aurc": 0.0, "augrc": oracle.augrc}
+    chance = {"aurc": loss.mean(), "e_aurc": loss.mean() - oracle.aurc, "augrc": loss.mean() * (n + 1) / (2 * n)}
     rows = []
-    for (measure, cut), value in statistics(once).items():
-        found = {"measure": measure, "dice_cut": cut, "value": float(value[0])}
-        found |= {"oracle": best.get(measure, np.nan), "random": chance.get(measure, np.nan)}
+    for measure, cut in [(name, np.nan) for name in best] + [(name, cut) for cut in failures for name in DETECTION]:
+        found = {"measure": measure, "dice_cut": cut, "value": float(value[measure, cut][0])}
         own = list(notes)
         if measure in DETECTION:
             failed = failures[cut]
@@ -90,20 +113,11 @@ def _of_score(scans: pd.DataFrame, score: str, dice_cuts: Sequence[float], n_boo
             found["random"] = {"auroc": 0.5, "auprc": failed.mean(), "fpr_at_95_tpr": 0.95}[measure]
             if failed.all() or not failed.any():
                 own.append(f"no value: {'every' if failed.all() else 'no'} scan has Dice below {cut:g}")
-        found["ci_low"], found["ci_high"] = intervals[measure, cut]
-        if row["n_subjects"] == 1:
+        else:
+            found |= {"oracle": best[measure], "random": chance[measure]}
+        if drawn:
+            found["ci_low"], found["ci_high"] = percentile_interval(drawn[measure, cut], oracle.n_subjects)
+        else:
             own.append("no interval: one subject")
         rows.append({**row, **found, "note": "; ".join(own)})
     return rows
-
-
-def _intervals(
-    statistics: Callable[[np.ndarray], dict], subject: np.ndarray, n_boot: int, rng: np.random.Generator
-) -> dict:
-    """Return the interval of every statistic, all on the same draws of whole subjects."""
-    keys = statistics(np.ones((1, len(subject)))).keys()
-    n_subjects = len(np.unique(subject))
-    if n_subjects < 2:
-        return dict.fromkeys(keys, (np.nan, np.nan))
-    draws = [statistics(weights) for weights in subject_draws(subject, n_boot, rng)]
-    return {key: percentile_interval(np.concatenate([draw[key] for draw in draws]), n_subjects) for key in keys}

@@ -198,6 +198,23 @@ def score_columns(wide: pd.DataFrame) -> list[str]:
     return sorted(columns, key=lambda name: (name != OURS, name))
 
 
+def known_together(
+    scans: pd.DataFrame, columns: list[str], scores: list[str]
+) -> Iterator[tuple[pd.DataFrame, list[str]]]:
+    """Yield (scans, scores) for each set of scores that are known on the same scans, so that they can share draws.
+
+    Args:
+        scans: One row a scan.
+        columns: Of which no value may be missing.
+        scores: Columns.
+    """
+    alike: dict[bytes, list[str]] = {}
+    for score in scores:
+        alike.setdefault(scans[[*columns, score]].notna().all(axis=1).to_numpy().tobytes(), []).append(score)
+    for group in alike.values():
+        yield scans.dropna(subset=[*columns, *group]), group
+
+
 def of_image(column: str) -> bool:
     """Say whether a score is an image quality measure, which needs no network but for the mask of some.
 
@@ -205,6 +222,11 @@ def of_image(column: str) -> bool:
         column: ``<metric>:<aggregation>``.
     """
     return column.split(":")[0] in OF_IMAGE
+
+
+def needs_reference(score: str, aggregation: str) -> bool:
+    """Say whether a score is taken in the reference's masks, which a new scan does not have, or regressed on such."""
+    return aggregation == "reference" or score == "ridge_dice"
 
 
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:

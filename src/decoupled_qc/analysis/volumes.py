@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, interval_score
+from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, held_out, interval_score
 from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
 
@@ -59,6 +59,8 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
     for names, one in tables.each_model(scores, subjects):
         if all(column in one for column in NEEDED):
             test, validation = _with_scales(one, voxel_ml)
+            if test.empty:
+                continue
             rows += [{**names, **row} for row in _rows(test, validation, n_boot, seed)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -67,7 +69,7 @@ def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.
     """Return simulated test scans and validation scans with their error and the scale s of each kind, mL."""
     complete = wide.dropna(subset=NEEDED)
     variance, spread = complete["volume_variance_ml:gm"], complete["volume_sd_ml:gm"]
-    clean = complete[complete["condition"] == "clean"].set_index("subject")
+    clean = complete[complete["condition"] == "clean"].groupby("subject")[NEEDED].mean()
     above = (variance - complete["subject"].map(clean["volume_variance_ml:gm"])).clip(lower=0)
     complete = complete.assign(
         error_ml=complete["volume_ml:gm"] - complete["reference_volume_ml:gm"],
@@ -85,15 +87,17 @@ def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) 
     for bars in ("sum_var", "sqrt_sum_var", "sum_sd"):
         half = {level: test[bars].to_numpy() * _normal(level) for level in LEVELS}
         yield from _scored(test, half, bars, NOTHING, np.zeros(len(test)), n_boot, seed)
+    every = np.ones(len(test), bool)
     for calibrated_on in (VALIDATION, OTHERS):
         if calibrated_on == VALIDATION and validation.empty:
             continue
+        parts = [(every, validation)]
+        if calibrated_on == OTHERS:
+            parts = [(own, test[~own]) for own in held_out(test["subject"].to_numpy())]
         for bars, width in (("scaled", _scaled), ("conformal", _conformal)):
             half = {level: np.full(len(test), np.nan) for level in LEVELS}
             n_calibration = np.zeros(len(test))
-            for subject in test["subject"].unique():
-                own = (test["subject"] == subject).to_numpy()
-                calibration = validation if calibrated_on == VALIDATION else test[~own]
+            for own, calibration in parts:
                 n_calibration[own] = calibration["subject"].nunique()
                 for level in LEVELS:
                     half[level][own] = width(calibration, test["uncertain"].to_numpy()[own], level)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from decoupled_qc import iqm, metrics
@@ -13,7 +12,6 @@ from decoupled_qc.inference import Prediction
 from decoupled_qc.network import TASK
 
 UL_PER_ML = 1000
-ENCLOSED_MM = 8.0  # white matter lies within this distance of grey matter on all sides
 
 
 def measure(
@@ -25,7 +23,8 @@ def measure(
     - ``volume_scale_ml``: sum of the voxels' variances (eq. 8) above that of certain voxels, what error bars scale with.
     - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the head and its margin, eq. 9; higher is worse.
     - ``artefact_uncertainty``: that of all artefacts together.
-    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`enclosed_white`; higher is better.
+    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.iqm.enclosed_white`; higher is
+      better.
     - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
       than air, and mean of grey matter, intensities in [0, 1]: what a scan of another kind differs in.
 
@@ -50,29 +49,9 @@ def measure(
         "artefact_uncertainty": sum(means.values()),
         **{f"uncertainty_{cause}": mean for cause, mean in means.items()},
         "snr": iqm.tissue_snr(values, grey),
-        "cnr": iqm.tissue_cnr(values, grey, enclosed_white(values, grey, spacing_mm)),
+        "cnr": iqm.tissue_cnr(values, grey, iqm.enclosed_white(values, grey, (spacing_mm,) * 3)),
         "head_ml": float(head.sum()) * voxel_ml,
         "head_level": float(values[head].mean()) if head.any() else math.nan,
         "head_spread": float(values[head].std()) if head.any() else math.nan,
         "grey_level": float(values[grey].mean()) if grey.any() else math.nan,
     }
-
-
-def enclosed_white(image: NDArray[np.float32], grey: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
-    """Return a stand-in for white matter, which a grey-matter network does not label.
-
-    What grey matter encloses and is brighter than grey matter's median plus half its spread: of a T1-weighted scan that is
-    white matter, of any other something else.
-
-    Args:
-        image: (D, H, W), [0, 1].
-        grey: (D, H, W), predicted grey matter.
-        spacing_mm: Of the voxels.
-    """
-    if not grey.any():
-        return np.zeros_like(grey)
-    steps = max(1, round(ENCLOSED_MM / spacing_mm))
-    padded = np.pad(grey, steps)  # so that closing does not end at the edge of the volume
-    closed = ndimage.binary_closing(padded, iterations=steps)[tuple(slice(steps, -steps) for _ in range(3))]
-    level = np.median(image[grey]) + 0.5 * image[grey].std()
-    return closed & ~grey & (image > level)

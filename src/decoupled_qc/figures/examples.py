@@ -21,7 +21,19 @@ from decoupled_qc.figures.images import (
 )
 
 SCORE = "artefact_uncertainty:mean"
+EXPLAINED = (
+    "Above each map: its mean over the scan, the artefact uncertainty. Axial slices, left is left."  # in captions
+)
 ROWS = ("scan", "segmentation", "artefact variance")
+
+
+def dice_titles(scans: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return what stands above each scan, artefact and severity, and above its segmentation, Dice."""
+    found = []
+    for _, scan in scans.iterrows():
+        severity = f", {scan['severity']:.2f}" if scan["severity"] > 0 else ""
+        found.append((f"{style.artefact_label(scan['artefact'])}{severity}", f"Dice {scan['dice:gm']:.2f}"))
+    return found
 
 
 def draw_examples(

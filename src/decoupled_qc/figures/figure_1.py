@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.figures import style
-from decoupled_qc.figures.examples import draw_examples
+from decoupled_qc.figures.examples import EXPLAINED, dice_titles, draw_examples
 from decoupled_qc.figures.style import Drawing
 
 SEVERITY_APART = 0.1  # of the two scans
@@ -29,16 +29,14 @@ def figure_1(
     pairs = [most_unlike(wide[wide["condition"] == f"sim-{name}"]) for name in artefacts]
     chosen = pd.concat(pairs, ignore_index=True)
     apart = chosen.groupby("artefact")["severity"].agg(np.ptp).max()
-    titles = [
-        (f"{scan['artefact']}, {scan['severity']:.2f}", f"Dice {scan['dice:gm']:.2f}") for _, scan in chosen.iterrows()
-    ]
-    figure, rows = draw_examples(chosen, titles, "dice:gm", conditions, predictions, artefacts)
+    figure, rows = draw_examples(chosen, dice_titles(chosen), "dice:gm", conditions, predictions, artefacts)
+    of_all = wide[wide["condition"].isin([f"sim-{name}" for name in artefacts])]
     caption = (
-        f"The same artefact at nearly the same severity (at most {apart:.2f} apart, on a scale of 0 to 1), in a scan that it "
-        f"leaves usable for the task and in one that it harms more: for each artefact the pair whose Dice differs most, out of "
-        f"{style.counts(wide[wide['condition'].isin([f'sim-{name}' for name in artefacts])])}. Where an artefact lies differs, "
-        f"and it covers a part of a scan or all of it. Above: artefact and severity; artefact variance on one scale from 0 "
-        f"to {rows['scale_top'].iloc[0]:.3g}. Axial slices, left is left."
+        f"The same artefact at nearly the same severity (at most {apart:.2f} apart, on a scale of 0 to 1), in a scan "
+        "whose segmentation it harms less and in one where it harms it more: for each artefact the pair whose Dice "
+        f"differs most, out of {style.counts(of_all)}. Where an artefact lies differs, and it covers a part of a scan "
+        "or all of it. Above the scans: artefact and severity; artefact variance on one scale from 0 to "
+        f"{rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
     )
     return Drawing(figure, rows, caption)
 

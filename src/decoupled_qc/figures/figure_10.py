@@ -7,11 +7,11 @@ from decoupled_qc.analysis.scores import STAND_IN
 from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
 
-# A real scan has no reference: SNR and CNR are taken in predicted tissue masks.
+# A real scan has no reference: SNR and CNR are taken in predicted masks, see decoupled_qc.iqm.enclosed_white.
 PANELS = (
     ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
     ("snr", "predicted", "SNR (predicted grey matter)"),
-    ("cnr", "predicted", "CNR (predicted grey matter)"),
+    ("cnr", "predicted", "CNR (predicted tissues)"),
 )
 SPREAD = 0.3
 
@@ -36,20 +36,12 @@ def figure_10(
     colours, markers = style.palette(artefacts, names), style.markers(names)
     scans = scans.assign(height=scans[rating] + scans.groupby(rating)[rating].transform(_spread))
 
-    figure = style.new_figure(style.TWO_COLUMNS_MM, 80)
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    stated = []
-    for index, (axes, (score, aggregation, label)) in enumerate(zip(panels, PANELS, strict=True)):
-        scatter.draw(axes, scans, f"{score}:{aggregation}", "height", colours, markers)
-        found = scatter.find(correlation, "real", "rating", score, aggregation)
-        scatter.state(axes, found)
-        axes.set_xlabel(label)
-        axes.set(yticks=range(1, levels + 1), ylim=(0.5, levels + 0.5))
-        style.letter(axes, index)
-        stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+    figure, panels, stated = scatter.draw_panels(
+        scans, "height", PANELS, correlation, ("real", "rating"), colours, markers, height_mm=80
+    )
+    panels[0].set(yticks=range(1, levels + 1), ylim=(0.5, levels + 0.5))
     kind = "stand-in rating" if rating == f"rating:{STAND_IN}" else "rating"
     panels[0].set_ylabel(f"{kind} (1 worst, {levels} best)")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names)))
     if stand_in:
         style.mark_stand_in(figure)
 
@@ -61,8 +53,7 @@ def figure_10(
     )
     caption = (
         f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height. "
-        f"Spearman's "
-        f"\N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {'; '.join(stated)}."
+        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}."
     )
     return Drawing(figure, rows, caption)
 

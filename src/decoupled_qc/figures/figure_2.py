@@ -18,12 +18,13 @@ COLUMNS = ["stage", "network", "image", "pseudo_label_of", "loss"]
 SMALL = style.SMALL_PT - 0.5
 
 
-def figure_2(artefacts: Sequence[str], *, route: str) -> Drawing:
+def figure_2(artefacts: Sequence[str], *, route: str, absence_weight: float) -> Drawing:
     """Draw what each network sees, what it learns from and what is frozen.
 
     Args:
         artefacts: In the config's order, with their own colours.
-        route: ``paper`` or ``routed``, see :class:`decoupled_qc.training.Recipe`; named in the caption.
+        route: ``paper`` or ``routed``, see :class:`decoupled_qc.recipe.Recipe`; named in the caption.
+        absence_weight: Of an artefact's variance in images without it, when routed.
     """
     figure = style.new_figure(WIDTH, HEIGHT)
     axes = figure.subplots()
@@ -46,7 +47,7 @@ def figure_2(artefacts: Sequence[str], *, route: str) -> Drawing:
     _arrow(axes, (second + 23, 53), (second + 23, 45))
     _arrow(axes, (first + 46, 40), (second, 40), "σ²(task) of x", frozen=True)
 
-    _box(axes, third, 53, "x with any of them", DATA)
+    _box(axes, third, 53, "x with any artefacts", DATA)
     _box(axes, third, 35, "student\nf, σ²(task), all σ²(k)", LEARNS)
     _arrow(axes, (third + 23, 53), (third + 23, 45))
     _arrow(axes, (second + 46 + step * (len(artefacts) - 1), 40), (third, 40), "σ²(k)", frozen=True)
@@ -64,11 +65,14 @@ def figure_2(artefacts: Sequence[str], *, route: str) -> Drawing:
         axes.text(left + 6.5, 3, name, fontsize=style.SMALL_PT, va="center")
     names = ", ".join(artefacts)
     routed = ": in the likelihood a variance with a pseudo-label is replaced by it" if route == "routed" else ""
+    if route == "routed" and absence_weight > 0:
+        routed += ", and a teacher's σ²(k) is pulled to 0 in images without k"
     caption = (
         f"Training in three stages; {style.plural(len(artefacts), 'artefact', 'artefacts')}: {names}. Solid arrows: input. "
         "Dashed arrows: the variance of a frozen network becomes the pseudo-label of the next one's; a teacher's is taken on "
-        "the image with only its own artefact, in the same realisation as the student sees. CE: cross-entropy; L: absolute "
-        f"difference and structural dissimilarity (eq. 7). This run's route is '{route}'{routed}."
+        "the image with only its own artefact, in the same realisation as the student sees. f: logits; σ²: variance; "
+        "CE: cross-entropy; ε: a floor that falls during training; L: absolute difference and structural dissimilarity "
+        f"(eq. 7). This run's route is '{route}'{routed}."
     )
     rows = [
         ("1", "task", "clean", "", "likelihood"),

@@ -121,16 +121,19 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
     """Draw one sweep in even steps of severity, in which the parameter is linear; severity 0 is the clean scan."""
     levels = rows.groupby("severity").mean(numeric_only=True).reset_index().sort_values("severity")
     position = {severity: place for place, severity in enumerate(levels["severity"])}
-    for _, one in rows.sort_values("severity").groupby("subject"):
+    for number, (_, one) in enumerate(rows.sort_values("severity").groupby("subject")):
         axes.plot(
             one["severity"].map(position),
             one["volume_ml"],
             color=style.CLEAN_COLOUR,
             linewidth=0.4,
             alpha=0.5,
+            label=None if number else "predicted, a subject",
         )
     place = levels["severity"].map(position)
-    axes.axhline(rows["reference_volume_ml"].mean(), color="black", linestyle="--", linewidth=0.8, label="reference")
+    axes.axhline(
+        rows["reference_volume_ml"].mean(), color="black", linestyle="--", linewidth=0.8, label="reference, mean"
+    )
     axes.errorbar(
         place,
         levels["volume_ml"],
@@ -139,7 +142,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
         marker="o",
         markersize=3,
         capsize=2,
-        label="predicted",
+        label="predicted, mean",
     )
     ticks = [style.number(value, 0 if value == round(value) else 1) for value in levels["value"].round(1)]
     axes.set_xticks(

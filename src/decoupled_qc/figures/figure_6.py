@@ -8,7 +8,7 @@ import pandas as pd
 
 from decoupled_qc.analysis.scores import simulated
 from decoupled_qc.figures import style
-from decoupled_qc.figures.examples import draw_examples
+from decoupled_qc.figures.examples import EXPLAINED, dice_titles, draw_examples
 from decoupled_qc.figures.style import Drawing
 
 N_SCANS = 6
@@ -27,15 +27,10 @@ def figure_6(
     """
     ranked = wide[simulated(wide)].sort_values(["dice:gm", "scan"])
     chosen = ranked.iloc[np.unique(np.linspace(0, len(ranked) - 1, N_SCANS).round().astype(int))]
-    titles = []
-    for _, scan in chosen.iterrows():
-        severity = f", {scan['severity']:.2f}" if scan["severity"] > 0 else ""
-        titles.append((f"{style.artefact_label(scan['artefact'])}{severity}", f"Dice {scan['dice:gm']:.2f}"))
-    figure, rows = draw_examples(chosen, titles, "dice:gm", conditions, predictions, artefacts)
+    figure, rows = draw_examples(chosen, dice_titles(chosen), "dice:gm", conditions, predictions, artefacts)
     caption = (
         f"Scans of the simulated quality experiment at even steps of the ranking by Dice, worst on the left "
-        f"(out of {style.counts(ranked)}): artefact and severity, Dice, artefact uncertainty (mean over the volume), "
-        f"and the summed artefact variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. Axial slices, left is "
-        f"left."
+        f"(out of {style.counts(ranked)}): artefact and severity, Dice, and the summed artefact variance on one scale "
+        f"from 0 to {rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
     )
     return Drawing(figure, rows, caption)

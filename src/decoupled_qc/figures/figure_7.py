@@ -27,24 +27,23 @@ def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]
     scans = scans.sort_values("artefact", key=lambda names: names.map(order), kind="stable")
     colours, markers = style.palette(artefacts, []), style.markers(["none", *artefacts])
 
-    figure = style.new_figure(style.TWO_COLUMNS_MM, 66)
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    stated = []
-    for index, (axes, (score, aggregation, label)) in enumerate(zip(panels, PANELS, strict=True)):
-        scatter.draw(axes, scans, f"{score}:{aggregation}", "dice:gm", colours, markers)
-        found = scatter.find(correlation, "simulated", "dice", score, aggregation)
-        scatter.state(axes, found)
-        axes.set_xlabel(label)
-        style.letter(axes, index)
-        stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+    figure, panels, stated = scatter.draw_panels(
+        scans, "dice:gm", PANELS, correlation, ("simulated", "dice"), colours, markers, height_mm=66
+    )
     panels[0].set_ylabel("grey-matter Dice")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(order))
+    elsewhere = [
+        f"{style.LABELS[score]} {style.rho_text(found)}"
+        for score in ("snr", "cnr")
+        if (found := scatter.find(correlation, "simulated", "dice", score, "predicted")) is not None
+    ]
 
     columns = ["scan", "subject", "anatomy", "artefact", "severity", "dice:gm"]
     rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     caption = (
         f"Dice of the grey-matter segmentation against each score, {style.counts(scans)}. "
-        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {'; '.join(stated)}."
+        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}. SNR and CNR are taken "
+        "in reference masks, which a new scan does not have"
     )
+    caption += f"; in predicted ones: {', '.join(elsewhere)}." if elsewhere else "."
     return Drawing(figure, rows, caption)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.figures import style
-from decoupled_qc.figures.examples import SCORE, draw_examples
+from decoupled_qc.figures.examples import EXPLAINED, SCORE, draw_examples
 from decoupled_qc.figures.style import Drawing
 
 N_SCANS = 6
@@ -50,6 +50,6 @@ def figure_9(
     )
     caption = (
         f"The worst-rated of each kind among {style.counts(members)} of {what}: scan, segmentation, summed artefact "
-        f"variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. Axial slices, left is left."
+        f"variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
     )
     return Drawing(figure, rows, caption)

@@ -12,8 +12,8 @@ BARS = {  # (kind, calibrated on) → label
     ("sum_sd", "nothing"): "summed sd",
     ("scaled", "validation subjects"): "learnt scale",
     ("conformal", "validation subjects"): "conformal",
-    ("scaled", "other test subjects"): "learnt scale, test",
-    ("conformal", "other test subjects"): "conformal, test",
+    ("scaled", "other test subjects"): "learnt scale, crossed",
+    ("conformal", "other test subjects"): "conformal, crossed",
 }
 VERDICTS = {"pass": style.COLOURS[2], "review": style.CLEAN_COLOUR, "fail": style.COLOURS[3]}
 
@@ -28,10 +28,10 @@ def figure_calibration(
         decisions: As :func:`decoupled_qc.analysis.prediction.decisions` returns it, of one network.
         target_dice, error_rate: Those behind the decisions.
     """
-    figure = style.new_figure(style.TWO_COLUMNS_MM, 78)
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
     left, right = figure.subplots(1, 2)
     all_scans = volumes[(volumes["scans"] == "all") & volumes["coverage"].notna()]
-    left.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--")
+    left.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--", label="as promised")
     for index, ((bars, on), label) in enumerate(BARS.items()):
         own = all_scans[(all_scans["bars"] == bars) & (all_scans["calibrated_on"] == on)].sort_values("level")
         if own.empty:
@@ -52,6 +52,8 @@ def figure_calibration(
     left.set(xlabel="level that the interval states", ylabel="share of scans whose volume it holds")
     left.set(xlim=(0.45, 1), ylim=(-0.03, 1.03))
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    if len(all_scans):
+        left.set_title(style.counts_text(all_scans.iloc[0], ", "), fontsize=style.SMALL_PT)
     known = decisions.dropna(subset=["predicted_dice"]) if "predicted_dice" in decisions else decisions.iloc[:0]
     for verdict, own in known.groupby("verdict"):
         errors = [own["predicted_dice"] - own["low"], own["high"] - own["predicted_dice"]]
@@ -66,9 +68,11 @@ def figure_calibration(
             label=f"{verdict} ({len(own)})",
         )
     right.axline((0, 0), slope=1, color="black", linewidth=0.6, linestyle="--")
-    right.axvline(target_dice, color="black", linewidth=0.4)
-    right.axhline(target_dice, color="black", linewidth=0.4)
+    right.axvline(target_dice, color="black", linewidth=0.8, linestyle=":")
+    right.axhline(target_dice, color="black", linewidth=0.8, linestyle=":", label=f"wanted: {target_dice:g}")
     right.set(xlim=(0, 1), ylim=(0, 1), xlabel="GM Dice", ylabel="predicted Dice with its interval")
+    if len(known):
+        right.set_title(style.counts(known), fontsize=style.SMALL_PT)
     if len(known):
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     for index, axes in enumerate((left, right)):
@@ -79,8 +83,10 @@ def figure_calibration(
 
 def _caption(volumes: pd.DataFrame, decisions: pd.DataFrame, target_dice: float, error_rate: float) -> str:
     text = (
-        "(a) Coverage of the volume's intervals, 95 % subject-bootstrap bars; 'test': calibrated on the other test subjects, "
-        "else on validation subjects where calibrated at all."
+        "(a) Coverage of the volume's intervals, with 95 % subject-bootstrap bars, beside one another where they would "
+        "hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the other "
+        "test subjects; \N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its "
+        "root; and the summed standard deviation above clean, not calibrated."
     )
     at_90 = volumes[np.isclose(volumes["level"], 0.9)]
     stated = [

@@ -31,11 +31,14 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     left.set(title="rise over the same subject's clean scan\n(standard deviations of clean)", xlabel="head")
     right.set(title="share of scans on which this head\nrises most (rows add up to 1)", xlabel="taken for")
     left.set_ylabel("artefact in the scan")
+    for index, axes in enumerate((left, right)):
+        style.letter(axes, index)
     named = ("decoupling_index", "attribution_accuracy", "share_inside_gain")
     stated = {name: _stated(rows, name) for name in named}
     chance = f"1/{len(shown)}" if shown else "NA"
     caption = (
-        f"Rise of each head's log mean variance on each artefact, paired by subject; rows: {', '.join(shown) or 'none'}. "
+        "(a) Rise of each head's log mean variance on each artefact, paired by subject, in standard deviations of "
+        f"clean scans; rows: {', '.join(shown) or 'none'}. (b) Which head rises most. "
         f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
         f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
     )
@@ -45,7 +48,10 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
             f"share of the volume by {stated['share_inside_gain']}."
         )
     if len(rises):
-        figure.supxlabel(style.counts_text(rows.iloc[0], ", "), fontsize=style.SMALL_PT)
+        colours = (
+            f"(a) red: rise, blue: fall, on a logarithmic scale beyond \N{PLUS-MINUS SIGN}1, full from {LIMIT_SD} on"
+        )
+        figure.supxlabel(f"{colours}; {style.counts_text(rows.iloc[0], ', ')}", fontsize=style.SMALL_PT)
     else:
         figure.supxlabel("fewer than two artefacts with a head: nothing to tell apart", fontsize=style.SMALL_PT)
     return Drawing(figure, rows, caption)

@@ -37,12 +37,13 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
             axes.plot(mean.index, mean, color=colours[name], marker="o", markersize=2.5)
             found = trend[(trend["artefact"] == name) & (trend["measure"] == measure.split(":")[0])]
             found = found[found["aggregation"] == measure.split(":")[1]].iloc[0]
-            tau = f"\N{GREEK SMALL LETTER TAU} = {style.number(found['tau'])}"
+            of = "(1 \N{MINUS SIGN} Dice)" if measure == "dice:gm" else ""
+            tau = f"\N{GREEK SMALL LETTER TAU}{of} = {style.number(found['tau'])}"
             axes.set_title(f"{name}\n{tau}" if measure == MEASURES[0][0] else tau, fontsize=style.SMALL_PT)
             axes.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
             if column == 0:
                 axes.set_ylabel(label)
-    figure.supxlabel(f"severity; {style.counts(scans)}", fontsize=style.FONT_PT)
+    figure.supxlabel(f"severity (thin: a subject, thick: the mean); {style.counts(scans)}", fontsize=style.FONT_PT)
     rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     ours = trend[(trend["measure"] == "artefact_uncertainty") & (trend["aggregation"] == "mean")].set_index("artefact")

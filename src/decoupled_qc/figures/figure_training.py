@@ -85,6 +85,8 @@ def _variances(axes: Axes, looks: pd.DataFrame, heads: list[str], colours: dict[
                 )
     clean = looks[looks["input"] == CLEAN]
     axes.plot(clean["step"], clean["twice_cross_entropy"], color="black", linestyle=":", label="2 CE, clean")
+    if len(heads) > 1:
+        axes.plot([], [], color=style.CLEAN_COLOUR, linestyle=(0, (3, 2)), label="dashed: on clean")
     axes.set_yscale("log")
     axes.set_ylim(top=8 * axes.get_ylim()[1])  # room for the legend
     axes.set_ylabel("mean variance of each head")

@@ -1,16 +1,60 @@
-"""One panel of a figure that sets quality against a score."""
+"""Figures 7 and 10: quality against the paper's three scores, a panel each."""
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from decoupled_qc.figures import style
 
 NOTE_WIDTH = 42  # characters that fit above a panel
+MOST_LEGEND_COLUMNS = 6
 LOG_FROM = 10.0  # a score that spans more than this ratio is drawn on a logarithmic axis
+
+
+def draw_panels(
+    scans: pd.DataFrame,
+    height: str,
+    panels: Sequence[tuple[str, str, str]],
+    correlation: pd.DataFrame,
+    cell: tuple[str, str],
+    colours: dict[str, str],
+    markers: dict[str, str],
+    *,
+    height_mm: float,
+) -> tuple[Figure, np.ndarray, str]:
+    """Draw a panel per score, with rho above it and one legend below all.
+
+    Args:
+        scans: A row a scan, in the order of the legend.
+        height: Column on the vertical axis.
+        panels: Score, aggregation and label of each panel.
+        correlation: The correlation table.
+        cell: Its set and target.
+        colours, markers: By artefact.
+        height_mm: Of the figure.
+
+    Returns:
+        The figure, its panels, and every rho as a caption states it.
+    """
+    figure = style.new_figure(style.TWO_COLUMNS_MM, height_mm)
+    grid, stated = figure.subplots(1, len(panels), sharey=True), []
+    for index, (axes, (score, aggregation, label)) in enumerate(zip(grid, panels, strict=True)):
+        draw(axes, scans, f"{score}:{aggregation}", height, colours, markers)
+        found = find(correlation, *cell, score, aggregation)
+        state(axes, found)
+        axes.set_xlabel(label)
+        style.letter(axes, index)
+        stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+    handles, labels = grid[0].get_legend_handles_labels()
+    n_lines = -(-len(labels) // MOST_LEGEND_COLUMNS)
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, -(-len(labels) // max(1, n_lines))))
+    return figure, grid, "; ".join(text for text in stated if text)
 
 
 def draw(
@@ -40,6 +84,9 @@ def draw(
     values = rows[score].dropna()
     if len(values) and values.min() > 0 and values.max() / values.min() > LOG_FROM:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def state(axes: Axes, correlation: pd.Series | None) -> None:

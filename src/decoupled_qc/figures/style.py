@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from decoupled_qc import typeset
 from decoupled_qc.files import write_whole
 
 MM_PER_INCH = 25.4
@@ -79,6 +80,16 @@ LABELS = {
     "structure_entropy": "Entropy in GM",
     "total_variance": "Total variance",
     "dice": "GM Dice",
+}
+AGGREGATIONS = {
+    "gm_mean": "near GM",
+    "gm_only": "inside GM",
+    "off_boundary": "off boundary",
+    "top_5_percent": "top 5 %",
+    "patch_max": "patch maximum",
+    "reference": "reference masks",
+    "predicted": "predicted masks",
+    "scan": "",  # a measure of the whole scan has no other kind
 }
 
 
@@ -165,14 +176,24 @@ def artefact_label(name: str) -> str:
     return f"{effect} ({tool})" if tool else name
 
 
-def mark_stand_in(figure: Figure) -> None:
-    """Write into the figure itself that its scans are stand-ins."""
-    figure.suptitle(STAND_IN_TEXT, fontsize=FONT_PT, color="#a01010", fontstyle="italic")
+def score_label(score: str, aggregation: str) -> str:
+    """Return a score's name and how it is taken, as an axis or a legend shows it."""
+    if score.startswith("variance_"):
+        name = f"{score.removeprefix('variance_')} variance"
+    else:
+        name = LABELS.get(score, score).replace("_", " ")
+    how = AGGREGATIONS.get(aggregation, aggregation.replace("_", " "))
+    return f"{name} ({how})" if how else name
+
+
+def mark_stand_in(figure: Figure, where: str = "") -> None:
+    """Write into the figure itself that its scans are stand-ins; ``where`` says which panel's, if not all."""
+    figure.suptitle(where + STAND_IN_TEXT, fontsize=FONT_PT, color="#a01010", fontstyle="italic")
 
 
 def number(value: float, digits: int = 2) -> str:
     """Return a number with a fixed number of decimals and a true minus sign; NA for NaN."""
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
+    return typeset.number(value, digits)
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -43,7 +43,7 @@ def render(
     Args:
         run: Its name.
         table_1, table_2: As :func:`decoupled_qc.tables.correlation_table` returns them.
-        difference: As :func:`decoupled_qc.analysis.correlation.difference` returns it.
+        difference: As :func:`decoupled_qc.analysis.difference.difference` returns it.
         pictures: In the order to show.
         manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``.
         diagnostics: Model → what its check on validation scans found, any columns.
@@ -118,6 +118,6 @@ def _gains(difference: pd.DataFrame, stand_in: bool) -> pd.DataFrame:
             "anatomies": row.n_anatomies,
         }
         for row in difference.itertuples()
-        if row.target == tables.TARGET[row.set]
+        if row.target == tables.TARGET.get(row.set)
     ]
     return pd.DataFrame(rows)

@@ -1,0 +1,111 @@
+"""What scores.csv holds of a scan: every score of the leaderboard, or why there is none."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from decoupled_qc.inference import Prediction
+from decoupled_qc.predictions import write_prediction
+from decoupled_qc.scoring import score_condition
+
+SHAPE = (40, 42, 38)
+HEADS = ("task", "noise", "blur")
+KNOWN = {"model": "student", "replicate": 0, "dilation_voxels": 1, "stand_in_rating_cuts": None}
+SCORES = {
+    *(
+        ("artefact_uncertainty", name)
+        for name in ("mean", "gm_mean", "gm_only", "off_boundary", "top_5_percent", "patch_max")
+    ),
+    *((f"variance_{head}", "mean") for head in HEADS),
+    *((name, mask) for name in ("snr", "cnr", "cjv") for mask in ("reference", "predicted")),
+    *((name, "scan") for name in ("efc", "fber", "fwhm_mm", "edge_strength", "gradient_entropy")),
+    ("snrd", "reference"),
+    ("wm2max", "reference"),
+    ("entropy", "mean"),
+}
+
+
+def scored(folder, change):
+    """Scores of a ball of grey round white matter in noisy air, after a change to image, labels or prediction."""
+    rng = np.random.default_rng(0)
+    radius = np.linalg.norm(np.indices(SHAPE).T - np.array(SHAPE) / 2, axis=-1).T
+    dseg = np.select([radius < 8, radius < 14], [3, 2], 0).astype(np.uint8)
+    image = np.select([dseg == 3, dseg == 2], [0.9, 0.5], 0.0)
+    image = np.hypot(image + rng.normal(0, 0.02, SHAPE), rng.normal(0, 0.02, SHAPE)).astype(np.float32)
+    image, dseg, found = change(image, dseg, dseg == 2)
+    row = {"subject": "sub-1", "scan": "sub-1_x", "condition": "sim-noise", "artefact": "noise", "severity": 0.5}
+    row |= {"image": "x.nii.gz", "dseg": "y.nii.gz", "records": json.dumps([])}
+    pd.DataFrame([row]).to_csv(folder / "scans.tsv", sep="\t", index=False)
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    nib.save(nib.Nifti1Image(image, affine), folder / "x.nii.gz")
+    nib.save(nib.Nifti1Image(dseg, affine), folder / "y.nii.gz")
+    label = torch.from_numpy(found.astype(np.uint8))
+    maps = {head: torch.full(SHAPE, 0.1) for head in HEADS}
+    write_prediction(folder, "sub-1_x", Prediction(label.float() * 0.9, label, maps), affine)
+    table = score_condition(folder / "scans.tsv", folder, **KNOWN)
+    return table.set_index(["metric", "aggregation"])
+
+
+def as_it_is(image, dseg, found):
+    return image, dseg, found
+
+
+def brain_extracted(image, dseg, found):
+    return np.where(dseg > 0, image, 0).astype(np.float32), dseg, found
+
+
+def defaced(image, dseg, found):
+    image[:, 34:] = 0
+    return image, dseg, found
+
+
+def blind(image, dseg, found):
+    return image, dseg, np.zeros_like(found)
+
+
+def no_white_matter(image, dseg, found):
+    return image, np.where(dseg == 3, 0, dseg), found
+
+
+def constant(image, dseg, found):
+    return np.ones_like(image), dseg, found
+
+
+def test_every_score_of_the_leaderboard_is_there(tmp_path):
+    table = scored(tmp_path, as_it_is)
+    assert set(table.index) >= SCORES
+    assert table.loc[sorted(SCORES), "value"].notna().all() and (table["note"] == "").all()
+    assert table.loc[("dice", "gm"), "value"] == 1
+    # The network is right here, so its masks say the same as the reference's.
+    for name in ("snr", "cnr", "cjv"):
+        assert table.loc[(name, "predicted"), "value"] == pytest.approx(
+            table.loc[(name, "reference"), "value"], rel=0.05
+        )
+    assert table.loc[("artefact_uncertainty", "mean"), "value"] == pytest.approx(0.2, rel=1e-3)  # the task's left out
+
+
+@pytest.mark.parametrize(
+    ("change", "lost", "reason"),
+    [
+        (brain_extracted, [("fber", "scan"), ("snrd", "reference")], "no signal in it|no noise in the air"),
+        (defaced, [("fber", "scan"), ("snrd", "reference")], "defaced"),
+        (blind, [("snr", "predicted"), ("cnr", "predicted"), ("cjv", "predicted")], "no voxel"),
+        (blind, [("artefact_uncertainty", "gm_mean"), ("artefact_uncertainty", "gm_only")], "no voxel was called grey"),
+        (no_white_matter, [("cnr", "reference"), ("cjv", "reference"), ("wm2max", "reference")], "no voxel"),
+        (constant, [("snr", "reference"), ("cnr", "reference"), ("cjv", "reference")], "all alike|no contrast"),
+        (
+            constant,
+            [("gradient_entropy", "scan"), ("edge_strength", "scan"), ("fwhm_mm", "scan")],
+            "constant|edge|no head",
+        ),
+    ],
+)
+def test_a_measure_that_cannot_be_taken_is_missing_with_the_reason(tmp_path, change, lost, reason):
+    table = scored(tmp_path, change)
+    assert table.loc[lost, "value"].isna().all()
+    assert table.loc[lost, "note"].str.contains(reason).all()
+    assert (table["value"].notna() | table["note"].ne("")).all()
