@@ -66,8 +66,8 @@ class HeldOut:
         self.label = torch.stack([_centre(case.label, patch_size) for case in cases])
 
     @torch.no_grad()
-    def look(self, network: DecoupledUNet, step: int, precision: str) -> list[dict[str, float | str]]:
-        """Return what a network says now; it is left in evaluation mode.
+    def look(self, network: DecoupledUNet, step: int, precision: str) -> tuple[list[dict[str, float | str]], Tensor]:
+        """Return what a network says now, in numbers and as a picture; it is left in evaluation mode.
 
         Args:
             network: On any device.
@@ -76,15 +76,17 @@ class HeldOut:
 
         Returns:
             One row per input: ``step``, ``input`` (clean or an artefact), ``n_scans``, ``dice``, ``twice_cross_entropy`` and
-            ``variance_<cause>``, means over the patches.
+            ``variance_<cause>``, means over the patches. And the middle axial slice of the first scan, (H, W), [0, 1]: a
+            row per input; from left to right the image, the segmentation, and the variance of each cause up to 1.
         """
         network.eval()
         device = next(network.parameters()).device
-        rows = []
+        rows, strips = [], []
         for name, images in self.images.items():
             with autocast(precision, device):
                 logits, log_variance = network(images[:, None].to(device, memory_format=torch.channels_last_3d))
-            label, variance = self.label.to(device), log_variance.float().exp().mean(dim=(0, 2, 3, 4))
+            label, maps = self.label.to(device), log_variance.float().exp()
+            variance = maps.mean(dim=(0, 2, 3, 4))
             row = {
                 "step": step,
                 "input": name,
@@ -95,7 +97,10 @@ class HeldOut:
             rows.append(
                 row | {f"variance_{cause}": float(v) for cause, v in zip(network.causes, variance, strict=True)}
             )
-        return rows
+            segmentation = (logits[0, 1] > logits[0, 0]).float()
+            volumes = [images[0].to(device), segmentation, *maps[0].clamp(max=1)]
+            strips.append(torch.cat([volume[:, :, volume.shape[2] // 2].T.flip(0) for volume in volumes], dim=1))
+        return rows, torch.cat(strips)
 
 
 def _centre(volume: Tensor, side: int) -> Tensor:

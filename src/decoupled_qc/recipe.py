@@ -27,6 +27,7 @@ class Recipe:
         teacher_input: What a frozen teacher sees: ``single_artefact``, the patch with its own alone, or ``student_input``, all.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
         precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`; the losses are in float32.
+        compile: Whether PyTorch compiles the network in training, see :func:`decoupled_qc.compilation.compile_in_place`.
         max_skipped: Steps in a row that may be skipped because the loss or a gradient is not finite.
         log_every: Steps between rows of ``metrics.csv``.
         look_every: Between two looks at held-out patches, as a fraction of ``steps``.
@@ -50,6 +51,7 @@ class Recipe:
     teacher_input: str
     beta: float
     precision: str
+    compile: bool
     max_skipped: int
     log_every: int
     look_every: float

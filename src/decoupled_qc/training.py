@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from decoupled_qc.board import Board
 from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.compilation import compile_in_place
 from decoupled_qc.draws import drawing_for
 from decoupled_qc.errors import InputError
 from decoupled_qc.held_out import HeldOut
@@ -39,7 +41,7 @@ def fit(
     held_out: HeldOut | None = None,
     team: Team = ALONE,
 ) -> float:
-    """Train a network in place; write ``metrics.csv`` and ``held_out.csv``; return the last epsilon.
+    """Train a network in place; write ``metrics.csv``, ``held_out.csv`` and ``tensorboard``; return the last epsilon.
 
     Without frozen networks this is stage 1 (eq. 4). Every frozen network gives the pseudo-label of the cause it is
     named after: the task network sees the clean patch, a teacher the patch with only its own artefact in the same
@@ -53,7 +55,7 @@ def fit(
         frozen: cause → trained network in evaluation mode, for every cause that has a pseudo-label.
         stream: Where the batches come from.
         recipe: How to optimise.
-        folder: Existing folder for the tables.
+        folder: Existing folder for what it writes.
         checkpoint: Where to go on, and where to leave the state. An interrupted training ends with the same weights, on a
             CPU to the bit, since nothing but its state and the number of the step decides what comes next.
         held_out: What to look at every so often, which changes nothing; None in a process that does not look.
@@ -69,6 +71,8 @@ def fit(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for model in (network, *frozen.values()):
         model.to(device, memory_format=torch.channels_last_3d)
+    if recipe.compile:
+        compile_in_place(network)
     parts = _parts(stream.batch_size, recipe.forward_batch_size, team)
     optimiser = _optimiser(network, recipe)
     progress = Progress(recipe.start_ladder())
@@ -86,13 +90,22 @@ def fit(
     look_every = max(1, round(recipe.look_every * recipe.steps))
     metrics = MetricsTable(folder / "metrics.csv" if team.first else None, progress.rows)
     looks = MetricsTable(folder / "held_out.csv" if team.first else None, progress.looks)
+    board = Board(folder if team.first else None, progress.rows, progress.looks)
+
+    def look(step: int) -> None:
+        if held_out:
+            rows, picture = held_out.look(network, step, recipe.precision)
+            looks.add(*rows)
+            board.add_looks(rows)
+            board.add_picture(step, picture)
+
     silent = not (team.first and sys.stderr.isatty())
     bar = tqdm(total=recipe.steps, initial=first, desc=folder.name, disable=silent, mininterval=1)
-    with bar, metrics, looks, checkpoint:
+    with bar, metrics, looks, board, checkpoint:
         while progress.step < recipe.steps:
             step = progress.step
-            if held_out and step % look_every == 0:
-                looks.add(*held_out.look(network, step, recipe.precision))
+            if step % look_every == 0:
+                look(step)
             network.train()
             plain = step < recipe.plain_steps
             loss_of = partial(
@@ -120,12 +133,12 @@ def fit(
                     **{name: float(value) for name, value in terms.items()},
                 }
                 metrics.add(row)
+                board.add_terms(row)
                 bar.set_postfix_str(_short(row), refresh=False)
                 if team.first:
                     log.info("%s", _line(row, (time.monotonic() - started) / (progress.step - first), recipe.steps))
             checkpoint.keep(state, now=progress.step == recipe.steps)
-        if held_out:
-            looks.add(*held_out.look(network, recipe.steps, recipe.precision))
+        look(recipe.steps)
     network.eval()
     return ladder.epsilon
 

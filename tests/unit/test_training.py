@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event
 
 from decoupled_qc.checkpoint import Checkpoint
 from decoupled_qc.errors import InputError
@@ -31,7 +32,7 @@ RECIPE = Recipe(
     halvings=3, ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
     ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
     teacher_input="single_artefact",
-    beta=0.0, precision="float32", max_skipped=2, log_every=1,
+    beta=0.0, precision="float32", compile=False, max_skipped=2, log_every=1,
     look_every=0.5,
 )  # fmt: skip
 
@@ -311,9 +312,56 @@ def test_looking_at_held_out_patches_changes_nothing_and_leaves_a_row_per_input(
     assert set(looks["n_scans"]) == {2} and looks["variance_noise"].nunique() > 3
 
 
+def events_of(file):
+    """A record is its length (8 bytes), a checksum (4), the event, and a checksum (4)."""
+    data = file.read_bytes()
+    while data:
+        end = 12 + int.from_bytes(data[:8], "little")
+        yield Event.FromString(data[12:end])
+        data = data[end + 4 :]
+
+
+def test_tensorboard_has_the_rows_of_both_tables_and_a_picture_of_every_look(tmp_path):
+    fit(
+        DecoupledUNet(("task",), **SMALL),
+        {},
+        stream([]),
+        RECIPE,
+        tmp_path,
+        no_checkpoint(tmp_path),
+        held_out=held_out([]),
+    )
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    drawn = {(value.tag, event.step): value for event in events_of(file) for value in event.summary.value}
+    for group, table in (("training", "metrics.csv"), ("held_out_clean", "held_out.csv")):
+        for row in pd.read_csv(tmp_path / table).to_dict("records"):
+            assert drawn[f"{group}/dice", row["step"]].simple_value == pytest.approx(row["dice"], abs=1e-6)
+    shown = [(value.image.height, value.image.width) for (tag, _), value in drawn.items() if tag == "held_out"]
+    assert shown == [(16, 3 * 16)] * 3  # image, segmentation and the task's variance, at the steps of the looks
+
+
+def test_a_network_that_cannot_be_compiled_runs_as_it_is(tmp_path, monkeypatch):
+    tried = []
+
+    def broken(*_):
+        tried.append(1)
+        raise RuntimeError("no compiler")
+
+    compile_as_usual = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_as_usual(self, backend=broken))
+    ends = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        network = DecoupledUNet(("task",), **SMALL)
+        fit(network, {}, stream([]), replace(RECIPE, compile=compiled), tmp_path, no_checkpoint(tmp_path))
+        ends.append(network.state_dict())
+    assert tried and ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+
+
 def test_a_look_says_what_the_network_says_of_the_central_patch():
     network, watched = networks("task", "noise"), held_out(["noise"])
-    (clean, noisy) = watched.look(network, 7, "float32")
+    (clean, noisy), picture = watched.look(network, 7, "float32")
     image = torch.stack([phantom(name).image[2:18, 2:18, 2:18] for name in "xy"])[:, None]
     label = torch.stack([phantom(name).label[2:18, 2:18, 2:18] for name in "xy"]).long()
     low, high = (
@@ -325,6 +373,10 @@ def test_a_look_says_what_the_network_says_of_the_central_patch():
         2 * torch.nn.functional.cross_entropy(logits, label).item(), rel=1e-4
     )
     assert clean["step"] == 7 and noisy["dice"] != clean["dice"]
+    assert picture.shape == (2 * 16, 4 * 16)
+    assert torch.equal(picture[:16, :16], ((image - low) / (high - low))[0, 0, :, :, 8].T.flip(0))
+    noise = variance["noise"][0, :, :, 8].clamp(max=1).T.flip(0)
+    assert torch.allclose(picture[:16, 48:], noise, atol=1e-4)
 
 
 class Spoiled:
