@@ -103,7 +103,7 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
 
 
 def on_device(device: str, names: Sequence[str], rounds: int) -> list[tuple]:
-    """Return a row of :func:`measure.write` for each artefact: seconds per volume in a batch of two, beside those asked for."""
+    """Return rows of :func:`measure.write`: seconds per volume in a batch of two, beside those asked for."""
     batch, rows = torch.stack([head()] * 2)[:, None].to(device), []
     for name in names:
         records = [[record_of(name)]] * 2

@@ -44,7 +44,7 @@ def magnitude(signal: Tensor) -> Tensor:
 
 
 def rescale(image: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return the image min-max scaled to [0, 1], in ``out`` if given, perhaps the image itself; a constant one becomes 0."""
+    """Return the image min-max scaled to [0, 1]; a constant one becomes 0. ``out`` may be the image itself."""
     low, high = image.aminmax()
     return torch.sub(image, low, out=out).div_((high - low).clamp(min=torch.finfo(image.dtype).tiny))
 

@@ -47,7 +47,7 @@ def test_the_papers_artefacts_in_the_order_of_acquisition():
     ],
 )
 def test_all_artefacts_of_a_scan_share_one_fft_pair(names, n_pairs, transforms):
-    """Each axis is transformed as often as said, and back as often; after ghosting noise takes the scan to the image."""
+    """Each axis is transformed as often as said, and back as often; noise after ghosting takes the scan back."""
     image = head()
     records = [record_of(name, 0.5, shape=image.shape) | {"axis": 0} for name in reversed(names)]
     corrupted = artefacts.corrupt(image, records)

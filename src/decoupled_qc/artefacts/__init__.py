@@ -212,10 +212,10 @@ def describe(clean: Tensor, corrupted: Tensor, records: Sequence[dict]) -> list[
 def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
     """Apply artefacts to a scan in the order of acquisition, those in k-space through one FFT pair where none is local.
 
-    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. An axis along which no artefact acts would be transformed
-    to and fro for nothing, so it is not. Noise is added before k-space is entered, to which it makes no difference; only
-    after ghosting it costs a pair more. A local artefact is blended with the scan before it: x'' = w x' + (1 - w) x,
-    w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
+    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. An axis along which no artefact acts would be
+    transformed to and fro for nothing, so it is not. Noise is added before k-space is entered, to which it makes no
+    difference; only after ghosting it costs a pair more. A local artefact is blended with the scan before it:
+    x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
 
     Args:
         image: (D, H, W), floating point, the clean scan; the work is done in float32, on the image's device.
@@ -288,7 +288,7 @@ def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
         records: From :func:`sample_record`.
 
     Returns:
-        (D, H, W), float32, with the lowest and highest intensity of the clean scan; its own bits where nothing changes it.
+        (D, H, W), float32, with the lowest and highest intensity of the clean scan; without severity its own bits.
 
     Raises:
         InputError: See :func:`corrupt`.
