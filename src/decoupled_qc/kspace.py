@@ -15,21 +15,22 @@ from torch import Tensor
 SPACE = (-3, -2, -1)  # the three axes of a volume, whatever stands before them
 
 
-def to_kspace(image: Tensor) -> Tensor:
+def to_kspace(image: Tensor, axes: Sequence[int] = SPACE) -> Tensor:
     """Return X = fftn(x), unnormalised: max |X| of a head is X[0, 0, 0], the number of voxels x mean.
 
     Args:
         image: (..., D, H, W), float32 or complex64.
+        axes: Along which it is transformed; with none the image is returned as it is.
 
     Returns:
         Same shape, complex64; zero frequency at index 0 of each axis.
     """
-    return torch.fft.fftn(image, dim=SPACE)
+    return torch.fft.fftn(image, dim=tuple(axes)) if len(axes) else image
 
 
-def to_complex_image(kspace: Tensor) -> Tensor:
-    """Return ifftn(X), complex64, the same shape."""
-    return torch.fft.ifftn(kspace, dim=SPACE)
+def to_complex_image(kspace: Tensor, axes: Sequence[int] = SPACE) -> Tensor:
+    """Return ifftn(X) along the axes that lie in k-space, complex64, the same shape; with none X as it is."""
+    return torch.fft.ifftn(kspace, dim=tuple(axes)) if len(axes) else kspace
 
 
 def magnitude(signal: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ def magnitude(signal: Tensor) -> Tensor:
 
 
 def rescale(image: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return the image min-max scaled to [0, 1], in ``out`` if given, perhaps the image itself; a constant one becomes 0."""
+    """Return the image min-max scaled to [0, 1]; a constant one becomes 0. ``out`` may be the image itself."""
     low, high = image.aminmax()
     return torch.sub(image, low, out=out).div_((high - low).clamp(min=torch.finfo(image.dtype).tiny))
 

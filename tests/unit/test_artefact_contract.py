@@ -39,32 +39,64 @@ def test_the_papers_artefacts_in_the_order_of_acquisition():
         ([], 0),
         (["noise"], 0),
         (["motion", "bias", "noise"], 0),
-        (["blur"], 1),
+        (["spike"], 1),
         (["motion", "spike", "noise", "blur", "wrap"], 1),
         (["motion", "bias", "noise", "spike", "zipper", "blur", "wrap"], 1),
         (["motion", "bias", "ghosting", "spike", "zipper", "blur", "wrap"], 1),
-        (["ghosting", "noise"], 1),
-        (["ghosting", "noise", "blur"], 2),
+        (["ghosting", "noise", "spike"], 2),
     ],
 )
-def test_all_artefacts_of_a_scan_share_one_fft_pair(names, n_pairs, monkeypatch):
-    done = {"to_kspace": 0, "to_complex_image": 0}
+def test_all_artefacts_of_a_scan_share_one_fft_pair(names, n_pairs, transforms):
+    """Each axis is transformed as often as said, and back as often; noise after ghosting takes the scan back."""
+    image = head()
+    records = [record_of(name, 0.5, shape=image.shape) | {"axis": 0} for name in reversed(names)]
+    corrupted = artefacts.corrupt(image, records)
+    expected = [n_pairs, 1 if n_pairs else 0, 1 if n_pairs else 0]
+    assert transforms == {"to_kspace": expected, "to_complex_image": expected}
+    assert (error(corrupted, image) > 0.01) == bool(names)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_only_the_axes_that_are_needed_are_transformed(axis, transforms):
+    image, after = head(), (axis + 1) % 3
+    ghosting, wrap = ({**record_of(name, 0.5, shape=image.shape), "axis": axis} for name in ("ghosting", "wrap"))
+    artefacts.corrupt(image, [ghosting, wrap])
+    expected = [int(other == axis) for other in range(3)]
+    assert transforms == {"to_kspace": expected, "to_complex_image": expected}
+    blur = {**record_of("blur", 0.5, shape=image.shape), "axes": [axis, after]}
+    artefacts.corrupt(image, [ghosting, blur])
+    expected[axis] += 1
+    expected[after] += 1
+    assert transforms == {"to_kspace": expected, "to_complex_image": expected}
+
+
+@every_artefact
+def test_along_other_axes_a_transform_would_change_nothing(name, monkeypatch):
+    image = head()
+    record = record_of(name, 0.6, shape=image.shape)
+    found = artefacts.corrupt(image, [record])
+    monkeypatch.delattr(artefacts.load(name), "axes", raising=False)
+    assert torch.allclose(found, artefacts.corrupt(image, [record]), atol=1e-5)
+
+
+@pytest.fixture
+def transforms(monkeypatch):
+    """How often each axis was transformed: name of the transform → three numbers."""
+    done = {"to_kspace": [0, 0, 0], "to_complex_image": [0, 0, 0]}
 
     def counted(name):
         transform = getattr(artefacts, name)
 
-        def count(signal):
-            done[name] += 1
-            return transform(signal)
+        def count(signal, axes=range(3)):
+            for axis in axes:
+                done[name][axis] += 1
+            return transform(signal, axes)
 
         return count
 
     for name in done:
         monkeypatch.setattr(artefacts, name, counted(name))
-    image = head()
-    corrupted = artefacts.corrupt(image, [record_of(name, 0.5, shape=image.shape) for name in reversed(names)])
-    assert done == {"to_kspace": n_pairs, "to_complex_image": n_pairs}
-    assert (error(corrupted, image) > 0.01) == bool(names)
+    return done
 
 
 @pytest.mark.parametrize("shape", SHAPES)

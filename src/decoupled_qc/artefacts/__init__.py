@@ -7,6 +7,7 @@ An artefact module holds
 - ``sample(severity, shape, spacing_mm, rng, *, <settings>) -> dict``: physical parameters, all that chance decides;
 - ``apply(signal, record) -> signal``: deterministic; in k-space on a complex spectrum in the order of the FFT, which it may
   overwrite; in image space on a real or complex volume, which it leaves as it is;
+- where it acts along some axes of k-space only ``axes(record) -> Sequence[int]``: the others then need no transform;
 - where faster ``apply_seen(signal, record) -> image``: a new |apply(signal, record)|, used if only the magnitude is;
 - where needed ``measure(image, record) -> dict``: entries of the record that depend on the clean scan;
 - where useful ``inspect(clean, corrupted) -> dict``: entries that describe the finished scan, and change nothing.
@@ -211,9 +212,10 @@ def describe(clean: Tensor, corrupted: Tensor, records: Sequence[dict]) -> list[
 def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
     """Apply artefacts to a scan in the order of acquisition, those in k-space through one FFT pair where none is local.
 
-    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. Noise is added before k-space is entered, to which it makes no
-    difference; only after ghosting it costs a pair more. A local artefact is blended with the scan before
-    it: x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
+    x' = |ifftn(A_n(… A_1(fftn(x))))|, min-max scaled to [0, 1]. An axis along which no artefact acts would be
+    transformed to and fro for nothing, so it is not. Noise is added before k-space is entered, to which it makes no
+    difference; only after ghosting it costs a pair more. A local artefact is blended with the scan before it:
+    x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
 
     Args:
         image: (D, H, W), floating point, the clean scan; the work is done in float32, on the image's device.
@@ -226,27 +228,30 @@ def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
         InputError: The image is not 3-D, not of floating point, constant, or not finite.
     """
     _check(image)
-    signal, domain = image.float(), "image"
-    records = complete(signal, [record for record in records if record["severity"] > 0])
+    scan = image.float()
+    records = complete(scan, [record for record in records if record["severity"] > 0])
+    if not records:
+        return rescale(scan).to(image.dtype)
     records.sort(key=_chain_position)
+    signal, axes = scan, ()  # which of its axes lie in k-space
     for record in records:
         module = load(record["artefact"])
-        before = _seen(signal, domain) if record["local"] else None
-        if domain != module.DOMAIN:
-            signal = to_kspace(signal) if domain == "image" else to_complex_image(signal)
-            domain = module.DOMAIN
-        only_seen = record["local"] or record is records[-1]
-        if only_seen and hasattr(module, "apply_seen"):
-            signal, domain = module.apply_seen(signal, record), "magnitude"
+        before = _seen(signal, axes) if record["local"] else None
+        if module.DOMAIN == "image":
+            signal, axes = to_complex_image(signal, axes), ()
         else:
+            missing = [axis for axis in _axes(module, record) if axis not in axes]
+            signal, axes = to_kspace(signal, missing), (*axes, *missing)
+        if not (record["local"] or record is records[-1]):
             signal = module.apply(signal, record)
-        if before is not None:
+            continue
+        apply_seen = getattr(module, "apply_seen", None)
+        seen = apply_seen(signal, record) if apply_seen else _seen(module.apply(signal, record), axes)
+        if record["local"]:
             weight = _local_weight(before, record["local"])
-            signal, domain = weight * _seen(signal, domain) + (1 - weight) * before, "image"
-    if not records:
-        return rescale(signal).to(image.dtype)
-    seen = _seen(signal, domain)
-    return rescale(seen, out=seen).to(image.dtype)
+            seen = weight * seen + (1 - weight) * before
+        signal, axes = seen, ()
+    return rescale(signal, out=signal).to(image.dtype)
 
 
 def corrupt_batch(images: Tensor, records: Sequence[Sequence[dict]]) -> Tensor:
@@ -283,7 +288,7 @@ def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
         records: From :func:`sample_record`.
 
     Returns:
-        (D, H, W), float32, with the lowest and highest intensity of the clean scan; its own bits where nothing changes it.
+        (D, H, W), float32, with the lowest and highest intensity of the clean scan; without severity its own bits.
 
     Raises:
         InputError: See :func:`corrupt`.
@@ -311,11 +316,14 @@ def _check(image: Tensor) -> None:
         raise InputError("The image is constant, so it shows nothing that an artefact could change: check the file.")
 
 
-def _seen(signal: Tensor, domain: str) -> Tensor:
-    """Return the magnitude image of a signal in image space or k-space, or of what is one already."""
-    if domain == "magnitude":
-        return signal
-    return magnitude(signal if domain == "image" else to_complex_image(signal))
+def _axes(module: ModuleType, record: dict) -> Sequence[int]:
+    """Return along which axes an artefact needs k-space."""
+    return module.axes(record) if hasattr(module, "axes") else range(3)
+
+
+def _seen(signal: Tensor, axes: Sequence[int]) -> Tensor:
+    """Return the magnitude image of a signal that lies in k-space along some axes."""
+    return magnitude(to_complex_image(signal, axes))
 
 
 def _chain_position(record: dict) -> int:

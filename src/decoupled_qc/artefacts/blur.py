@@ -47,11 +47,16 @@ def sample(
     }
 
 
+def axes(record: dict) -> Sequence[int]:
+    """Return along which axes planes are cut off."""
+    return record["axes"]
+
+
 def apply(kspace: Tensor, record: dict) -> Tensor:
     """Keep the central planes.
 
     Args:
-        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT along those axes; overwritten.
         record: From :func:`sample`.
     """
     for axis in record["axes"]:

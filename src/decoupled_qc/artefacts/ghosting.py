@@ -51,11 +51,16 @@ def sample(
     }
 
 
+def axes(record: dict) -> Sequence[int]:
+    """Return along which axes planes are modulated."""
+    return [record["axis"]]
+
+
 def apply(kspace: Tensor, record: dict) -> Tensor:
     """Modulate the planes.
 
     Args:
-        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT along those axes; overwritten.
         record: From :func:`sample`.
     """
     axis = record["axis"]

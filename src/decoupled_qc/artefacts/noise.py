@@ -1,11 +1,12 @@
 """Thermal noise of the receiver: complex white Gaussian noise, Rician in the magnitude image.
 
-x' = x + n, Var(Re n) = Var(Im n) = P_noise / 2, P_noise = P_signal 10^(-snr_db / 10), P_signal = mean(x^2) of the clean scan.
+x' = x + n, Var(Re n) = Var(Im n) = P_noise / 2, P_noise = P_signal 10^(-snr_db / 10), P_signal = mean(x^2) of the
+clean scan.
 
-A receiver adds its noise to k-space, but fftn(n) / sqrt(n_voxels) of such an n is distributed as n is, since the DFT is unitary
-up to that factor and Gaussian noise is white in every orthonormal basis. So the noise is added in image space, which saves
-an FFT pair where it stands alone. A spike or a zipper is added too, so that it does not matter which comes first; blur and wrap
-take away from the noise what they take away from the scan.
+A receiver adds its noise to k-space, but fftn(n) / sqrt(n_voxels) of such an n is distributed as n is, since the DFT is
+unitary up to that factor and Gaussian noise is white in every orthonormal basis. So the noise is added in image space,
+which saves an FFT pair where it stands alone. A spike or a zipper is added too, so that it does not matter which comes
+first; blur and wrap take away from the noise what they take away from the scan.
 
 Source: Shaw et al. 2021, section 3 (SNR U(-10, 20) dB). That the SNR is one of powers, and over which voxels, is reconstructed.
 """
@@ -100,10 +101,10 @@ def _with_noise(image: Tensor, record: dict, dtype: torch.dtype) -> Tensor:
 
 
 def _add(stream: np.random.SFC64, image: np.ndarray, noisy: np.ndarray, sd: float) -> None:
-    """Write voxels (N,) with noise into ``noisy``, or their magnitude where it is real; of both parts ``sd`` is the deviation.
+    """Write voxels (N,) with noise into ``noisy``, or their magnitude where it is real.
 
-    By Box and Muller 1958: Re n + i Im n = sd sqrt(-2 log u) exp(i phi), u of 32 random bits and phi of 16. In NumPy, whose
-    functions leave other threads alone, and in place: memory is what costs here.
+    By Box and Muller 1958: n = sd sqrt(-2 log u) exp(i phi), u of 32 random bits and phi of 16. In NumPy, whose
+    functions start no threads of their own, and in place: memory is what costs here.
     """
     count = len(image)
     n_words = -(-count * 6 // 8)

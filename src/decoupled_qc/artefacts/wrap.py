@@ -64,11 +64,16 @@ def sample(
     return {"severity": severity, "axis": axis, **mode, "planes": missing.tolist()}
 
 
+def axes(record: dict) -> Sequence[int]:
+    """Return along which axes planes are missing."""
+    return [record["axis"]]
+
+
 def apply(kspace: Tensor, record: dict) -> Tensor:
     """Zero the missing planes.
 
     Args:
-        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT; overwritten.
+        kspace: (D, H, W), complex64, unnormalised, in the order of the FFT along those axes; overwritten.
         record: From :func:`sample`.
     """
     axis = record["axis"]

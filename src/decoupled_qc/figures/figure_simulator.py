@@ -18,7 +18,7 @@ from decoupled_qc.seeds import rng_for
 SEVERITIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 N_REALISATIONS = 8  # a zipper or a single move may well not touch the slice shown
 STRENGTH_MM = 3.0  # room for a line of small print, and between rows
-# What a severity is in physical terms, from a record and the shape of its volume; an artefact without an entry shows none.
+# What a severity is in physical terms, from a record and its volume's shape; an artefact without an entry shows none.
 STRENGTHS: dict[str, Callable[[dict, Sequence[int]], str]] = {
     "motion": lambda record, shape: f"{_largest(record, 'angle')}°, {_largest(record, 'shift')} mm",
     "bias": lambda record, shape: f"× {np.exp(record['log_span']):.1f}",
@@ -77,13 +77,13 @@ def figure_simulator(clean: Path, settings: Mapping[str, dict], *, spacing_mm: f
     figure.supylabel("severity", fontsize=style.FONT_PT)
     caption = (
         f"The simulated artefacts, in the order of acquisition, at rising severity on one held-out subject "
-        f"({scan['subject']}), axial slice {frame.index}, left is left. Severity 0 is the clean scan. Each artefact is shown "
-        f"in that one of {N_REALISATIONS} realisations that changes the head in this slice most at severity 1. Below each "
-        f"picture is what its severity means: the largest move in degrees and mm; the ratio of the strongest to the weakest "
-        f"place of the bias field; the modulation of k-space; the signal-to-noise ratio of powers; the spike in "
-        f"multiples of the largest sample of k-space; the zipper in multiples of the scan's root mean square; the "
-        f"planes of k-space that are left, or missing. Each scan is scaled to [0, 1] after its artefact, and its brightest "
-        f"0.5 % are drawn white."
+        f"({scan['subject']}), axial slice {frame.index}, left is left. Severity 0 is the clean scan. Each artefact is "
+        f"shown in that one of {N_REALISATIONS} realisations that changes the head in this slice most at severity 1. "
+        f"Below each picture is what its severity means: the largest move in degrees and mm; the ratio of the "
+        f"strongest to the weakest place of the bias field; the modulation of k-space; the signal-to-noise ratio of "
+        f"powers; the spike in multiples of the largest sample of k-space; the zipper in multiples of the scan's root "
+        f"mean square; the planes of k-space that are left, or missing. Each scan is scaled to [0, 1] after its "
+        f"artefact, and its brightest 0.5 % are drawn white."
     )
     return Drawing(
         figure,
@@ -93,7 +93,7 @@ def figure_simulator(clean: Path, settings: Mapping[str, dict], *, spacing_mm: f
 
 
 def _largest(record: dict, of: str) -> str:
-    """Return the length of the longest rotation (``angle``) or shift (``shift``) of a motion: a move, or the whole drift."""
+    """Return the longest rotation (``angle``) or shift (``shift``) of a motion: of a move, or of the whole drift."""
     moves = record["angles_deg"] if of == "angle" else record["shifts_mm"]
     drift = record["drift_angle_deg"] if of == "angle" else record["drift_shift_mm"]
     return f"{max(np.linalg.norm(move) for move in [*moves, drift]):.0f}"
