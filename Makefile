@@ -4,8 +4,6 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-# Threads that wait in a busy loop make a training up to seven times slower beside other work.
-export OMP_WAIT_POLICY ?= PASSIVE
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
 .PHONY: setup demo smoke weights test test-slurm test-browser test-cohort test-faults lint bench
