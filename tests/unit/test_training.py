@@ -262,10 +262,13 @@ def test_same_seed_same_weights(tmp_path):
 
 
 def assert_alike(first, second):
-    """Two networks say the same. Their weights may not be: a bias before a norm has no effect and a gradient of pure rounding."""
+    """Two networks say the same, but for what six steps of Adam, which divides a gradient by its size, make of rounding.
+
+    Their weights may not be the same: a bias before a norm has no effect and a gradient of pure rounding.
+    """
     image = phantom("z").image[None, None, :16, :16, :16]
     for mine, theirs in zip(first.eval()(image), second.eval()(image), strict=True):
-        assert torch.allclose(mine, theirs, atol=1e-4)
+        assert torch.allclose(mine, theirs, atol=5e-4)
 
 
 def test_a_batch_may_be_passed_in_parts(tmp_path):
