@@ -16,6 +16,8 @@ class Recipe:
         learning_rate: Of Adam at the start.
         head_learning_rate_factor: Of the variance heads, relative to ``learning_rate``.
         clip_norm: Largest gradient norm.
+        average_decay: The trained network has an exponential moving average of the weights, of which each step keeps this
+            share, [0, 1); 0, the paper, leaves it with the last step's.
         epsilon, halvings, ladder, patience: See :class:`decoupled_qc.ladder.Ladder`; the ladder's waiting times are
             fractions of ``steps``.
         ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
@@ -39,6 +41,7 @@ class Recipe:
     learning_rate: float
     head_learning_rate_factor: float
     clip_norm: float
+    average_decay: float
     epsilon: float
     halvings: int
     ladder: dict[str, float]

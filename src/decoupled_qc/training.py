@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from decoupled_qc.board import Board
@@ -71,6 +72,7 @@ def fit(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for model in (network, *frozen.values()):
         model.to(device, memory_format=torch.channels_last_3d)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
     if recipe.compile:
         compile_in_place(network)
     parts = _parts(stream.batch_size, recipe.forward_batch_size, team)
@@ -79,12 +81,14 @@ def fit(
     saved = checkpoint.load()
     if saved is not None:
         network.load_state_dict(saved["network"])
+        averaged.load_state_dict(saved["averaged"])
         optimiser.load_state_dict(saved["optimiser"])
         progress.load(saved["progress"])
         log.info("Resuming at step %d of %d.", progress.step, recipe.steps)
 
     def state() -> dict:
-        return {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "progress": progress.state()}
+        parts = {"network": network, "averaged": averaged, "optimiser": optimiser}
+        return {name: part.state_dict() for name, part in parts.items()} | {"progress": progress.state()}
 
     ladder, first, started = progress.ladder, progress.step, time.monotonic()
     look_every = max(1, round(recipe.look_every * recipe.steps))
@@ -94,7 +98,7 @@ def fit(
 
     def look(step: int) -> None:
         if held_out:
-            rows, picture = held_out.look(network, step, recipe.precision)
+            rows, picture = held_out.look(averaged.module, step, recipe.precision)
             looks.add(*rows)
             board.add_looks(rows)
             board.add_picture(step, picture)
@@ -115,6 +119,7 @@ def fit(
             gradient = _share_and_clip(network, terms, recipe.clip_norm, team)
             if math.isfinite(gradient):
                 optimiser.step()
+                averaged.update_parameters(network)
                 progress.skipped_in_a_row = 0
                 if not plain and ladder.update(step + 1 - recipe.plain_steps, float(terms["loss"])):
                     _set_learning_rate(optimiser, ladder.learning_rate)
@@ -139,6 +144,7 @@ def fit(
                     log.info("%s", _line(row, (time.monotonic() - started) / (progress.step - first), recipe.steps))
             checkpoint.keep(state, now=progress.step == recipe.steps)
         look(recipe.steps)
+    network.load_state_dict(averaged.module.state_dict())
     network.eval()
     return ladder.epsilon
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from test_training import RECIPE, SMALL, assert_alike, networks, stream
 from torch import distributed
+from toy_training import RECIPE, SMALL, assert_alike, networks, stream
 
 from decoupled_qc.checkpoint import RESTART, Checkpoint
 from decoupled_qc.network import DecoupledUNet

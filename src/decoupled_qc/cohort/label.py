@@ -11,6 +11,7 @@ from scipy import ndimage
 from decoupled_qc.cohort import labelmaps, shell, tissues
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, LABELS, TISSUES, Anatomy, write_anatomy
+from decoupled_qc.cohort.deep import assign, deep_regions
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
 from decoupled_qc.grids import CAP_PERCENTILE
@@ -127,7 +128,8 @@ def _paint_label_map(path: Path, rng: np.random.Generator) -> Anatomy:
 def _dress_average(average: tissues.Atlas, rng: np.random.Generator) -> Anatomy:
     """Give an average brain sharp tissue and a synthetic head."""
     sharp = shell.deblur(average.image)
-    fractions = tissues.classify(sharp, average.fractions)
+    regions = deep_regions(*average.fractions[1:], average.affine)
+    fractions = assign(tissues.classify(sharp, average.fractions), regions)
     painted = shell.paint_brain(sharp, fractions, rng)
     brain = fractions.sum(0) > 0
     return _finish(np.where(brain, painted, shell.wrap(brain, rng)), shell.sharpen(fractions), average.affine)

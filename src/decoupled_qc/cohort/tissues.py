@@ -2,7 +2,8 @@
 
 Every head takes the same route, so that a network trained on some heads is tested on labels of the same definition:
 the ICBM152 average is registered to the head (affine, then SyN), its tissue maps become priors, N4 corrects the bias
-field and Atropos fits a mixture of three Gaussians (CSF, grey, white) under the priors.
+field and Atropos fits a mixture of three Gaussians (CSF, grey, white) under the priors. Deep grey matter and brainstem,
+whose intensity tells little, are taken from the average.
 
 Source: Avants et al. 2008 (SyN), Tustison et al. 2010 (N4), Avants et al. 2011 (Atropos), all as in ANTs.
 """
@@ -19,6 +20,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from decoupled_qc.cohort.deep import assign, deep_regions
 from decoupled_qc.cohort.volumes import bounding_box
 from decoupled_qc.grids import foreground
 
@@ -268,7 +270,8 @@ def segment(
     if stripped:
         priors *= head > 0
     corrected = correct_bias(head, priors, affine)
-    fractions = classify(corrected, priors)
+    regions = deep_regions(*atlas.fractions[1:], atlas.affine)
+    fractions = assign(classify(corrected, priors), np.stack([move(part, back=False) for part in regions]).clip(0, 1))
     if stripped:
         fractions *= head > 0  # what a brain extraction took away is no fluid
     return corrected, fractions

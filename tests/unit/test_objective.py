@@ -1,0 +1,64 @@
+"""What is minimised, term by term, against the equations."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from toy_training import RECIPE, batch_with_and_without, maps_of, networks, stream
+
+from decoupled_qc.losses import consistency
+from decoupled_qc.objective import objective
+
+
+def terms_of(network, frozen, batch, **changes):
+    return objective(network, frozen, batch, replace(RECIPE, **changes), 0.05, False, torch.device("cpu"))
+
+
+def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_others_to_zero():
+    """Without teachers, by hand: L = CE / v + 1/2 log v, v = task label + sum of drawn variances + epsilon; plus the rest."""
+    batch, task, network = batch_with_and_without("noise"), networks("task"), networks("task", "noise", "blur")
+    loss, _ = terms_of(network, {"task": task}, batch, route="routed", absence_weight=0.7)
+    logits, variance = maps_of(network, batch.image)
+    label = maps_of(task, batch.clean)[1]["task"]
+    there = {name: torch.tensor(batch.drawn[name]).float().reshape(-1, 1, 1, 1) for name in ("noise", "blur")}
+    total = label + sum(variance[name] * there[name] for name in there) + 0.05
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+    expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
+    expected = expected + 0.7 * sum((variance[name] * (1 - there[name])).mean() for name in there)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_frozen_teacher_sees_its_own_artefact_alone_or_what_the_student_sees():
+    batches = stream(["noise", "blur"])
+    batch = next(b for b in map(batches.batch, range(0, 80, 2)) if any(map(all, zip(*b.drawn.values(), strict=True))))
+    network, teacher = networks("task", "noise", "blur"), networks("task", "noise")
+    _, variance = maps_of(network, batch.image)
+    for choice, seen in (("single_artefact", batch.single["noise"]), ("student_input", batch.image)):
+        _, terms = terms_of(network, {"noise": teacher}, batch, teacher_input=choice)
+        target = maps_of(teacher, seen)[1]["noise"]
+        assert terms["consistency"].item() == pytest.approx(
+            consistency(variance["noise"], target, 0.1, "one_minus").item()
+        )
+    assert not torch.equal(batch.single["noise"], batch.image)
+
+
+def test_coupled_is_equation_4_on_the_corrupted_image():
+    batch, network = batch_with_and_without("noise"), networks("total")
+    for route in ("paper", "routed"):
+        loss, terms = terms_of(network, {}, batch, route=route)
+        logits, variance = maps_of(network, batch.image)
+        ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+        total = variance["total"] + 0.05
+        assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
+        assert terms["consistency"] == 0
+
+
+def test_without_the_consistency_term_only_equation_5_is_left():
+    batch, network = batch_with_and_without("blur"), networks("task", "noise", "blur")
+    frozen = {"task": networks("task")}
+    loss, terms = terms_of(network, frozen, batch, consistency_weight=0.0)
+    logits, variance = maps_of(network, batch.image)
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
+    total = sum(variance.values()) + 0.05
+    assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
+    assert terms["consistency"] > 0
