@@ -32,8 +32,9 @@ weights: setup
 	$(BIN)/python benchmarks/release.py $(DATA) --model results/release/model
 	$(BIN)/python benchmarks/ship_weights.py results/release/model
 
+# As many processes as cores, with one thread each.
 test: setup lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadgroup
 
 # A small data set laid out as MR-ART, from an S3 server on this machine to Table 2.
 test-cohort: setup

@@ -22,8 +22,10 @@ ON_REQUEST = {
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what has a command of its own."""
+    """Skip what has a command of its own; keep together, in one process, what shares the whole chain, and every file."""
     for item in items:
+        shared = "chain" if "smoke_project" in item.fixturenames else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))
         for marker, reason in ON_REQUEST.items():
             if item.get_closest_marker(marker) and marker not in config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=reason))

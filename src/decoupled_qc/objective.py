@@ -27,7 +27,7 @@ def objective(
         batch: On any device.
         recipe: Weights and forms of the terms.
         epsilon: Present step of the ladder.
-        plain: Whether the variance does not weigh the cross-entropy yet.
+        plain: Whether the variance does not weigh the cross-entropy yet; it never does if the recipe says so.
         device: Where the networks are.
 
     Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
@@ -46,6 +46,7 @@ def objective(
     if recipe.route == "routed":
         parts, stray = _route(variance, targets, batch)
         pull = pull + recipe.absence_weight * stray
+    plain = plain or recipe.segmentation_loss == "plain"
     weighed = ce.detach() if plain else ce
     likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
     if plain:

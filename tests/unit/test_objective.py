@@ -62,3 +62,18 @@ def test_without_the_consistency_term_only_equation_5_is_left():
     total = sum(variance.values()) + 0.05
     assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
     assert terms["consistency"] > 0
+
+
+def test_with_plain_segmentation_loss_the_variance_learns_from_equation_4_and_the_segmentation_does_not():
+    batch, network = batch_with_and_without("noise"), networks("task", "noise", "blur").requires_grad_(True)
+    gradients = {}
+    for choice in ("attenuated", "plain"):
+        loss, _ = terms_of(network, {}, batch, segmentation_loss=choice)
+        gradients[choice] = torch.autograd.grad(loss, [network.segmentation.weight, *network.log_variance.parameters()])
+    logits, _ = maps_of(network, batch.image)
+    ce = torch.nn.functional.cross_entropy(logits, batch.label.long())
+    (expected,) = torch.autograd.grad(ce, network.segmentation.weight)
+    assert torch.allclose(gradients["plain"][0], expected, rtol=1e-4, atol=1e-7)
+    assert not torch.allclose(gradients["attenuated"][0], expected, rtol=1e-2)
+    for mine, theirs in zip(gradients["plain"][1:], gradients["attenuated"][1:], strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-7)

@@ -23,7 +23,7 @@ RECIPE = Recipe(
     average_decay=0.0, epsilon=0.05, halvings=3,
     ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
     ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
-    teacher_input="single_artefact",
+    segmentation_loss="attenuated", teacher_input="single_artefact",
     beta=0.0, precision="float32", compile=False, max_skipped=2, log_every=1,
     look_every=0.5,
 )  # fmt: skip

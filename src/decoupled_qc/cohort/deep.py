@@ -21,9 +21,7 @@ def deep_regions(grey: NDArray[np.float32], white: NDArray[np.float32], affine: 
     Returns:
         (2, D, H, W), float32, {0, 1}.
     """
-    solid = ndimage.binary_opening(
-        (grey > DEEP_GREY_SHARE) & _box(DEEP_GREY_MM, affine, grey.shape), iterations=RIM_MM
-    )
+    solid = ndimage.binary_opening((grey > DEEP_GREY_SHARE) & _box(DEEP_GREY_MM, affine, grey.shape), iterations=RIM_MM)
     stem = (grey + white > 0.5) & _box(BRAINSTEM_MM, affine, grey.shape)
     return np.stack([solid, stem & ~solid]).astype(np.float32)
 
