@@ -1,13 +1,16 @@
 import base64
+import io
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from decoupled_qc import tables
 from decoupled_qc.report.page import Picture, render
 
-PNG = b"\x89PNG\r\n\x1a\n not a picture, but bytes to find again"
+RAMP = np.add.outer(np.arange(1000) / 10, np.arange(2000) / 20).astype(np.uint8)  # to find again
 
 
 def cells(set_name):
@@ -18,7 +21,7 @@ def cells(set_name):
 @pytest.fixture
 def contents(tmp_path):
     png = tmp_path / "figure_7.png"
-    png.write_bytes(PNG)
+    Image.fromarray(RAMP).save(png)
     gain = {"set": "simulated", "target": "dice", "baseline": "entropy", "baseline_aggregation": "mean"}
     gain |= {"difference": 0.05, "ci_low": -0.01, "ci_high": float("nan")}
     gain |= {"n_scans": 96, "n_subjects": 16, "n_anatomies": 1}
@@ -50,8 +53,11 @@ def contents(tmp_path):
 def test_page_needs_no_other_file(contents):
     page = render(**contents)
     assert not re.search(r"https?://|<script|<link|src=\"(?!data:)", page)
-    pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
-    assert [base64.b64decode(picture) for picture in pictures] == [PNG, PNG]
+    pictures = re.findall(r"data:image/webp;base64,([A-Za-z0-9+/=]+)", page)
+    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("L")) for picture in pictures]
+    assert [picture.shape for picture in shown] == [(800, 1600)] * 2
+    smaller = np.asarray(Image.fromarray(RAMP).resize((1600, 800)), float)
+    assert max(np.abs(picture - smaller).max() for picture in shown) < 6
 
 
 def test_page_holds_tables_cohort_networks_and_versions(contents):
