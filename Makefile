@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke weights test test-slurm test-browser test-cohort test-faults lint bench
+.PHONY: setup demo smoke weights test test-baselines test-slurm test-browser test-cohort test-faults lint bench
 
 setup: .venv/.complete
 
@@ -35,6 +35,10 @@ weights: setup
 # As many processes as cores, with one thread each.
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadgroup
+
+# The smoke chain with every baseline and three replicates: about five minutes.
+test-baselines: setup
+	$(BIN)/python -m pytest -m baselines tests/integration
 
 # A small data set laid out as MR-ART, from an S3 server on this machine to Table 2.
 test-cohort: setup

@@ -14,6 +14,7 @@ PARTS = ("Snakefile", "config", "envs", "profiles", "slurm", "src", "workflow")
 
 # Marker → why its tests are skipped unless asked for by ``-m``.
 ON_REQUEST = {
+    "baselines": "minutes of a whole chain: make test-baselines",
     "browser": "needs a browser: make test-browser",
     "cohort": "minutes of a whole chain: make test-cohort",
     "faults": "minutes of a whole chain: make test-faults",
