@@ -22,6 +22,7 @@ ON_REQUEST = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Skip what has a command of its own; keep together, in one process, what shares the whole chain, and every file."""
     for item in items:
