@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "envs", "profiles", "slurm", "src", "workflow")
@@ -22,12 +23,9 @@ ON_REQUEST = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
-    """Skip what has a command of its own; keep together, in one process, what shares the whole chain, and every file."""
+    """Skip what has a command of its own."""
     for item in items:
-        shared = "chain" if "smoke_project" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
         for marker, reason in ON_REQUEST.items():
             if item.get_closest_marker(marker) and marker not in config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -90,8 +88,14 @@ def bare_project(tmp_path_factory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def smoke_project(bare_project, tmp_path_factory) -> Project:
-    """The project after ``make smoke``; copy it before editing."""
-    project = bare_project.copy_to(tmp_path_factory.mktemp("smoke") / "project")
-    project.snakemake("--configfile", "config/smoke.yaml")
-    return project
+def smoke_project(bare_project, tmp_path_factory, worker_id) -> Project:
+    """The project after ``make smoke``, once for all of pytest's processes; copy it before editing."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "smoke"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            bare_project.copy_to(folder / "project").snakemake("--configfile", "config/smoke.yaml")
+            (folder / "done").touch()
+    return Project(folder / "project")
