@@ -34,7 +34,7 @@ weights: setup
 
 # As many processes as cores, with one thread each.
 test: setup lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 # The smoke chain with every baseline and three replicates: about five minutes.
 test-baselines: setup
