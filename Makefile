@@ -26,7 +26,7 @@ demo: setup
 smoke: setup
 	$(SNAKEMAKE) --configfile config/smoke.yaml
 
-# The weights in the package, again. DATA is a folder of public scans, see benchmarks/release.py.
+# The weights in the package, anew. DATA is a folder of public scans, see benchmarks/release.py.
 weights: setup
 	$(SNAKEMAKE) --configfile config/release.yaml
 	$(BIN)/python benchmarks/release.py $(DATA) --model results/release/model

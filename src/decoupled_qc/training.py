@@ -44,6 +44,8 @@ def fit(
 ) -> float:
     """Train a network in place; write ``metrics.csv``, ``held_out.csv`` and ``tensorboard``; return the last epsilon.
 
+    Its weights at the end, and those that are looked at meanwhile, are the moving average of ``recipe.average_decay``.
+
     Without frozen networks this is stage 1 (eq. 4). Every frozen network gives the pseudo-label of the cause it is
     named after: the task network sees the clean patch, a teacher the patch with only its own artefact in the same
     realisation (stage 2: eq. 6; stage 3: its form with all causes).

@@ -131,3 +131,8 @@ def test_field_is_the_same_on_any_number_of_threads():
     assert torch.equal(fields[0], fields[1]) and torch.equal(fields[0], fields[2])
     other = noise.apply(torch.zeros(31, 30, 29), UNIT | {"noise_seed": 8})
     assert abs((fields[0] * other.conj()).mean()) < 0.05  # and of another seed another one
+
+
+def test_field_does_not_depend_on_the_blocks_it_is_made_in(monkeypatch, unit_field):
+    monkeypatch.setattr(noise, "BLOCK_VOXELS", 1000)  # 64^3 / 32 streams are 8192 voxels: eight blocks and a rest
+    assert torch.equal(noise.apply(torch.zeros(64, 64, 64), UNIT), unit_field)

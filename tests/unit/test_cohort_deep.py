@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from decoupled_qc.cohort.deep import assign, deep_regions
+from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 
 AFFINE = np.array([[1.0, 0, 0, -50], [0, 1, 0, -60], [0, 0, 1, -75], [0, 0, 0, 1]])
 SHAPE = (101, 121, 121)
@@ -32,7 +32,7 @@ def test_only_grey_and_white_change_places_and_fluid_stays():
     fractions = rng.dirichlet([1, 1, 1], SHAPE).transpose(3, 0, 1, 2).astype(np.float32)
     regions = np.zeros((2, *SHAPE), np.float32)
     regions[0, :20], regions[1, 20:40], regions[0, 40:60] = 1, 1, 0.5
-    fluid, grey, white = assign(fractions, regions)
+    fluid, grey, white = assign_deep_tissue(fractions, regions)
     assert np.array_equal(fluid, fractions[0])
     assert (fluid + grey + white) == pytest.approx(1, abs=1e-6)
     assert not white[:20].any() and not grey[20:40].any()

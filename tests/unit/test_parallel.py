@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import distributed
-from toy_training import RECIPE, SMALL, assert_alike, networks, stream
+from toy_training import RECIPE, SMALL, Wrapped, assert_alike, networks, stream
 
 from decoupled_qc.checkpoint import RESTART, Checkpoint
 from decoupled_qc.network import DecoupledUNet
@@ -20,17 +20,11 @@ from decoupled_qc.training import fit
 STEPS = 8
 
 
-class Interrupted:
+class Interrupted(Wrapped):
     """A stream during which this process is told to stop."""
 
-    def __init__(self, inner, step):
-        self.inner, self.step = inner, step
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
     def batch(self, step, samples):
-        if step == self.step:
+        if step in self.steps:
             os.kill(os.getpid(), signal.SIGTERM)
         return self.inner.batch(step, samples)
 

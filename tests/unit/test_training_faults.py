@@ -5,20 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy_training import RECIPE, SMALL, no_checkpoint, stream
+from toy_training import RECIPE, SMALL, Wrapped, no_checkpoint, stream
 
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.training import fit
 
 
-class Spoiled:
+class Spoiled(Wrapped):
     """A stream with batches that are not finite at some steps."""
-
-    def __init__(self, inner, steps):
-        self.inner, self.steps = inner, steps
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
 
     def batch(self, step, samples):
         batch = self.inner.batch(step, samples)
@@ -30,7 +24,7 @@ class Spoiled:
 def fit_spoiled(steps, folder):
     torch.manual_seed(0)
     network = DecoupledUNet(("task", "noise"), **SMALL)
-    fit(network, {}, Spoiled(stream(["noise"]), steps), replace(RECIPE, steps=8), folder, no_checkpoint(folder))
+    fit(network, {}, Spoiled(stream(["noise"]), *steps), replace(RECIPE, steps=8), folder, no_checkpoint(folder))
     return network
 
 
@@ -57,7 +51,7 @@ def test_the_last_step_skipped_is_as_if_it_had_not_been(tmp_path):
     torch.manual_seed(0)
     spoiled = DecoupledUNet(("task", "noise"), **SMALL)
     endless = replace(recipe, steps=4, halvings=1)
-    fit(spoiled, {}, Spoiled(stream(["noise"]), [3]), endless, tmp_path, no_checkpoint(tmp_path))
+    fit(spoiled, {}, Spoiled(stream(["noise"]), 3), endless, tmp_path, no_checkpoint(tmp_path))
     assert all(torch.equal(value, spoiled.state_dict()[key]) for key, value in shorter.state_dict().items())
 
 

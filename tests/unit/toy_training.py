@@ -53,6 +53,16 @@ def stream(names, others=(), **changes):
     return PatchStream([phantom("a"), phantom("b"), phantom("c")], plan, None, **settings)
 
 
+class Wrapped:
+    """A stream whose batches a test changes at some steps."""
+
+    def __init__(self, inner, *steps):
+        self.inner, self.steps = inner, steps
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
 def networks(*causes):
     torch.manual_seed(seed_for(0, *causes) % 2**32)
     network = DecoupledUNet(causes, **SMALL)

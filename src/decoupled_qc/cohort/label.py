@@ -11,7 +11,7 @@ from scipy import ndimage
 from decoupled_qc.cohort import labelmaps, shell, tissues
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, LABELS, TISSUES, Anatomy, write_anatomy
-from decoupled_qc.cohort.deep import assign, deep_regions
+from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
 from decoupled_qc.grids import CAP_PERCENTILE
@@ -129,7 +129,7 @@ def _dress_average(average: tissues.Atlas, rng: np.random.Generator) -> Anatomy:
     """Give an average brain sharp tissue and a synthetic head."""
     sharp = shell.deblur(average.image)
     regions = deep_regions(*average.fractions[1:], average.affine)
-    fractions = assign(tissues.classify(sharp, average.fractions), regions)
+    fractions = assign_deep_tissue(tissues.classify(sharp, average.fractions), regions)
     painted = shell.paint_brain(sharp, fractions, rng)
     brain = fractions.sum(0) > 0
     return _finish(np.where(brain, painted, shell.wrap(brain, rng)), shell.sharpen(fractions), average.affine)

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from decoupled_qc.cohort.deep import assign, deep_regions
+from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 from decoupled_qc.cohort.volumes import bounding_box
 from decoupled_qc.grids import foreground
 
@@ -271,7 +271,9 @@ def segment(
         priors *= head > 0
     corrected = correct_bias(head, priors, affine)
     regions = deep_regions(*atlas.fractions[1:], atlas.affine)
-    fractions = assign(classify(corrected, priors), np.stack([move(part, back=False) for part in regions]).clip(0, 1))
+    fractions = assign_deep_tissue(
+        classify(corrected, priors), np.stack([move(part, back=False) for part in regions]).clip(0, 1)
+    )
     if stripped:
         fractions *= head > 0  # what a brain extraction took away is no fluid
     return corrected, fractions

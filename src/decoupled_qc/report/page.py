@@ -12,7 +12,7 @@ from decoupled_qc import tables
 from decoupled_qc.report.templates import environment
 
 PICTURE_PIXELS = 1600  # of its longer side: sharp at the width of a page on a screen of double density
-PICTURE_QUALITY = 88  # of WebP, 0 to 100; text and thin lines stay clean, at a fifth of the size of the PNG
+PICTURE_QUALITY = 88  # of WebP, 0 to 100; text and thin lines stay clean, in less than half the size of the PNG
 
 
 @dataclass(frozen=True)
