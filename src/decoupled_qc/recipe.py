@@ -27,8 +27,8 @@ class Recipe:
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; and an artefact's
             variance is left out, and pulled to zero, in samples without the artefact.
         segmentation_loss: ``attenuated``, the paper's eq. 4, or ``plain``: the segmentation learns from plain cross-entropy and
-            the variance alone from eq. 4, since easy voxels of damaged scans, where the variance is small but the segmentation
-            wrong, would outweigh all others and make the network find too little grey matter.
+            the variance alone from eq. 4, since voxels of damaged scans where the variance is small but the segmentation wrong
+            may outweigh all others.
         teacher_input: What a frozen teacher sees: ``single_artefact``, the patch with its own alone, or ``student_input``, all.
         beta: See :func:`decoupled_qc.losses.attenuated_cross_entropy`; 0 in the paper.
         precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`; the losses are in float32.
