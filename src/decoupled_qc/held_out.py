@@ -46,8 +46,8 @@ def damaged(case: Case, name: str, corruption: Corruption, severity: float, seed
 class HeldOut:
     """The central patch of each validation scan, clean and with each artefact.
 
-    It holds no air, which few training patches and no window of a scan at inference lack, so Dice is lower than on whole scans:
-    read its course, not its height. Whole scans cost as much as many steps; they are looked at once, at the end
+    It holds hardly any air, unlike most patches in training and at inference, so Dice is lower than on whole scans and need not
+    follow theirs. Whole scans cost as much as many steps; they are looked at once, at the end
     (:func:`decoupled_qc.diagnostics.diagnose`).
 
     Args:
