@@ -5,6 +5,7 @@ import pytest
 import torch
 from phantom import SETTINGS, SPACING_MM, head
 from scipy import ndimage
+from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
 from decoupled_qc.artefacts import motion
@@ -113,7 +114,7 @@ def test_weighted_mean_of_the_demeaned_poses_is_the_identity():
     record = sampled(1.0, seed=3)
     segments, poses = motion.trajectory(record, 60)
     weights = np.array([np.exp(-((np.array(segment) - 30.0) ** 2)).sum() for segment in segments])
-    logs = np.stack([motion.logm(pose).real for pose in poses])
+    logs = np.stack([logm(pose).real for pose in poses])
     assert np.abs(np.tensordot(weights, logs, axes=1) / weights.sum()).max() < 1e-6
     assert [plane for segment in segments for plane in segment] == list(range(60))
 
@@ -233,3 +234,11 @@ def test_only_drift():
     assert record["times"] == [] and np.abs(record["drift_shift_mm"]).max() > 0
     image = head()
     assert (magnitude(motion.apply(image, record)) - image).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("angles_deg", [(0, 0, 0), (1e-6, 0, 2e-6), (0.05, 0.03, 0), (4, -7, 11), (80, 40, -60)])
+def test_log_of_a_move_is_the_matrix_logarithm_of_its_inverse(angles_deg):
+    move = np.eye(4)
+    move[:3, :3] = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix()
+    move[:3, 3] = (6.0, -3.0, 1.5)
+    assert motion._log_pose(angles_deg, move[:3, 3]) == pytest.approx(logm(np.linalg.inv(move)).real, abs=1e-8)

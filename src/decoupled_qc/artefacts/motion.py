@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import SimpleITK as sitk
 import torch
-from scipy.linalg import expm, logm
+from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,6 +38,7 @@ CHAIN_POSITION = 0
 DOMAIN = "image"
 MAX_BIG, MAX_SMALL = 5, 10  # moves in one scan, from the first author's code
 N_STEPS = 32  # of the acquisition, in each of which drift and breathing stand still
+SMALL_ANGLE_RAD = 1e-3  # below it 1 / 12 is right to 2e-9
 CORRELATION_WIDTH = 0.15  # of the band for phase correlation, cycles per voxel: where a head has its energy
 
 
@@ -164,11 +165,21 @@ def _swaying(record: dict, drift: np.ndarray, breath: np.ndarray, time: float) -
 
 
 def _log_pose(angles_deg: Sequence[float], shift_mm: Sequence[float]) -> np.ndarray:
-    """Return log A of a rotation and a shift, A the inverse of [R | t]."""
-    move = np.eye(4)
-    move[:3, :3] = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix()
-    move[:3, 3] = shift_mm
-    return -logm(move).real
+    """Return log A (4, 4) of a rotation and a shift, A the inverse of [R | t].
+
+    log [R | t] = [W | V^-1 t], W the cross product with the rotation vector of length a (radians), and
+    V^-1 = I - W / 2 + (1 - (a / 2) cot(a / 2)) / a^2 W^2. SciPy's logm would draw from NumPy's global generator.
+
+    Source: Murray, Li and Sastry 1994, A Mathematical Introduction to Robotic Manipulation, appendix A.2.
+    """
+    vector = Rotation.from_euler("xyz", angles_deg, degrees=True).as_rotvec()
+    angle = np.linalg.norm(vector)
+    turn = np.cross(np.eye(3), vector)
+    second = 1 / 12 if angle < SMALL_ANGLE_RAD else (1 - angle / 2 / math.tan(angle / 2)) / angle**2
+    log_move = np.zeros((4, 4))
+    log_move[:3, :3] = turn
+    log_move[:3, 3] = (np.eye(3) - turn / 2 + second * turn @ turn) @ shift_mm
+    return -log_move
 
 
 def demean(log_poses: np.ndarray, segments: Sequence[range], n_planes: int) -> np.ndarray:
