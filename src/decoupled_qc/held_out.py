@@ -44,11 +44,10 @@ def damaged(case: Case, name: str, corruption: Corruption, severity: float, seed
 
 
 class HeldOut:
-    """The central patch of each validation scan, clean and with each artefact.
+    """One window of each validation scan, clean and with each artefact: an upper corner, another for each scan in turn.
 
-    It holds hardly any air, unlike most patches in training and at inference, so Dice is lower than on whole scans and need not
-    follow theirs. Whole scans cost as much as many steps; they are looked at once, at the end
-    (:func:`decoupled_qc.diagnostics.diagnose`).
+    It holds cortex and air as most patches in training and most windows at inference do. Whole scans cost as much as many steps;
+    they are looked at once, at the end (:func:`decoupled_qc.diagnostics.diagnose`).
 
     Args:
         cases: Validation subjects.
@@ -61,10 +60,15 @@ class HeldOut:
     def __init__(self, cases: Sequence[Case], corruption: Corruption, *, patch_size: int, severity: float, seed: int):
         names = [CLEAN, *corruption.names, *corruption.others]
         self.images = {
-            name: torch.stack([_centre(damaged(case, name, corruption, severity, seed), patch_size) for case in cases])
+            name: torch.stack(
+                [
+                    _corner(damaged(case, name, corruption, severity, seed), patch_size, n)
+                    for n, case in enumerate(cases)
+                ]
+            )
             for name in names
         }
-        self.label = torch.stack([_centre(case.label, patch_size) for case in cases])
+        self.label = torch.stack([_corner(case.label, patch_size, n) for n, case in enumerate(cases)])
 
     @torch.no_grad()
     def look(self, network: DecoupledUNet, step: int, precision: str) -> tuple[list[dict[str, float | str]], Tensor]:
@@ -104,8 +108,9 @@ class HeldOut:
         return rows, torch.cat(strips)
 
 
-def _centre(volume: Tensor, side: int) -> Tensor:
-    """Return the central cube; a smaller volume is padded with zeros."""
-    starts = [max(n - side, 0) // 2 for n in volume.shape]
+def _corner(volume: Tensor, side: int, number: int) -> Tensor:
+    """Return the cube in one of the four upper corners (RAS); a smaller volume is padded with zeros."""
+    at_end = (number % 2, number // 2 % 2, 1)
+    starts = [max(n - side, 0) * end for n, end in zip(volume.shape, at_end, strict=True)]
     padding = [amount for n in reversed(volume.shape) for amount in (0, max(side - n, 0))]
     return F.pad(volume[tuple(slice(start, start + side) for start in starts)], padding)

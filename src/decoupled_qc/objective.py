@@ -33,8 +33,7 @@ def objective(
     Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
     """
     with autocast(recipe.precision, device):
-        seen = {cause: _seen_by(cause, batch, recipe.teacher_input) for cause in frozen}
-        targets = {cause: _pseudo_label(frozen[cause], cause, seen[cause].to(device)) for cause in frozen}
+        targets = {cause: _pseudo_label(teacher, cause, batch, recipe, device) for cause, teacher in frozen.items()}
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
@@ -83,18 +82,23 @@ def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch
     return parts, stray
 
 
-def _seen_by(cause: str, batch: Batch, teacher_input: str) -> Tensor:
-    """Return what the frozen network of a cause sees of a batch, (B, 1, P, P, P)."""
-    if cause == TASK:
-        return batch.clean
-    return batch.image if teacher_input == "student_input" else batch.single[cause]
-
-
 @torch.no_grad()
-def _pseudo_label(teacher: DecoupledUNet, cause: str, image: Tensor) -> Tensor:
-    """Return the frozen network's variance of its own cause, (B, P, P, P)."""
-    _, log_variance = teacher(image.contiguous(memory_format=torch.channels_last_3d))
-    return log_variance[:, teacher.causes.index(cause)].float().exp()
+def _pseudo_label(teacher: DecoupledUNet, cause: str, batch: Batch, recipe: Recipe, device: torch.device) -> Tensor:
+    """Return the frozen network's variance of its own cause, (B, P, P, P).
+
+    When routed, that of an artefact is 0 in the samples without it: there is nothing to ask its teacher.
+    """
+    if cause == TASK:
+        image, rows = batch.clean, list(range(len(batch.clean)))
+    else:
+        image = batch.image if recipe.teacher_input == "student_input" else batch.single[cause]
+        rows = [row for row, drawn in enumerate(batch.drawn[cause]) if drawn or recipe.route == "paper"]
+    label = torch.zeros_like(batch.label, dtype=torch.float32, device=device)
+    if rows:
+        seen = image[rows].to(device).contiguous(memory_format=torch.channels_last_3d)
+        _, log_variance = teacher(seen)
+        label[rows] = log_variance[:, teacher.causes.index(cause)].float().exp()
+    return label
 
 
 def dice_of(logits: Tensor, label: Tensor) -> Tensor:

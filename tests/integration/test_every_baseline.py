@@ -1,7 +1,9 @@
 """Every baseline on the leaderboard and three replicates of the whole chain, in miniature: ``make test-baselines``."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 pytestmark = pytest.mark.baselines
 RUN = "results/smoke"
@@ -15,8 +17,8 @@ def analysis(smoke_project, tmp_path_factory):
         "config/config.yaml", "replicates: [0, 1, 2, 3, 4], vary: network", "replicates: [0, 1, 2], vary: network"
     )
     overlays = ("--configfile", "config/smoke.yaml", "config/baselines.yaml", "--config", "replicates=3")
-    printed = project.snakemake(*overlays)
-    assert "rule train_task" in printed and (project.folder / RUN / "report.html").is_file()
+    project.snakemake(*overlays)
+    assert (project.folder / RUN / "report.html").is_file()
     return project.folder / RUN / "analysis"
 
 
@@ -26,9 +28,11 @@ def test_the_leaderboard_ranks_every_baseline_on_the_same_scans(analysis):
     for baseline in ("tta", "mc-dropout", "ensemble"):
         assert set(table[table.aggregation == baseline].score) == DISAGREEMENT
     assert set(table[table.aggregation == "coupled"].score) == {"total_variance", "entropy"}
-    assert table.n_scans.nunique() == 1
-    assert table[["rho", "aurc", "auroc"]].notna().all(axis=1).sum() >= 10
-    assert sorted(table["rank"].dropna()) == list(range(1, table["rank"].notna().sum() + 1))
+    ranked = table[table["rank"].notna()]
+    assert ranked.n_scans.nunique() == 1 and ranked[["rho", "aurc"]].notna().all(axis=None) and len(ranked) >= 30
+    assert list(ranked["rank"]) == list(ranked.rho.abs().round(9).rank(method="min", ascending=False))
+    unranked = table[table["rank"].isna()]
+    assert set(unranked.score) <= {"ridge_dice"} and unranked.note.notna().all()
 
 
 def test_the_spread_over_three_trainings_stands_beside_each_correlation(analysis):
@@ -38,10 +42,12 @@ def test_the_spread_over_three_trainings_stands_beside_each_correlation(analysis
     ]
     assert ours.n_replicates.item() == 3 and ours.rho_seed_sd.item() > 0
     assert ours.rho_lowest.item() < ours.rho_mean.item() < ours.rho_highest.item()
-    rhos = pd.read_csv(analysis / "correlation.csv").query(
-        "set == 'simulated' and score == 'artefact_uncertainty' and aggregation == 'mean'"
-    )
-    assert sorted(rhos.replicate) == [0, 1, 2]
-    assert rhos.rho.std() == pytest.approx(ours.rho_seed_sd.item())
+    rhos = []
+    for folder in sorted((analysis.parent / "scores/student").iterdir()):
+        scores = pd.concat(pd.read_csv(file) for file in [folder / "clean.csv", *sorted(folder.glob("sim-*.csv"))])
+        values = scores.pivot(index="scan", columns=["metric", "aggregation"], values="value")
+        rhos.append(stats.spearmanr(values["dice", "gm"], values["artefact_uncertainty", "mean"]).statistic)
+    assert len(rhos) == 3 and np.std(rhos, ddof=1) == pytest.approx(ours.rho_seed_sd.item())
+    assert np.mean(rhos) == pytest.approx(ours.rho_mean.item())
     board = pd.read_csv(analysis / "leaderboard.csv").query("set == 'simulated' and aggregation == 'mean'")
     assert set(board[board.score == "artefact_uncertainty"].rho_seed_sd.round(9)) == {round(ours.rho_seed_sd.item(), 9)}

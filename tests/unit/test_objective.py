@@ -42,6 +42,23 @@ def test_a_frozen_teacher_sees_its_own_artefact_alone_or_what_the_student_sees()
     assert not torch.equal(batch.single["noise"], batch.image)
 
 
+def test_routed_an_absent_artefact_has_the_pseudo_label_zero_and_its_teacher_is_not_asked():
+    batch, network, teacher = batch_with_and_without("noise"), networks("task", "noise"), networks("task", "noise")
+    _, variance = maps_of(network, batch.image)
+    everywhere = maps_of(teacher, batch.single["noise"])[1]["noise"]
+    there = torch.tensor(batch.drawn["noise"])
+    asked = []
+    teacher.register_forward_hook(lambda module, inputs, outputs: asked.append(inputs[0]))
+    for route, target, seen in (
+        ("paper", everywhere, batch.single["noise"]),
+        ("routed", everywhere * there.reshape(-1, 1, 1, 1), batch.single["noise"][there]),
+    ):
+        _, terms = terms_of(network, {"noise": teacher}, batch, route=route)
+        expected = consistency(variance["noise"], target, 0.1, "one_minus").item()
+        assert terms["consistency"].item() == pytest.approx(expected, rel=1e-5)
+        assert torch.equal(asked.pop(), seen) and not asked
+
+
 def test_coupled_is_equation_4_on_the_corrupted_image():
     batch, network = batch_with_and_without("noise"), networks("total")
     for route in ("paper", "routed"):

@@ -46,9 +46,9 @@ def figure_training(
     n_scans = style.plural(int(looks["n_scans"].iloc[0]), "validation scan", "validation scans")
     last = looks[(looks["step"] == looks["step"].max()) & (looks["input"] == CLEAN)].iloc[0]
     caption = (
-        f"Training of {name}, {metrics['step'].max() + 1} steps: terms of the loss, the ladder, and on the central patch "
-        f"of {n_scans} each head's mean variance (full line: with its own artefact; dashed: clean) and Dice. At the end "
-        f"{style.number(last['dice'])} on clean patches, where twice the cross-entropy is "
+        f"Training of {name}, {metrics['step'].max() + 1} steps: terms of the loss, the ladder, and in one window of each of "
+        f"{n_scans} each head's mean variance (full line: with its own artefact; dashed: clean) and Dice. At the end "
+        f"{style.number(last['dice'])} on clean windows, where twice the cross-entropy is "
         f"{style.number(last['twice_cross_entropy'], 3)}. "
     )
     caption += " ".join(warnings) if warnings else "No sign of collapse."
