@@ -109,20 +109,35 @@ def bare_step(network: nn.Module, config: dict) -> Callable[[], object]:
     return step
 
 
-def frozen_passes(networks: Sequence[DecoupledUNet], config: dict) -> Callable[[], object]:
-    """Return one forward pass of each frozen network on every patch of a batch."""
+def frozen_passes(frozen: dict[str, DecoupledUNet], needed: list[dict[str, int]], config: dict) -> Callable[[], object]:
+    """Return the forward passes of the frozen networks, each on as many patches at a time as are needed of it."""
     training = config["training"]
-    side, n = training["patch_size"], training["forward_batch_size"]
-    image = torch.rand(n, 1, side, side, side, device=device()).contiguous(memory_format=torch.channels_last_3d)
+    side = training["patch_size"]
+    images = torch.rand(training["forward_batch_size"], 1, side, side, side, device=device())
 
     @torch.no_grad()
     def passes() -> None:
-        for _ in range(training["batch_size"] // n):
-            for network in networks:
-                with autocast(training["precision"], device()):
-                    network(image)
+        for counts in needed:
+            for cause, network in frozen.items():
+                if counts[cause]:
+                    image = images[: counts[cause]].contiguous(memory_format=torch.channels_last_3d)
+                    with autocast(training["precision"], device()):
+                        network(image)
 
     return passes
+
+
+def patches_needed(batches: PatchStream, causes: Sequence[str], recipe: Recipe, n_steps: int) -> list[dict[str, int]]:
+    """Return how many patches each frozen network rates in every pass of some steps; when routed, a teacher its own."""
+    size = recipe.forward_batch_size
+    parts = [range(first, first + size) for first in range(0, batches.batch_size, size)]
+    found = []
+    for step in range(n_steps):
+        for samples in parts:
+            drawn = batches.batch(step, samples).drawn
+            routed = {cause: sum(drawn[cause]) for cause in drawn} if recipe.route == "routed" else {}
+            found.append({cause: routed.get(cause, size) for cause in causes})
+    return found
 
 
 def cases(config: dict) -> list[Case]:
@@ -176,7 +191,7 @@ class Kind:
         batches = stream(config, names, others)
         self.training = steps_of(ours(config, causes), frozen, stream(config, names, others), recipe)
         self.bare = _times(n_steps, bare_step(ours(config, causes), config))
-        self.passes = _times(n_steps, frozen_passes(list(frozen.values()), config))
+        self.passes = frozen_passes(frozen, patches_needed(batches, list(frozen), recipe, n_steps), config)
         self.data = lambda: [batches.batch(step) for step in range(n_steps)]
 
 

@@ -33,17 +33,24 @@ def objective(
     Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
     """
     with autocast(recipe.precision, device):
-        targets = {cause: _pseudo_label(teacher, cause, batch, recipe, device) for cause, teacher in frozen.items()}
+        asked = {cause: _asked(cause, batch, recipe.route) for cause in frozen}
+        targets = {
+            cause: _pseudo_label(frozen[cause], cause, batch, rows, recipe.teacher_input, device)
+            for cause, rows in asked.items()
+            if rows
+        }
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
     ce = cross_entropy(logits, batch.label.to(device))
     pull = ce.new_zeros(())
     for cause, target in targets.items():
-        pull = pull + consistency(variance[cause], target, recipe.ssim_weight, recipe.ssim_form)
+        share = len(target) / len(batch.image)
+        learnt = variance[cause][asked[cause]]
+        pull = pull + share * consistency(learnt, target, recipe.ssim_weight, recipe.ssim_form)
     parts = variance
     if recipe.route == "routed":
-        parts, stray = _route(variance, targets, batch)
+        parts, stray = _route(variance, asked, targets, batch)
         pull = pull + recipe.absence_weight * stray
     plain = plain or recipe.segmentation_loss == "plain"
     weighed = ce.detach() if plain else ce
@@ -63,42 +70,43 @@ def objective(
     }
 
 
-def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+def _asked(cause: str, batch: Batch, route: str) -> list[int]:
+    """Return the samples whose variance of a cause has a pseudo-label; when routed, an artefact's only where it is."""
+    everywhere = cause == TASK or route == "paper"
+    return [row for row in range(len(batch.image)) if everywhere or batch.drawn[cause][row]]
+
+
+def _route(
+    variance: dict[str, Tensor], asked: dict[str, list[int]], targets: dict[str, Tensor], batch: Batch
+) -> tuple[dict[str, Tensor], Tensor]:
     """Return the variances that enter the likelihood, and the mean variance of artefacts that are not there.
 
-    A variance with a pseudo-label is replaced by it. An artefact's own variance counts only in the samples that hold the
+    A variance with a pseudo-label is replaced by it. An artefact's variance counts only in the samples that hold the
     artefact; in the others, where the simulator knows that there is none, it is to vanish.
     """
     parts, stray = {}, torch.zeros((), device=next(iter(variance.values())).device)
     for cause, value in variance.items():
-        if cause in targets:
-            parts[cause] = targets[cause]
-        elif cause in batch.drawn:
+        parts[cause] = value
+        if cause in batch.drawn:
             there = torch.tensor(batch.drawn[cause], device=value.device).reshape(-1, 1, 1, 1)
             parts[cause] = value * there
             stray = stray + (value * ~there).mean()
-        else:
-            parts[cause] = value
+        if cause in asked:
+            parts[cause] = torch.zeros_like(value)
+            if asked[cause]:
+                parts[cause][asked[cause]] = targets[cause]
     return parts, stray
 
 
 @torch.no_grad()
-def _pseudo_label(teacher: DecoupledUNet, cause: str, batch: Batch, recipe: Recipe, device: torch.device) -> Tensor:
-    """Return the frozen network's variance of its own cause, (B, P, P, P).
-
-    When routed, that of an artefact is 0 in the samples without it: there is nothing to ask its teacher.
-    """
-    if cause == TASK:
-        image, rows = batch.clean, list(range(len(batch.clean)))
-    else:
-        image = batch.image if recipe.teacher_input == "student_input" else batch.single[cause]
-        rows = [row for row, drawn in enumerate(batch.drawn[cause]) if drawn or recipe.route == "paper"]
-    label = torch.zeros_like(batch.label, dtype=torch.float32, device=device)
-    if rows:
-        seen = image[rows].to(device).contiguous(memory_format=torch.channels_last_3d)
-        _, log_variance = teacher(seen)
-        label[rows] = log_variance[:, teacher.causes.index(cause)].float().exp()
-    return label
+def _pseudo_label(
+    teacher: DecoupledUNet, cause: str, batch: Batch, rows: list[int], teacher_input: str, device: torch.device
+) -> Tensor:
+    """Return the frozen network's variance of its own cause in some samples, (len(rows), P, P, P)."""
+    own = batch.image if teacher_input == "student_input" else batch.single.get(cause)
+    image = batch.clean if cause == TASK else own
+    _, log_variance = teacher(image[rows].to(device).contiguous(memory_format=torch.channels_last_3d))
+    return log_variance[:, teacher.causes.index(cause)].float().exp()
 
 
 def dice_of(logits: Tensor, label: Tensor) -> Tensor:

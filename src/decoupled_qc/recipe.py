@@ -25,7 +25,7 @@ class Recipe:
         absence_weight: Of the mean variance of an artefact in samples without it, when routed.
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; an artefact's variance
-            is left out, and pulled to zero, in samples without the artefact, where a pseudo-label of it is zero, too.
+            is left out, and pulled to zero, in samples without the artefact, about which its teacher is not asked.
         segmentation_loss: ``attenuated``, the paper's eq. 4, or ``plain``: the segmentation learns from plain cross-entropy and
             the variance alone from eq. 4, since voxels of damaged scans where the variance is small but the segmentation wrong
             may outweigh all others.

@@ -42,21 +42,28 @@ def test_a_frozen_teacher_sees_its_own_artefact_alone_or_what_the_student_sees()
     assert not torch.equal(batch.single["noise"], batch.image)
 
 
-def test_routed_an_absent_artefact_has_the_pseudo_label_zero_and_its_teacher_is_not_asked():
-    batch, network, teacher = batch_with_and_without("noise"), networks("task", "noise"), networks("task", "noise")
+def test_routed_a_teacher_is_asked_only_where_its_artefact_is_and_elsewhere_the_variance_is_to_vanish():
+    batch, network = batch_with_and_without("noise"), networks("task", "noise", "blur")
+    teacher = networks("task", "noise")
     _, variance = maps_of(network, batch.image)
-    everywhere = maps_of(teacher, batch.single["noise"])[1]["noise"]
     there = torch.tensor(batch.drawn["noise"])
+    target = maps_of(teacher, batch.single["noise"])[1]["noise"]
     asked = []
     teacher.register_forward_hook(lambda module, inputs, outputs: asked.append(inputs[0]))
-    for route, target, seen in (
-        ("paper", everywhere, batch.single["noise"]),
-        ("routed", everywhere * there.reshape(-1, 1, 1, 1), batch.single["noise"][there]),
-    ):
-        _, terms = terms_of(network, {"noise": teacher}, batch, route=route)
-        expected = consistency(variance["noise"], target, 0.1, "one_minus").item()
-        assert terms["consistency"].item() == pytest.approx(expected, rel=1e-5)
-        assert torch.equal(asked.pop(), seen) and not asked
+
+    def pull(route, absence_weight):
+        _, terms = terms_of(network, {"noise": teacher}, batch, route=route, absence_weight=absence_weight)
+        return terms["consistency"].item()
+
+    assert pull("paper", 0.7) == pytest.approx(consistency(variance["noise"], target, 0.1, "one_minus").item())
+    assert torch.equal(asked.pop(), batch.single["noise"])
+    present = consistency(variance["noise"][there], target[there], 0.1, "one_minus").item() / 2
+    assert present > 0.01
+    assert pull("routed", 0.0) == pytest.approx(present, rel=1e-5)
+    without = {name: ~torch.tensor(batch.drawn[name]).reshape(-1, 1, 1, 1) for name in ("noise", "blur")}
+    absent = sum((variance[name] * without[name]).mean().item() for name in without)
+    assert pull("routed", 0.7) == pytest.approx(present + 0.7 * absent, rel=1e-5)
+    assert all(torch.equal(seen, batch.single["noise"][there]) for seen in asked)
 
 
 def test_coupled_is_equation_4_on_the_corrupted_image():
