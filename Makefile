@@ -65,6 +65,9 @@ lint: setup
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
+# What the benchmarks compare with and nothing else needs: nnU-Net's networks, and pingouin with two that it imports.
+PEERS := dynamic-network-architectures==0.4.4 pingouin==0.7.0 pandas-flavor==0.8.1 xarray==2026.9.0
+
 bench: setup
-	$(BIN)/pip install --quiet --no-deps dynamic-network-architectures==0.4.4  # nnU-Net's; its dependencies are not needed here
+	$(BIN)/pip install --quiet --no-deps $(PEERS)
 	$(BIN)/python benchmarks/run.py

@@ -167,7 +167,13 @@ def _check_geometry(path: Path, file: nib.spatialimages.SpatialImage) -> None:
         raise InputError(
             f"{path} has shape {shape}, more than {MAX_VOXELS} voxels: crop it, or give it coarser voxels."
         )
-    units = file.header.get_xyzt_units()[0] if isinstance(file, nib.Nifti1Image) else "mm"
+    try:
+        units = file.header.get_xyzt_units()[0] if isinstance(file, nib.Nifti1Image) else "mm"
+    except KeyError as error:
+        code = int(file.header["xyzt_units"])
+        raise InputError(
+            f"{path} has a code of units, {code}, that NIfTI does not know: correct its header."
+        ) from error
     if units in OTHER_UNITS:
         raise InputError(f"{path} measures its voxels in units of a {units}: convert its header to millimetres.")
     with np.errstate(all="ignore"):  # what is not finite is refused here

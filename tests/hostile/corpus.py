@@ -163,9 +163,9 @@ def records(draw, good: dict) -> bytes:
     """The bytes of a record of simulated artefacts of which up to two entries are wrong."""
     record = json.loads(json.dumps(good))
     for _ in range(draw(st.integers(0, 2))):
-        target = draw(
-            st.sampled_from([record, *[entry for entry in record.get("records", []) if isinstance(entry, dict)]])
-        )
+        entries = record.get("records")
+        dictionaries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        target = draw(st.sampled_from([record, *dictionaries]))
         if not target or not isinstance(record.get("records"), list):
             continue
         key = draw(st.sampled_from(sorted(target)))

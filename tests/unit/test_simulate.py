@@ -155,11 +155,14 @@ def bad_scans(folder):
     units = nib.Nifti1Image(volume, np.eye(4))
     units.header.set_xyzt_units("micron")
     nib.save(units, folder / "units.nii.gz")
+    units.header["xyzt_units"] = 4
+    nib.save(units, folder / "unknown_units.nii.gz")
     return {
         folder / "absent.nii.gz": "does not exist",
         folder / "text.nii.gz": "cannot be read",
         folder / "short.nii.gz": "cannot be read",
         folder / "units.nii.gz": "units of a micron",
+        folder / "unknown_units.nii.gz": "a code of units, 4, that NIfTI does not know",
         write(folder / "flat.nii.gz", volume[:, :, 0]): "one volume with three axes",
         write(folder / "series.nii.gz", np.stack([volume] * 2, -1)): "one volume with three axes",
         write(folder / "constant.nii.gz", np.full((8, 8, 8), 3.0, np.float32)): "constant",
