@@ -18,6 +18,7 @@ import pandas as pd
 import psutil
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.ticker import EngFormatter, NullFormatter, NullLocator
 
 from decoupled_qc.figures.style import COLOURS, MARKERS, RC
 
@@ -208,7 +209,12 @@ def draw(tables: dict[str, pd.DataFrame], path: Path) -> None:
                 # At least a decade and a half, so that what hardly grows looks so.
                 limits = min(drawn) / 2, max(2 * max(drawn), 15 * min(drawn))
                 axis.set(xscale="log", yscale="log", ylim=limits, ylabel=unit if column == 0 else "")
-            axes[1, column].set_xlabel(against)
+                axis.yaxis.set_minor_formatter(NullFormatter())
+            axis.set_xticks(sorted(set(found.loc[found["against"] == against, "value"])), minor=False)
+            axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.tick_params("x", rotation=45)
+            axis.set_xlabel(against)
             axes[0, column].legend()
         figure.savefig(path)
         plt.close(figure)
