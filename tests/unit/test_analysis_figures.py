@@ -110,7 +110,7 @@ def test_training_figure_holds_every_curve_and_the_warnings(artefacts):
     drawing = figure_training(metrics, looks, ["The noise variance sits at its limit."], "a network", ARTEFACTS)
     assert_texts_fit(drawing.figure)
     assert drawing.caption.endswith("The noise variance sits at its limit.")
-    assert "3 validation scans" in drawing.caption and "At the end 0.90 on clean patches" in drawing.caption
+    assert "3 validation scans" in drawing.caption and "At the end 0.90 on clean windows" in drawing.caption
     rows = drawing.rows.set_index(["quantity", "input"])
     assert rows.loc[("loss", "training"), "value"].to_numpy() == pytest.approx(metrics["loss"].to_numpy())
     for name in artefacts:
