@@ -9,7 +9,14 @@ READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message is one sentence naming the file, key or row, and what to do."""
+    """Input that cannot be used: the message is one sentence naming the file, key or row, and what to do.
+
+    It is on one line, whatever another library's message in it looks like, since it goes into tables, too.
+    """
+
+    def __str__(self) -> str:
+        """Return the message on one line."""
+        return " ".join(super().__str__().split())
 
 
 class ResourceError(RuntimeError):

@@ -91,7 +91,7 @@ class DecoupledUNet(nn.Module):
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
             features = self._drop(block(torch.cat([upsampled, skip], dim=1)))
-        raw = _rate(list(self.log_variance.values()), features, texture(image) if self.head_channels else None)
+        raw = _of_all_heads(list(self.log_variance.values()), features, texture(image) if self.head_channels else None)
         return self.segmentation(features), limit(raw, *LOG_VARIANCE_LIMITS)
 
     def _drop(self, features: Tensor) -> Tensor:
@@ -172,7 +172,8 @@ class _Head(nn.Module):
 
     Instance norm takes the level of every feature out of a patch, so a patch that is noisy throughout looks like a
     clean one to whatever follows. The second branch has no norm: it rates the image's :func:`texture` around each voxel and
-    over the whole patch at a quarter of the resolution, and its answer is added to that of the feature map.
+    over the whole patch at a quarter of the resolution, and its answer is added to that of the feature map. Holds the
+    parameters; :func:`_of_all_heads` is the forward pass.
 
     Args:
         n_in: Channels of the feature map.
@@ -190,10 +191,10 @@ class _Head(nn.Module):
         nn.init.constant_(self.local[-1].bias, start)
 
 
-def _rate(heads: list[_Head], features: Tensor, rough: Tensor | None) -> Tensor:
-    """Return what every head says, (B, U, D, H, W), in one convolution for all heads rather than one for each.
+def _of_all_heads(heads: list[_Head], features: Tensor, rough: Tensor | None) -> Tensor:
+    """Return the raw log-variance by every head, (B, U, D, H, W), from features (B, C, D, H, W) and :func:`texture`.
 
-    A convolution to a head's few channels takes about as long as one to those of all heads.
+    One convolution for all heads: one to a head's few channels takes about as long.
     """
     *hidden, last = zip(*(head.local for head in heads), strict=True)
     if not hidden:
@@ -202,8 +203,8 @@ def _rate(heads: list[_Head], features: Tensor, rough: Tensor | None) -> Tensor:
     hidden_features = activation[0](F.conv3d(features, *_side_by_side(first), padding=1))
     weights = torch.block_diag(*(convolution.weight.flatten() for convolution in last))
     local = F.conv3d(hidden_features, weights[..., None, None, None], torch.cat([c.bias for c in last]))
-    patch = _over_patch(rough)
-    level = torch.cat([head.level(rough, patch) for head in heads], dim=1)
+    over_patch = _over_patch(rough)
+    level = torch.cat([head.level(rough, over_patch) for head in heads], dim=1)
     return local + F.interpolate(level, size=features.shape[2:], mode="trilinear", align_corners=False)
 
 
@@ -230,9 +231,9 @@ class _LevelBranch(nn.Module):
         _initialise(self)
         nn.init.zeros_(self.together[-1].weight)
 
-    def forward(self, rough: Tensor, patch: Tensor) -> Tensor:
+    def forward(self, rough: Tensor, over_patch: Tensor) -> Tensor:
         with torch.autocast(rough.device.type, enabled=False):  # what tells artefacts apart can be slight
-            blocks = torch.cat([self.around(rough), patch.expand(-1, -1, *rough.shape[2:])], dim=1)
+            blocks = torch.cat([self.around(rough), over_patch.expand(-1, -1, *rough.shape[2:])], dim=1)
             return self.together(blocks)
 
 

@@ -35,22 +35,22 @@ def objective(
     with autocast(recipe.precision, device):
         asked = {cause: _asked(cause, batch, recipe.route) for cause in frozen}
         targets = {
-            cause: _pseudo_label(frozen[cause], cause, batch, rows, recipe.teacher_input, device)
-            for cause, rows in asked.items()
-            if rows
+            cause: _pseudo_label(teacher, cause, batch, asked[cause], recipe.teacher_input, device)
+            for cause, teacher in frozen.items()
         }
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
     ce = cross_entropy(logits, batch.label.to(device))
     pull = ce.new_zeros(())
-    for cause, target in targets.items():
-        share = len(target) / len(batch.image)
-        learnt = variance[cause][asked[cause]]
-        pull = pull + share * consistency(learnt, target, recipe.ssim_weight, recipe.ssim_form)
+    for cause, rows in asked.items():
+        if rows:
+            learnt, target = variance[cause][rows], targets[cause][rows]
+            share = len(rows) / len(batch.image)
+            pull = pull + share * consistency(learnt, target, recipe.ssim_weight, recipe.ssim_form)
     parts = variance
     if recipe.route == "routed":
-        parts, stray = _route(variance, asked, targets, batch)
+        parts, stray = _route(variance, targets, batch)
         pull = pull + recipe.absence_weight * stray
     plain = plain or recipe.segmentation_loss == "plain"
     weighed = ce.detach() if plain else ce
@@ -76,25 +76,17 @@ def _asked(cause: str, batch: Batch, route: str) -> list[int]:
     return [row for row in range(len(batch.image)) if everywhere or batch.drawn[cause][row]]
 
 
-def _route(
-    variance: dict[str, Tensor], asked: dict[str, list[int]], targets: dict[str, Tensor], batch: Batch
-) -> tuple[dict[str, Tensor], Tensor]:
+def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
     """Return the variances that enter the likelihood, and the mean variance of artefacts that are not there.
 
     A variance with a pseudo-label is replaced by it. An artefact's variance counts only in the samples that hold the
     artefact; in the others, where the simulator knows that there is none, it is to vanish.
     """
-    parts, stray = {}, torch.zeros((), device=next(iter(variance.values())).device)
-    for cause, value in variance.items():
-        parts[cause] = value
-        if cause in batch.drawn:
-            there = torch.tensor(batch.drawn[cause], device=value.device).reshape(-1, 1, 1, 1)
-            parts[cause] = value * there
-            stray = stray + (value * ~there).mean()
-        if cause in asked:
-            parts[cause] = torch.zeros_like(value)
-            if asked[cause]:
-                parts[cause][asked[cause]] = targets[cause]
+    parts, stray = variance | targets, torch.zeros((), device=next(iter(variance.values())).device)
+    for cause in (name for name in batch.drawn if name in variance):
+        there = torch.tensor(batch.drawn[cause], device=stray.device).reshape(-1, 1, 1, 1)
+        parts[cause] = parts[cause] * there
+        stray = stray + (variance[cause] * ~there).mean()
     return parts, stray
 
 
@@ -102,11 +94,14 @@ def _route(
 def _pseudo_label(
     teacher: DecoupledUNet, cause: str, batch: Batch, rows: list[int], teacher_input: str, device: torch.device
 ) -> Tensor:
-    """Return the frozen network's variance of its own cause in some samples, (len(rows), P, P, P)."""
-    own = batch.image if teacher_input == "student_input" else batch.single.get(cause)
-    image = batch.clean if cause == TASK else own
-    _, log_variance = teacher(image[rows].to(device).contiguous(memory_format=torch.channels_last_3d))
-    return log_variance[:, teacher.causes.index(cause)].float().exp()
+    """Return the frozen network's variance of its own cause in the given samples, 0 in others, (B, P, P, P), float32."""
+    label = torch.zeros(batch.label.shape, device=device)
+    if rows:
+        own = batch.image if teacher_input == "student_input" else batch.single.get(cause)
+        seen = (batch.clean if cause == TASK else own)[rows].to(device)
+        _, log_variance = teacher(seen.contiguous(memory_format=torch.channels_last_3d))
+        label[rows] = log_variance[:, teacher.causes.index(cause)].float().exp()
+    return label
 
 
 def dice_of(logits: Tensor, label: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 
 from decoupled_qc.cohort import aseg
-from decoupled_qc.errors import InputError, sentence
+from decoupled_qc.errors import InputError
 from decoupled_qc.scans import Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
@@ -43,7 +43,7 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
             slices = _middle(scan, label)
             check_volume(Path(row.dseg), label, scan)
     except InputError as error:
-        found |= {"status": "excluded", "reason": sentence(error)}
+        found |= {"status": "excluded", "reason": str(error)}
     return found, slices
 
 
