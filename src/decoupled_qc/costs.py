@@ -6,7 +6,7 @@ import pandas as pd
 
 from decoupled_qc.pieces import share_of_last_piece
 
-ON_GPU = ("models", "predictions", "baselines")  # stages whose jobs ask for a GPU
+ON_GPU = ("predictions", "baselines", "model", "apply")  # stages whose jobs ask for one GPU if there is any
 BY_NAME = ("models", "baselines")  # a line for each network and each baseline, one for all teachers
 
 
@@ -17,7 +17,7 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
         folder: ``benchmarks`` of a run; its files mirror the outputs' paths. A job that was tried several times counts
             with its last attempt, a training in pieces with all of them, at the last one's speed.
         logs: ``logs`` of the run, which mirror them too.
-        gpus_per_job: That trainings and predictions ask for.
+        gpus_per_job: That a training asks for; a prediction asks for one of them.
 
     Returns:
         ``stage`` (first folder of the outputs; networks of a kind together), ``jobs``, ``hours`` (wall clock, one job after the
@@ -31,7 +31,8 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(columns=["stage", "jobs", "hours", "cpu_hours", "gpu_hours", "peak_memory_gib"])
     jobs = pd.DataFrame(rows)
-    jobs["gpu_hours"] = jobs["hours"] * gpus_per_job * jobs.pop("on_gpu")
+    gpus = {"models": gpus_per_job} | dict.fromkeys(ON_GPU, min(1, gpus_per_job))
+    jobs["gpu_hours"] = jobs["hours"] * jobs.pop("top").map(gpus).fillna(0)
     sums = {name: (name, "sum") for name in ("hours", "cpu_hours", "gpu_hours")}
     how = {"jobs": ("hours", "size"), **sums, "peak_memory_gib": ("peak_memory_gib", "max")}
     table = jobs.groupby("stage", as_index=False).agg(**how).sort_values("hours", ascending=False)
@@ -51,6 +52,6 @@ def _row(path: Path, measured: pd.Series, logs: Path) -> dict[str, object]:
         "stage": stage,
         "hours": numbers["s"] / 3600 / share,
         "cpu_hours": numbers["cpu_time"] / 3600 / share,
-        "on_gpu": path.parts[0] in ON_GPU,
+        "top": path.with_suffix("").parts[0],
         "peak_memory_gib": numbers["max_rss"] / 1024,
     }

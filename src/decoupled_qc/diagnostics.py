@@ -46,11 +46,12 @@ def diagnose(
         for case in cases:
             image = damaged(case, name, corruption, severity, seed)
             found = predict(network, image, epsilon=epsilon, **inference)
-            signed = torch.where(case.label.bool(), found.log_odds, -found.log_odds)
+            label = case.label.cpu()  # as the maps are
+            signed = torch.where(label.bool(), found.log_odds, -found.log_odds)
             rows.append(
                 {
                     "input": name,
-                    "dice": dice(found.label.numpy(), case.label.numpy()),
+                    "dice": dice(found.label.numpy(), label.numpy()),
                     "twice_cross_entropy": 2 * float(F.softplus(-signed).mean()),
                     **{f"variance_{cause}": float(value.mean()) for cause, value in found.variance.items()},
                 }

@@ -41,7 +41,7 @@ class Progress:
         vars(self).update(state | {"ladder": self.ladder})
 
     def skip(self, samples: list[dict], checkpoint: Path, most: int, *, writes: bool) -> None:
-        """Count this step as skipped and save what its batch was made from beside the checkpoint.
+        """Count this step as skipped and save what its batch was made from beside the checkpoint; at the end also the metrics.
 
         Args:
             samples: Origins of all samples, see :class:`decoupled_qc.sampling.Batch`.
@@ -61,9 +61,13 @@ class Progress:
                 lines.write(json.dumps({"step": self.step, "samples": samples}) + "\n")
             log.warning("Step %d: the loss or a gradient is not finite; skipped, see %s.", self.step, file)
         if self.skipped_in_a_row > most:
+            metrics = checkpoint.with_suffix(".metrics.csv")  # its own folder goes with the training
+            if writes:
+                with MetricsTable(metrics, self.rows):
+                    pass
             raise FloatingPointError(
                 f"The loss or a gradient was not finite in {self.skipped_in_a_row} steps in a row, the last being {self.step}: "
-                f"lower training.learning_rate, or look at the samples listed in {file}."
+                f"lower training.learning_rate, or look at the samples listed in {file} and at {metrics}."
             )
 
 

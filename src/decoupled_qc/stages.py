@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from decoupled_qc.checkpoint import Checkpoint, key_of
 from decoupled_qc.cohort.manifest import read_manifest
-from decoupled_qc.collapse import collapse_warnings
 from decoupled_qc.diagnostics import diagnose
 from decoupled_qc.draws import drawing_for
 from decoupled_qc.held_out import HeldOut
@@ -117,8 +115,6 @@ def train_stage(
     if not team.first:
         return
 
-    for sentence in collapse_warnings(*(pd.read_csv(folder / name) for name in ("held_out.csv", "metrics.csv"))):
-        log.warning("%s", sentence)
     table = diagnose(
         net,
         watched,

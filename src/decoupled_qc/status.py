@@ -32,9 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"{arguments.results / 'logs' / 'models'} holds no log: give the folder of a run that trains.")
     done = (table["state"] == "done").sum()
     print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
-    print(
-        f"{done} of {len(table)} begun networks are done; {table['hours'].sum():.2f} h of training (GPU h at one GPU each)"
-    )
+    print(f"{done} of {len(table)} begun networks are done; {table['hours'].sum():.2f} h of training")
 
 
 def read_status(folder: Path) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from decoupled_qc.board import Board
 from decoupled_qc.checkpoint import Checkpoint
+from decoupled_qc.collapse import collapse_warnings
 from decoupled_qc.compilation import compile_in_place
 from decoupled_qc.draws import drawing_for
 from decoupled_qc.errors import InputError
@@ -29,6 +31,7 @@ from decoupled_qc.sampling import Batch, PatchStream
 log = logging.getLogger(__name__)
 
 HEAD_PARTS = ("log_variance.",)  # parameters with a learning rate of their own
+SPEAKS_EVERY_S = 60.0  # the log, at least
 
 
 def fit(
@@ -104,9 +107,13 @@ def fit(
             looks.add(*rows)
             board.add_looks(rows)
             board.add_picture(step, picture)
+            if step >= recipe.steps / 2:  # a healthy head may take as long to answer
+                for sentence in collapse_warnings(pd.DataFrame(looks.rows), pd.DataFrame(metrics.rows)):
+                    log.warning("Step %d: %s", step, sentence)
 
     silent = not (team.first and sys.stderr.isatty())
-    bar = tqdm(total=recipe.steps, initial=first, desc=folder.name, disable=silent, mininterval=1)
+    spoke = started
+    bar = tqdm(total=recipe.steps, initial=first, desc="+".join(network.causes), disable=silent, mininterval=1)
     with bar, metrics, looks, board, checkpoint:
         while progress.step < recipe.steps:
             step = progress.step
@@ -130,7 +137,9 @@ def fit(
                 progress.skip(samples, checkpoint.path, recipe.max_skipped, writes=team.first)
             progress.step += 1
             bar.update()
-            if step % recipe.log_every == 0 or step == recipe.steps - 1:
+            recorded = step % recipe.log_every == 0 or step == recipe.steps - 1
+            if recorded or time.monotonic() - spoke >= SPEAKS_EVERY_S:
+                spoke = time.monotonic()
                 row = {
                     "step": step,
                     "epsilon": ladder.epsilon,
@@ -139,8 +148,9 @@ def fit(
                     "skipped": progress.skipped,
                     **{name: float(value) for name, value in terms.items()},
                 }
-                metrics.add(row)
-                board.add_terms(row)
+                if recorded:
+                    metrics.add(row)
+                    board.add_terms(row)
                 bar.set_postfix_str(_short(row), refresh=False)
                 if team.first:
                     log.info("%s", _line(row, (time.monotonic() - started) / (progress.step - first), recipe.steps))

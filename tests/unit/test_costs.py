@@ -27,9 +27,9 @@ def test_hours_are_summed_and_memory_is_that_of_the_largest_job(table):
     assert table.loc["total", "peak_memory_gib"] == 2.0
 
 
-def test_only_trainings_and_predictions_hold_gpus(table):
-    assert table.loc["predictions", "gpu_hours"] == 1.0 and table.loc["scores", "gpu_hours"] == 0
-    assert table.loc["total", "gpu_hours"] == 7.0
+def test_trainings_hold_all_gpus_and_predictions_one(table):
+    assert table.loc["predictions", "gpu_hours"] == 0.5 and table.loc["scores", "gpu_hours"] == 0
+    assert table.loc["total", "gpu_hours"] == 6.5
 
 
 def test_a_job_too_short_to_be_measured_costs_nothing_but_counts(table):

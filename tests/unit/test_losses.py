@@ -74,6 +74,7 @@ def test_a_constant_offset_costs_its_size_and_no_gradient_term():
 
 
 def test_gradient_term_sums_the_three_axes():
-    ramp = torch.arange(8.0)[None, None, None, :].expand(1, 8, 8, 8)  # slope 1 along the last axis only
-    expected = ramp.mean().item() + 1.0
+    axis = torch.arange(8.0)
+    ramp = (axis[:, None, None] + 2 * axis[:, None] + 4 * axis)[None]  # another slope along each axis
+    expected = ramp.mean().item() + 1.0 + 2.0 + 4.0
     assert consistency(ramp, torch.zeros_like(ramp), 0.0, "one_minus").item() == pytest.approx(expected)

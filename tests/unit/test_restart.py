@@ -1,5 +1,6 @@
 """A training can be killed at any moment: it goes on by itself and ends with the same weights, to the bit."""
 
+import itertools
 import json
 import os
 import pickle
@@ -63,6 +64,7 @@ class Training:
             "log_every": 1,
             "precision": "float32",
             "learning_rate": 1e-3,
+            "average_decay": 0.9,  # the moving average must survive as well
         }
         training |= {
             "steps": N_STEPS,
@@ -211,7 +213,19 @@ def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_unpickled(tmp_path, 
     assert not trap.exists()
 
 
-def test_it_saves_when_the_minutes_have_passed(tmp_path):
+def test_it_saves_when_the_minutes_have_passed(tmp_path, monkeypatch):
+    clock = itertools.accumulate([1000.0, 59 * 60.0, 2 * 60.0, 0.0, 59 * 60.0])
+    monkeypatch.setattr("decoupled_qc.checkpoint.time.monotonic", lambda: next(clock))
+    rare = Checkpoint(tmp_path / "net.pt", minutes=60, key="this")
+    rare.keep(lambda: {"step": 0})  # after 59 minutes
+    assert not rare.path.exists()
+    rare.keep(lambda: {"step": 1})  # after 61
+    assert rare.load() == {"step": 1}
+    rare.keep(lambda: {"step": 2})  # 59 later
+    assert rare.load() == {"step": 1}
+
+
+def test_it_saves_before_the_minutes_have_passed_if_told_to(tmp_path):
     rare = Checkpoint(tmp_path / "net.pt", minutes=60, key="this")
     rare.keep(lambda: {"step": 1})
     assert not rare.path.exists()

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from toy_training import stream
+from toy_training import phantom, stream
 
+from decoupled_qc import artefacts
 from decoupled_qc.sampling import Case
 
 
@@ -31,10 +32,12 @@ def test_a_batch_does_not_depend_on_what_was_asked_before():
 
 
 def test_each_teacher_sees_its_own_artefact_in_the_same_realisation():
-    batches = [stream(["noise", "blur"]).batch(step) for step in range(0, 40, 2)]
+    batches = [stream(["noise", "blur"], patch_size=20).batch(step) for step in range(0, 40, 2)]  # whole volumes
     seen = set()
     for batch in batches:
         for sample in range(2):
+            records = {record["artefact"]: record for record in batch.origins[sample]["records"]}
+            before = phantom(batch.origins[sample]["subject"]).image
             drawn = [name for name in ("noise", "blur") if batch.drawn[name][sample]]
             seen.add(tuple(drawn))
             for name in ("noise", "blur"):
@@ -43,6 +46,7 @@ def test_each_teacher_sees_its_own_artefact_in_the_same_realisation():
                     assert torch.equal(alone, batch.clean[sample])
                 else:
                     assert not torch.equal(alone, batch.clean[sample])
+                    assert torch.equal(alone[0], artefacts.corrupt(before, [records[name]]))
                 if drawn == [name]:
                     assert torch.equal(alone, batch.image[sample])
             if not drawn:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from toy_training import RECIPE, SMALL, Wrapped, no_checkpoint, stream
@@ -16,9 +17,18 @@ class Spoiled(Wrapped):
 
     def batch(self, step, samples):
         batch = self.inner.batch(step, samples)
-        if step in self.steps:
+        self.spoils = step in self.steps
+        if self.spoils:
             batch.image[:] = torch.nan
         return batch
+
+
+class SpoiledGradient(Spoiled):
+    """A stream of good batches, which tells a hook when to spoil the gradient."""
+
+    def batch(self, step, samples):
+        self.spoils = step in self.steps
+        return self.inner.batch(step, samples)
 
 
 def fit_spoiled(steps, folder):
@@ -42,6 +52,17 @@ def test_a_step_that_is_not_finite_changes_nothing_and_leaves_the_records_of_its
     assert [int(row.split(",")[column]) for row in rows[1:]] == [0, 0, 1, 2, 2, 2, 3, 3]
 
 
+def test_a_gradient_that_is_not_finite_is_skipped_though_the_loss_is(tmp_path):
+    torch.manual_seed(0)
+    network = DecoupledUNet(("task", "noise"), **SMALL)
+    patches = SpoiledGradient(stream(["noise"]), 3)
+    next(network.parameters()).register_hook(lambda gradient: gradient * torch.inf if patches.spoils else gradient)
+    fit(network, {}, patches, replace(RECIPE, steps=6), tmp_path, no_checkpoint(tmp_path))
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+    rows = pd.read_csv(tmp_path / "metrics.csv")
+    assert list(rows["skipped"]) == [0, 0, 0, 1, 1, 1] and rows["loss"].notna().all()
+
+
 def test_the_last_step_skipped_is_as_if_it_had_not_been(tmp_path):
     torch.manual_seed(0)
     shorter = DecoupledUNet(("task", "noise"), **SMALL)
@@ -58,3 +79,5 @@ def test_the_last_step_skipped_is_as_if_it_had_not_been(tmp_path):
 def test_too_many_such_steps_in_a_row_stop_the_training(tmp_path):
     with pytest.raises(FloatingPointError, match="not finite in 3 steps in a row, the last being 5.*learning_rate"):
         fit_spoiled([1, 3, 4, 5], tmp_path)
+    left = pd.read_csv(tmp_path / "checkpoint.metrics.csv")  # the training's own folder is given up
+    assert list(left["step"]) == [0, 1, 2, 3, 4] and left["loss"][[0, 2]].notna().all()

@@ -1,16 +1,14 @@
 """Variants, replicates and baselines are made from configuration alone, and only when asked for."""
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
-import torch
 import yaml
 from snakemake.utils import update_config
 
-from decoupled_qc.checkpoint import Checkpoint
-from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.recipe import Recipe
-from decoupled_qc.sampling import Case, Corruption, PatchStream
-from decoupled_qc.training import fit
+from decoupled_qc.cohort.manifest import COLUMNS
+from decoupled_qc.stages import train_stage
 
 
 def test_a_variant_or_a_replicate_is_made_from_the_networks_it_learns_from(bare_project):
@@ -58,19 +56,48 @@ def test_a_baseline_that_cannot_be_made_is_refused(bare_project, tmp_path, chang
     assert sentence in bare_project.snakemake(*call, check=False)
 
 
-def test_the_gpu_configuration_is_planned_and_its_networks_first_steps_run_here(bare_project, tmp_path):
+def test_the_gpu_configuration_is_planned_and_the_first_steps_of_its_stages_run_here(bare_project, tmp_path):
     planned = bare_project.planned("config/gpu.yaml")
     assert len(planned["train_task"]) == len(planned["train_student"]) == 1 and len(planned["train_teacher"]) == 5
     config = yaml.safe_load((bare_project.folder / "config/config.yaml").read_text())
     update_config(config, yaml.safe_load((bare_project.folder / "config/gpu.yaml").read_text()))
-    settings = config["training"] | config["training"]["stages"]["student"] | {"steps": 2, "log_every": 1}
-    image = torch.rand(40, 40, 40)
-    case = Case("sub-01", image, (image > 0.5).to(torch.uint8))
-    names = config["use_artefacts"]
-    plan = Corruption(names, [], config["artefacts"], spacing_mm=1.0, **config["corruption"])
-    sizes = {"patch_size": 32, "batch_size": settings["batch_size"], "patches_per_volume": 1}
-    stream = PatchStream([case], plan, config["augmentation"], **sizes, seed=1, name="gpu")
-    network = DecoupledUNet(["task", *names], **config["network"])
-    recipe = Recipe(**{key: settings[key] for key in Recipe.__dataclass_fields__})
-    fit(network, {}, stream, recipe, tmp_path, Checkpoint(tmp_path / "state", 60, "gpu"))
-    assert pd.read_csv(tmp_path / "metrics.csv")["loss"].notna().sum() == 2
+    common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
+    few = {"steps": 2, "plain_steps": 0, "log_every": 1, "patch_size": 32, "patches_per_volume": 1}
+    blocks = {key: config[key] for key in ("seed", "network", "augmentation", "corruption")}
+    blocks |= {"spacing_mm": 1.0, "inference": config["inference"] | {"patch_size": 32}, "coupled": False}
+    donors = []
+    for stage, names in (("task", []), ("teacher", ["noise"]), ("student", ["noise"])):
+        folder = tmp_path / stage
+        folder.mkdir()
+        train_stage(
+            tiny_cohort(tmp_path),
+            donors,
+            folder,
+            checkpoint=tmp_path / f"{stage}.pt",
+            checkpoint_minutes=60,
+            fingerprint="x",
+            training=common
+            | config["training"]["stages"][stage]
+            | few
+            | {"diagnostics": {"n_scans": 1, "severity": 0.7}},
+            artefacts={name: config["artefacts"][name] for name in names},
+            others={},
+            **blocks,
+        )
+        assert pd.read_csv(folder / "metrics.csv")["loss"].notna().sum() == 2
+        donors.append(folder)
+    assert list(pd.read_csv(donors[-1] / "diagnostics.csv")["input"]) == ["clean", "noise"]
+
+
+def tiny_cohort(folder):
+    """Two subjects of 36 voxels a side; return their manifest."""
+    rows = ["\t".join(COLUMNS)]
+    for subject, role in (("a", "train"), ("b", "validation")):
+        image = np.random.default_rng(ord(subject)).random((36, 36, 36), dtype=np.float32)
+        files = [f"{subject}.nii.gz", f"{subject}_dseg.nii.gz"]
+        for file, data in zip(files, (image, 2 * (image > 0.5).astype(np.uint8)), strict=True):
+            nib.save(nib.Nifti1Image(data, np.eye(4)), folder / file)
+        rows.append("\t".join([subject, "phantom", role, *files, "made"]))
+    manifest = folder / "manifest.tsv"
+    manifest.write_text("\n".join(rows) + "\n")
+    return manifest

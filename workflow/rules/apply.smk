@@ -50,7 +50,7 @@ rule reference:
         "../../envs/environment.yaml"
     threads: STAGES["student"]["threads"]
     resources:
-        gpu=config["gpus_per_job"],
+        gpu=min(1, config["gpus_per_job"]),
     params:
         code=fingerprint("reference"),
         inference=config["inference"],
@@ -77,7 +77,7 @@ rule predict_batch:
         "../../envs/environment.yaml"
     threads: 2
     resources:
-        gpu=config["gpus_per_job"],
+        gpu=min(1, config["gpus_per_job"]),
     params:
         code=fingerprint("predict_batch"),
         scans=lambda wildcards: {str(one.path): one.scan for one in FOUND[int(wildcards.batch) :: len(BATCHES)]},

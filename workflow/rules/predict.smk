@@ -15,7 +15,7 @@ rule predict:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        gpu=config["gpus_per_job"],
+        gpu=min(1, config["gpus_per_job"]),
     params:
         code=fingerprint("predict"),
         inference=config["inference"],

@@ -58,7 +58,7 @@ rule score_baseline:
     conda:
         "../../envs/environment.yaml"
     resources:
-        gpu=config["gpus_per_job"],
+        gpu=min(1, config["gpus_per_job"]),
     params:
         code=fingerprint("score_baseline"),
         blocks=baseline_params,
