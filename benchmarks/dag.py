@@ -2,7 +2,8 @@
 
     python benchmarks/dag.py --csv FILE
 
-A dry run of the full configuration as it is, and on tables of scans that are prepared in 200 batches. Nothing is run or changed.
+A dry run of the full configuration as it is, on tables of scans that are prepared in 200 batches, and of verdicts on folders of
+scans. Nothing is run or changed.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,15 +22,17 @@ ROOT = Path(__file__).parents[1]
 SCANS = (100, 1000, 10_000)
 BATCHES = 200
 A_NEW_RUN = ("--config", "run=planning")  # of which nothing is made yet
+VERDICTS = "results/planning/apply/predictions.csv"
 
 
-def planned(*overlays: Path) -> tuple[int, float, float]:
+def planned(*overlays: Path, targets: Sequence[str] = ()) -> tuple[int, float, float]:
     """Return the number of jobs, the seconds, and the peak memory of a dry run, MiB."""
     configuration = ("--configfile", *map(str, overlays)) if overlays else ()
     call = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--quiet", "rules", *configuration]
+    asked = ["--nolock", *A_NEW_RUN, "--", *targets]
     start, peak = time.perf_counter(), 0
     with tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen([*call, "--nolock", *A_NEW_RUN], cwd=ROOT, stdout=told, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*call, *asked], cwd=ROOT, stdout=told, stderr=subprocess.STDOUT)
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             try:
@@ -58,11 +62,19 @@ def main() -> None:
             table.write_text(f"subject\timage\n{lines}")
             overlay.write_text(f"cohort:\n  source: table\n  scans: {{path: {table}, batches: {BATCHES}}}\n")
             rows.append((f"{number} scans", *planned(overlay)))
+        for number in SCANS:
+            folder, overlay = Path(name, f"verdicts-{number}"), Path(name, f"verdicts-{number}.yaml")
+            folder.mkdir()
+            for i in range(number):
+                (folder / f"{i:05d}.nii.gz").touch()
+            overlay.write_text(f"apply:\n  inputs: ['{folder}/*.nii.gz']\n  model: {folder}\n")
+            rows.append((f"verdicts on {number} scans", *planned(overlay, targets=[VERDICTS])))
     found = pd.DataFrame(rows, columns=["name", "jobs", "seconds", "mib"])
     print(found.to_string(index=False, float_format="{:.1f}".format))
     if arguments.csv:
         found.to_csv(arguments.csv, index=False, float_format="%.2f")
-        curve = found.iloc[1:].assign(name="planning", against="scans", value=SCANS)
+        names = ["planning"] * len(SCANS) + ["planning verdicts"] * len(SCANS)
+        curve = found.iloc[1:].assign(name=names, against="scans", value=SCANS * 2)
         curve = curve[["name", "against", "value", "seconds", "mib"]]
         curve.to_csv(arguments.csv.with_name("dag_scaling.csv"), index=False, float_format="%.3f")
 

@@ -24,8 +24,8 @@ def scans(project, number):
 
 def test_the_full_configuration_is_planned_in_seconds(bare_project):
     jobs, seconds = planned(bare_project)
-    assert 60 < jobs < 150
     assert seconds < 10
+    assert f"\n{jobs} for the full configuration" in (bare_project.folder / "docs/cluster.md").read_text()
 
 
 def test_each_replicate_trains_the_whole_chain_again(bare_project):
@@ -39,5 +39,6 @@ def test_ten_thousand_scans_are_no_more_jobs_than_a_hundred(bare_project, tmp_pa
     project = bare_project.copy_to(tmp_path / "project")
     few, _ = planned(project, scans(project, 100))
     many, seconds = planned(project, scans(project, 10_000))
-    assert few == many > 200
+    assert few == many
+    assert f"makes {many}." in (project.folder / "docs/cluster.md").read_text()
     assert seconds < 30
