@@ -52,7 +52,7 @@ def augment(
     else:  # nothing but flips, which need no resampling: most of the cost of a step on large volumes
         axes = np.flatnonzero(flip < 0).tolist()
         moved, moved_label = image.flip(axes), label.flip(axes)
-    moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient).to(moved.device)
+    moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient, moved.device)
     return rescale(moved), moved_label
 
 

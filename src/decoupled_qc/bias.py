@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 
 
-def bias_field(shape: tuple[int, ...], rng: np.random.Generator, order: int, coefficient: float) -> Tensor:
+def bias_field(
+    shape: tuple[int, ...], rng: np.random.Generator, order: int, coefficient: float, device: torch.device | str = "cpu"
+) -> Tensor:
     """Return exp(polynomial) on the [-1, 1] cube, a smooth intensity non-uniformity around 1.
 
     Args:
@@ -13,8 +15,9 @@ def bias_field(shape: tuple[int, ...], rng: np.random.Generator, order: int, coe
         rng: Where the coefficients come from.
         order: Highest total order of a term x^a y^b z^c, >= 1; there is no constant term.
         coefficient: Each is uniform in (-coefficient, coefficient).
+        device: Where the field is made; the coefficients are drawn on the CPU and so the same on all.
     """
-    return exp_polynomial(shape, polynomial_weights(rng, order, coefficient))
+    return exp_polynomial(shape, polynomial_weights(rng, order, coefficient), device)
 
 
 def polynomial_weights(rng: np.random.Generator, order: int, coefficient: float) -> np.ndarray:
@@ -26,15 +29,17 @@ def polynomial_weights(rng: np.random.Generator, order: int, coefficient: float)
     return weights
 
 
-def exp_polynomial(shape: tuple[int, ...], weights: np.ndarray) -> Tensor:
+def exp_polynomial(shape: tuple[int, ...], weights: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     """Return exp(sum of weights[a, b, c] x^a y^b z^c) on the [-1, 1] cube.
 
     Args:
         shape: Of the volume (D, H, W).
         weights: (order + 1, order + 1, order + 1), float32.
+        device: Where the field is made.
 
     Returns:
         (D, H, W), float32.
     """
-    axes = [torch.linspace(-1, 1, n)[:, None] ** torch.arange(len(weights)) for n in shape]
-    return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights), *axes).exp()
+    powers = torch.arange(len(weights), device=device)
+    axes = [torch.linspace(-1, 1, n, device=device)[:, None] ** powers for n in shape]
+    return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights).to(device), *axes).exp()

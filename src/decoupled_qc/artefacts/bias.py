@@ -65,5 +65,4 @@ def apply(image: Tensor, record: dict) -> Tensor:
         image: (D, H, W), float32 or complex64.
         record: From :func:`sample`.
     """
-    field = exp_polynomial(image.shape, np.array(record["weights"], dtype=np.float32))
-    return image * field.to(image.device, torch.float32)
+    return image * exp_polynomial(image.shape, np.array(record["weights"], dtype=np.float32), image.device)
