@@ -10,7 +10,6 @@ augmentation only.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from decoupled_qc.bias import exp_polynomial, polynomial_weights
