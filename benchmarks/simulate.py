@@ -19,12 +19,13 @@ import numpy as np
 import torch
 import torchio as tio
 from measure import MIB, compare, peak_mib, seconds, tell, write, write_both
-from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandRicianNoise
+from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandBiasField, RandRicianNoise
 from scipy import ndimage
 from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.artefacts import motion
+from decoupled_qc.kspace import to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings
 
@@ -61,8 +62,8 @@ def record_of(name: str) -> dict:
 
 
 def fft_pair(image: Tensor) -> Tensor:
-    """Go to k-space and back, nothing else."""
-    return torch.fft.ifftn(torch.fft.fftn(image.to(torch.complex64))).abs()
+    """Go to k-space and back, nothing else: no magnitude, and from the real image, as the package does."""
+    return to_complex_image(to_kspace(image))
 
 
 def fft_pairs_and_resamplings(image: Tensor) -> list[Tensor]:
@@ -87,12 +88,14 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
         "ghosting": {"TorchIO RandomGhosting": tio.RandomGhosting(num_ghosts=(4, 4))},
         "motion": {"TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES)},
         "bias": {"TorchIO RandomBiasField": tio.RandomBiasField()},
+        "wrap": {"TorchIO RandomGhosting of intensity 1": tio.RandomGhosting(num_ghosts=(4, 4), intensity=(1, 1))},
     }
     place = tuple(n // 2 + n // 10 for n in SHAPE)
     monai = {
         "spike": {"MONAI KSpaceSpikeNoise": KSpaceSpikeNoise(loc=place, k_intensity=15.0)},
         "noise": {"MONAI RandRicianNoise": RandRicianNoise(prob=1.0, std=0.1)},
         "blur": {"MONAI GibbsNoise": GibbsNoise(alpha=0.6)},
+        "bias": {"MONAI RandBiasField": RandBiasField(prob=1.0)},
     }
     found = {name: dict(pair) for name in artefacts.available()}
     found["motion"] = {"three FFT pairs and four resamplings": fft_pairs_and_resamplings}
@@ -116,8 +119,9 @@ def on_device(device: str, names: Sequence[str], rounds: int) -> list[tuple]:
 def prepare_motion() -> Callable[[], object]:
     """Return motion of one volume, its libraries loaded."""
     torch.set_num_threads(THREADS)
-    image = head()
-    motion.apply(torch.rand(16, 16, 16), record_of("motion"))
+    device = "cuda" if torch.cuda.is_available() else "cpu"  # whose memory is measured
+    image = head().to(device)
+    motion.apply(torch.rand(16, 16, 16, device=device), record_of("motion"))
     return lambda: motion.apply(image, record_of("motion"))
 
 

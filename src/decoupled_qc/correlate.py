@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     draws = {"n_boot": arguments.n_boot, "seed": arguments.seed}
     columns = [f"{score}:own" for score in scores]
     found = one_set(scans, "target:own", columns, n_permutations=arguments.n_permutations, **draws)
-    found = found.drop(columns="aggregation").assign(target=arguments.target)
+    found = found.drop(columns=["aggregation", "n_anatomies"]).assign(target=arguments.target)
     _show_or_write(found, SHOWN, arguments.out)
     if arguments.compare:
         ours = f"{arguments.compare}:own"
@@ -85,7 +85,8 @@ def read_table(
     Args:
         path: Comma-separated, or tab-separated if it ends in .tsv.
         target, subject, scan: Names of columns; ``scan`` may be None.
-        scores: Names of columns; None for all others in which every cell is a number or missing.
+        scores: Names of columns; None for all others in which most cells that are not missing are numbers; a
+            column of text is no score, a bad cell in a column of numbers is an error.
 
     Returns:
         ``subject``, ``anatomy`` (the subject again), ``target:own`` and ``<score>:own``; and the scores' names.
@@ -97,7 +98,8 @@ def read_table(
     table = read_cells(path, "\t" if path.suffix == ".tsv" else ",")
     for column in (target, subject, *([scan] if scan else []), *(scores or [])):
         if column not in table:
-            raise InputError(f"{path} has no column '{column}': it has {', '.join(table.columns)}.")
+            ranked = ": a run's scores are ranked in its analysis/correlation.csv" if "metric" in table else ""
+            raise InputError(f"{path} has no column '{column}': it has {', '.join(table.columns)}{ranked}.")
     if table.empty:
         raise InputError(f"{path} has a header but no row: give it one row per scan.")
     for column in (subject, *([scan] if scan else [])):
@@ -106,7 +108,7 @@ def read_table(
         refuse(path, table.duplicated(scan), f"column '{scan}' names a scan that an earlier row has: keep one")
     if scores is None:
         others = [column for column in table if column not in (target, subject, scan)]
-        scores = [column for column in others if _is_numeric(table[column])]
+        scores = [column for column in others if _holds_numbers(table[column])]
         if not scores:
             raise InputError(f"{path} has no column of numbers beside '{target}': name the scores with --score.")
     columns = {"subject": table[subject], "anatomy": table[subject], "target:own": numbers(path, table[target])}
@@ -114,6 +116,6 @@ def read_table(
     return pd.DataFrame(columns), scores
 
 
-def _is_numeric(cells: pd.Series) -> bool:
+def _holds_numbers(cells: pd.Series) -> bool:
     present = cells[~cells.str.strip().str.lower().isin(MISSING)]
-    return len(present) > 0 and pd.to_numeric(present, errors="coerce").notna().all()
+    return len(present) > 0 and pd.to_numeric(present, errors="coerce").notna().mean() > 0.5

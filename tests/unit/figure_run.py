@@ -65,7 +65,9 @@ class Run:
         sweeps = [f"sweep-{artefact}" for artefact in ("noise", "blur") if artefact in self.artefacts]
         drawers = {
             "1": lambda: figure_1(self.wide, *both, self.artefacts),
-            "2": lambda: figure_2(self.artefacts, route="paper", absence_weight=0.0),
+            "2": lambda: figure_2(
+                self.artefacts, route="paper", absence_weight=0.0, segmentation_loss="plain", beta=0.5
+            ),
             "3": lambda: figure_3(self.wide, both[0], self.artefacts, example_severity=0.75),
             "4": lambda: figure_4(self.wide, *both, self.artefacts, example_severity=0.75),
             "5": lambda: figure_5(

@@ -85,7 +85,7 @@ def tables_of(scores, subjects):
 
 # What each table promises a number or a reason for; its other columns are empty by design, as its docstring says.
 PROMISED = {
-    "correlation": ["rho", "ci_low", "ci_high", "p"],
+    "correlation": ["rho", "ci_low", "ci_high", "p", "bca_low", "bca_high", "tau_b", "tau_low", "tau_high", "p_iid"],
     "difference": ["difference", "ci_low", "ci_high", "p", "p_holm", "p_williams", "p_steiger"],
     "decoupling": ["value", "ci_low", "ci_high"],
     "additivity": ["value", "ci_low", "ci_high"],
@@ -98,7 +98,7 @@ PROMISED = {
     "replicates": ["rho_mean", "rho_seed_sd"],
     "real": ["value", "ci_low", "ci_high"],
     "ridge": ["value"],
-    "leaderboard": ["rho", "ci_low", "ci_high", "aurc", "e_aurc", "augrc", "auroc"],
+    "leaderboard": ["rho", "ci_low", "ci_high", "aurc", "e_aurc", "augrc", "auroc", "rho_seed_sd"],
 }
 
 

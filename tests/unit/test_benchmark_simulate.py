@@ -30,9 +30,9 @@ def test_every_artefact_stands_beside_its_nearest_peers(simulate):
     assert set(peers) == set(artefacts.available())
     assert all("FFT pair" in titles for titles in peers.values())
     assert {name for name in peers if "TorchIO" in peers[name]} == {
-        "spike", "noise", "blur", "ghosting", "motion", "bias",
+        "spike", "noise", "blur", "ghosting", "motion", "bias", "wrap",
     }  # fmt: skip
-    assert {name for name in peers if "MONAI" in peers[name]} == {"spike", "noise", "blur"}
+    assert {name for name in peers if "MONAI" in peers[name]} == {"spike", "noise", "blur", "bias"}
     record = simulate.record_of("motion")
     assert len(record["times"]) == 3  # four poses, as TorchIO is asked for
     image = simulate.head()
@@ -50,7 +50,7 @@ def test_tables_have_the_columns_promised_and_true_ratios(simulate, tmp_path, mo
     with table.open() as file:
         assert next(csv.reader(file))[:5] == ["name", "seconds", "reference", "reference_seconds", "ratio"]
     rows = pd.read_csv(table)
-    assert list(rows["name"]) == ["noise"] * 3 + ["wrap"]
+    assert list(rows["name"]) == ["noise"] * 3 + ["wrap"] * 2
     assert set(rows[rows["name"] == "noise"]["reference"]) == {
         "bare FFT pair", "TorchIO RandomNoise", "MONAI RandRicianNoise",
     }  # fmt: skip

@@ -68,6 +68,7 @@ def test_tsv_missing_cells_and_constant_scores_are_stated(table, tmp_path):
     [
         (lambda t: t.drop(columns="dice"), [], "no column 'dice'"),
         (lambda t: t, ["--score", "cjv"], "no column 'cjv': it has scan, subject"),
+        (lambda t: t.assign(noise=["x", *t["noise"][1:]]), [], "row 2: column 'noise'"),
         (
             lambda t: t.assign(good=t["good"].astype(object).where(t.index != 4, "bad")),
             ["--score", "good"],

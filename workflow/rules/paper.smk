@@ -28,6 +28,8 @@ rule figure_1:
 
 
 rule figure_2:
+    input:
+        manifest=f"{OUT}/cohort/manifest.tsv",  # not read: without any input a clone would keep the committed drawing for ever
     output:
         **figure_files("2"),
     log:
@@ -39,8 +41,7 @@ rule figure_2:
     params:
         code=fingerprint("figure_2"),
         artefacts=ARTEFACTS,
-        route=config["training"]["route"],
-        absence_weight=config["training"]["absence_weight"],
+        settings={key: config["training"][key] for key in ("route", "absence_weight", "segmentation_loss", "beta")},
     message:
         "Drawing figure 2: the three stages of training."
     script:

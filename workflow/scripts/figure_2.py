@@ -6,5 +6,5 @@ from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
 asked = snakemake.params
-drawing = figure_2(asked.artefacts, route=asked.route, absence_weight=asked.absence_weight)
+drawing = figure_2(asked.artefacts, **asked.settings)
 style.save(drawing, **snakemake.output)

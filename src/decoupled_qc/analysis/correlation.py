@@ -138,7 +138,14 @@ def _correlations(
                 row["bca_low"], row["bca_high"] = bca_interval(draws[index], row["rho"], jackknife[index])
                 if len(draws) > len(group):
                     row["tau_low"], row["tau_high"] = percentile_interval(draws[len(group) + index], n_subjects)
+                else:
+                    row["note"] = joined(row["note"], f"no interval of tau: more than {MOST_LEVELS} values")
     return [rows[score] for score in scores]
+
+
+def joined(*notes: str) -> str:
+    """Return notes as one, those that say nothing left out."""
+    return "; ".join(note for note in notes if note)
 
 
 def over_draws(statistics: Sequence[Callable[[np.ndarray], np.ndarray]], chunks: Iterable[np.ndarray]) -> np.ndarray:
@@ -175,7 +182,11 @@ def _beside_artefact(one: pd.DataFrame, scores: list[str], n_boot: int, seed: in
                         ends = percentile_interval(draws[place], n_subjects)
                         rows[name]["ci_low"], rows[name]["ci_high"] = ends
             for name, row in rows.items():
-                found[score, name] = {**row, "set": name, "note": "; ".join(own[name])}
+                found[score, name] = {
+                    **row,
+                    "set": name,
+                    "note": joined(*own[name], "rho only: no BCa interval, tau or p"),
+                }
     yield from (found[score, set_name] for score in scores for set_name in (WITHIN, GIVEN))
 
 

@@ -145,7 +145,7 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
         notes.append("no value: clean scans of fewer than two subjects, or all alike")
     estimate = {key: value[0] for key, value in _statistics(rises, once).items()}
     ends = dict.fromkeys(estimate, None)
-    n_drawn = len(np.unique(rises.subject))
+    n_drawn = rises.scans["subject"].nunique()  # with an artefact: of the matched scans fewer than of the clean ones
     several = rises.scans["subject"].nunique() > 1
     if several:
         draws = [

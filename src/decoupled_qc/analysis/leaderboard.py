@@ -17,8 +17,8 @@ def leaderboard(
 ) -> pd.DataFrame:
     """Return all scores of each network and set, the strongest |rho| first; scores without a rho last and without a rank.
 
-    The rank is by |rho|, the AURC and AUROC by the direction that a score's meaning gives it; ``note`` says where rho
-    has the other sign, and why a number is missing.
+    The rank is by rho, turned to the direction that a score's meaning gives it, as the AURC and AUROC are; ``note`` says where
+    rho has the other sign, and why a number is missing.
 
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
@@ -41,7 +41,7 @@ def leaderboard(
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
     rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})
     rows["note"] = [_note(row) for row in rows.itertuples()]
-    strength = rows["rho"].abs()
+    strength = rows["rho"] * rows["score"].map(lambda score: 1 if score in HIGHER_IS_BETTER else -1)
     rows["rank"] = (
         strength.groupby([rows[name] for name in KEY[:3]]).rank(ascending=False, method="min").astype("Int64")
     )
@@ -55,6 +55,8 @@ def _note(row: tuple) -> str:
     notes = [row.note] if isinstance(row.note, str) and row.note else []
     if row.rho * (1 if row.score in HIGHER_IS_BETTER else -1) < 0:
         notes.append("rho has the sign opposite to the score's meaning")
+    if row.n_replicates < 2:
+        notes.append("no spread between trainings: one")
     if row.set != "simulated":
         notes.append("risk-coverage and rho within artefacts are of simulated scans only")
     elif row.no_auroc and isinstance(row.no_auroc, str):

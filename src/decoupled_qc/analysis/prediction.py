@@ -9,7 +9,8 @@ from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quanti
 
 COLUMNS = (
     "model", "replicate", "scan", "subject", "anatomy", "artefact", "severity", "score", "dice", "predicted_dice",
-    "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects", "note",
+    "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects",
+    "target_dice", "error_rate", "note",
 )  # fmt: skip
 PASS, REVIEW, FAIL = "pass", "review", "fail"
 
@@ -44,6 +45,7 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
             parts = [(test[own], test[~own]) for own in held_out(test["subject"].to_numpy())]
         for scans, calibration in parts:
             found = _decided(scans, calibration, target_dice, error_rate)
+            found["target_dice"], found["error_rate"] = target_dice, error_rate
             found["calibrated_on"] = OTHERS if validation.empty else VALIDATION
             rows += [{**names, **row} for row in found.to_dict("records")]
     return pd.DataFrame(rows, columns=list(COLUMNS))

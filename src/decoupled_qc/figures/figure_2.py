@@ -18,13 +18,15 @@ COLUMNS = ["stage", "network", "image", "pseudo_label_of", "loss"]
 SMALL = style.SMALL_PT - 0.5
 
 
-def figure_2(artefacts: Sequence[str], *, route: str, absence_weight: float) -> Drawing:
+def figure_2(
+    artefacts: Sequence[str], *, route: str, absence_weight: float, segmentation_loss: str, beta: float
+) -> Drawing:
     """Draw what each network sees, what it learns from and what is frozen.
 
     Args:
         artefacts: In the config's order, with their own colours.
-        route: ``paper`` or ``routed``, see :class:`decoupled_qc.recipe.Recipe`; named in the caption.
-        absence_weight: Of an artefact's variance in images without it, when routed.
+        route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.recipe.Recipe`; what differs from the paper is in
+            the caption.
     """
     figure = style.new_figure(WIDTH, HEIGHT)
     axes = figure.subplots()
@@ -67,12 +69,16 @@ def figure_2(artefacts: Sequence[str], *, route: str, absence_weight: float) -> 
     routed = ": in the likelihood a variance with a pseudo-label is replaced by it" if route == "routed" else ""
     if route == "routed" and absence_weight > 0:
         routed += ", and a teacher's σ²(k) is pulled to 0 in images without k"
+    differs = "" if segmentation_loss == "attenuated" else " Its segmentation learns from plain cross-entropy."
+    if beta:
+        differs += f" A voxel's likelihood is weighted by (Σσ² + ε) to the power {beta:g} (Seitzer et al. 2022)."
     caption = (
         f"Training in three stages; {style.plural(len(artefacts), 'artefact', 'artefacts')}: {names}. Solid arrows: input. "
         "Dashed arrows: the variance of a frozen network becomes the pseudo-label of the next one's; a teacher's is taken on "
         "the image with only its own artefact, in the same realisation as the student sees. f: logits; σ²: variance; "
         "CE: cross-entropy; ε: a floor that falls during training; L: absolute difference and structural dissimilarity "
         f"(eq. 7). This run's route is '{route}'{routed}."
+        f"{differs}"
     )
     rows = [
         ("1", "task", "clean", "", "likelihood"),
