@@ -169,3 +169,14 @@ def test_localisation_leaves_out_missing_shares_and_says_so():
     table = localisation(one, subjects_of(one), n_boot=50, seed=1)
     assert table["ci_low"].isna().all() and table["note"].str.contains("one subject").all()
     assert localisation(run_of(OWN), subjects_of(run_of(OWN)), n_boot=5, seed=1).empty
+
+
+def test_the_interval_is_widened_for_the_number_of_subjects_with_an_artefact(monkeypatch):
+    """Clean scans of many subjects do not make the artefact scans of a few more certain."""
+    scores, asked = run_of(OWN), set()
+    few = scores[(scores["condition"] == "clean") | scores["subject"].isin(["sub-00", "sub-01", "sub-02"])]
+    monkeypatch.setattr(
+        "decoupled_qc.analysis.decoupling.percentile_interval", lambda draws, n: (asked.add(n) or 0.0, 0.0)
+    )
+    assert value(table_of(few), "decoupling_index")["n_subjects"] == 3
+    assert asked == {3}

@@ -42,3 +42,16 @@ def test_leaderboard_holds_it_beside_the_interval(three):
     row = cell(table, "simulated", "snr")
     assert row["rho_seed_sd"] == cell(found, "simulated", "snr")["rho_seed_sd"] > 0
     assert row["n_replicates"] == 3 and row["ci_low"] < row["rho"] < row["ci_high"]
+
+
+def test_the_rank_is_by_the_direction_that_a_score_should_have():
+    scores = long_table()
+    ours = scores["metric"] == "artefact_uncertainty"
+    turned = scores.assign(value=scores["value"].where(~ours, -scores["value"]))
+    ranks = []
+    for run in (scores, turned):
+        subjects = subjects_of(run)
+        parts = correlate(run, subjects, **DRAWS), risk_coverage(run, subjects, dice_cuts=[0.7], n_boot=50, seed=1)
+        table = leaderboard(*parts, replicates(run, subjects), dice_cut=0.7)
+        ranks.append(table[table["set"] == "simulated"].set_index("score")["rank"])
+    assert (ranks[0]["artefact_uncertainty"], ranks[1]["artefact_uncertainty"]) == (1, 2)
