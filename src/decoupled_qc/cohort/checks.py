@@ -8,11 +8,10 @@ import numpy as np
 
 from decoupled_qc.cohort import aseg
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import Scan, open_image, read_scan
+from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
-AFFINE_TOLERANCE_MM = 0.1
 COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256"]
 
 
