@@ -66,7 +66,8 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
     assert "96 scans" in page and "16 subjects from 1 anatomy" in " ".join(page.split())
     assert "2 test subjects come from 1 anatomy (s1)" in " ".join(page.split())
     assert "No training or validation subject comes from the same" in " ".join(page.split())
-    assert '<td class="words">FreeSurfer, surfaces</td>' in page and '<td class="words">ANTs Atropos</td>' in page
+    assert page.count("Labels: FreeSurfer; surfaces.") == 2  # stand-ins are made from test subjects
+    assert '<td class="words">FreeSurfer; surfaces</td>' in page and '<td class="words">ANTs Atropos</td>' in page
     assert "teacher-noise" in page and "0.0123" in page and "The noise variance sits at its limit." in page
     assert "models: teacher" in page and "41.2" in page
     assert "2.13.0" in page and "abc" in page

@@ -66,7 +66,7 @@ def render(
         {
             "title": tables.title(set_name, stand_in),
             "cells": _cells(tables.compared(table)),
-            "notes": tables.notes(set_name, stand_in),
+            "notes": tables.notes(set_name, stand_in, labels=tables.labels_of(manifest, set_name, stand_in)),
         }
         for set_name, table in (("simulated", table_1), ("real", table_2))
     ]
@@ -108,7 +108,7 @@ def _cohort(manifest: pd.DataFrame) -> pd.DataFrame:
     roles = manifest.groupby("role", sort=False)
     found = roles.agg(subjects=("subject", "nunique"), anatomies=("anatomy", "nunique"))
     found["from"] = roles["anatomy"].agg(lambda names: ", ".join(sorted(set(names))))
-    found["labels"] = roles["label_source"].agg(lambda names: ", ".join(sorted(set(names))))
+    found["labels"] = roles["label_source"].agg(lambda names: "; ".join(sorted(set(names) - {""})))
     return found.reset_index()
 
 
