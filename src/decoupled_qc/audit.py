@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", help="a BIDS folder, or a .tsv or .csv table with the columns subject and image")
     parser.add_argument("--out", type=Path, required=True, help="folder for audit.tsv and audit.html")
     parser.add_argument("--pattern", default="*", help="take scans whose names match this (default: all)")
-    parser.add_argument("--strict", action="store_true", help="fail if any scan cannot be used")
+    parser.add_argument("--strict", action="store_true", help="fail if any scan is excluded or stands there twice")
     parser.add_argument("--jobs", type=int, default=1, help="scans looked at side by side (default: %(default)s)")
 
 
@@ -30,17 +30,21 @@ def run(arguments: argparse.Namespace) -> None:
     """Audit, write, and print what was found.
 
     Raises:
-        InputError: There is nothing to audit; or, with ``--strict``, a scan cannot be used: table and page are written.
+        InputError: There is nothing to audit; or, with ``--strict``, a scan is excluded or holds the same image as another:
+            table and page are written.
     """
     kind = "bids" if Path(arguments.path).is_dir() else "table"
     scans = sources.find_scans(kind, arguments.path, [arguments.pattern], None)
     found = write_audit(scans, arguments.out, arguments.jobs)
-    bad = found[found["status"] != "ok"]
-    print(f"{len(found) - len(bad)} of {len(found)} scans can be used: {arguments.out / 'audit.html'}")
+    bad = found[found["reason"] != ""]
+    n_usable = (found["status"] == "ok").sum()
+    print(f"{n_usable} of {len(found)} scans can be used: {arguments.out / 'audit.html'}")
     for row in bad.itertuples():
         print(f"  {row.scan}: {row.reason}")
     if arguments.strict and len(bad):
-        raise InputError(f"{len(bad)} of {len(found)} scans cannot be used: see {arguments.out / 'audit.tsv'}.")
+        raise InputError(
+            f"{len(bad)} of {len(found)} scans cannot be used as they are: see {arguments.out / 'audit.tsv'}."
+        )
 
 
 def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
@@ -68,9 +72,9 @@ def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
             _write(folder / name, audit_page.render(shown, None, names))
         log.info("%d of %d scans are audited", len(rows), len(scans))
     looks.close()
-    found = pd.DataFrame(rows, columns=checks.COLUMNS)
-    for row in found[found["status"] != "ok"].itertuples():
-        log.warning("%s is excluded: %s", row.scan, row.reason)
+    found = checks.mark_twins(pd.DataFrame(rows, columns=checks.COLUMNS))
+    for row in found[found["reason"] != ""].itertuples():
+        log.warning("%s is %s: %s", row.scan, "excluded" if row.status != "ok" else "there twice", row.reason)
     _write(folder / "audit.tsv", found.to_csv(sep="\t", index=False))
     _write(folder / names[0], audit_page.render(first, found, names))
     return found

@@ -43,6 +43,13 @@ def start(log_path: str | None, threads: int, stop_code: int | None = None, appe
         signal.signal(number, stop)
 
 
+def announce(text: str) -> None:
+    """Log a sentence, and print it to a person at a terminal, where the log goes to its file alone."""
+    logging.getLogger().info(text)
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
+
+
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Log an uncaught error: one sentence where the user can mend it, the traceback for anything else."""
     expected = isinstance(error, InputError) or is_of_machine(error)

@@ -2,8 +2,10 @@
 
 import argparse
 import base64
+import getpass
 import hashlib
 import io
+import re
 from pathlib import Path
 
 import jinja2
@@ -24,7 +26,7 @@ LABELS = {1: "unusable", 2: "poor", 3: "fair", 4: "good"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("results", type=Path, help="folder of the run, such as results/mrart")
-    parser.add_argument("--rater", required=True, help="who rates; the order of the scans is this person's own")
+    parser.add_argument("--rater", help="who rates; the order of the scans is this person's own (default: your login)")
     parser.add_argument("--condition", default="real", help="whose segmentations (default: %(default)s)")
     parser.add_argument("--model", default="student", help="that made them (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="page to write (default: <results>/rate-<rater>.html)")
@@ -36,18 +38,28 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: The run has no segmentations of that condition, or the rater's name cannot be in a file name.
     """
-    if not arguments.rater.replace("-", "").replace("_", "").isalnum():
-        raise InputError(f"--rater '{arguments.rater}' is no plain name: use letters, digits, - and _.")
+    rater = login() if arguments.rater is None else arguments.rater
+    if not rater.replace("-", "").replace("_", "").isalnum():
+        raise InputError(f"--rater '{rater}' is no plain name: use letters, digits, - and _.")
     scans = arguments.results / "conditions" / arguments.condition / "scans.tsv"
     maps = arguments.results / "predictions" / arguments.model / "rep-0" / arguments.condition
     for path in (scans, maps):
         if not path.exists():
             raise InputError(f"{path} does not exist: give the folder of a run that has predicted this condition.")
-    out = arguments.out or arguments.results / f"rate-{arguments.rater}.html"
+    out = arguments.out or arguments.results / f"rate-{rater}.html"
     with write_whole(out) as file:
-        file.write_text(page(pd.read_csv(scans, sep="\t")["scan"].tolist(), maps, arguments.rater))
+        file.write_text(page(pd.read_csv(scans, sep="\t")["scan"].tolist(), maps, rater))
     print(f"Open {out} in a browser, rate with the keys 1 to 4, and save the table.")
     print("Table 2 and figures 9 and 10 read it by: --config 'scoring={ratings: PATH}'")
+
+
+def login() -> str:
+    """Return the user's login as a plain name, or ``rater`` where there is none, as in some containers."""
+    try:
+        name = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # which of them depends on system and Python
+        return "rater"
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
 def page(scans: list[str], maps: Path, rater: str) -> str:

@@ -17,6 +17,7 @@ SUFFIXES = (".nii", ".nii.gz")
 MGH_SUFFIXES = (".mgz", ".mgh")
 OTHER_UNITS = ("meter", "micron")
 SIZES_MM = (1e-3, 1e3)  # of a voxel: anything else is no scan of a head
+AFFINE_TOLERANCE_MM = 0.1  # between the affines of a scan and its label
 RESOLUTION = 2.0**-16  # of a scan's range, finer than any scanner's numbers
 MAX_VOXELS = 2**28  # a cube of 640 voxels; what claims to be more is refused before memory is taken
 DEFLATE_RATIO = 1032  # the most that gzip can compress

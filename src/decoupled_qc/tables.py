@@ -155,8 +155,24 @@ def title(set_name: str, stand_in: bool, rated: bool = False) -> str:
     return "Table 2. Rating against each score, scans with real artefacts"
 
 
-def notes(set_name: str, stand_in: bool, rated: bool = False) -> list[str]:
-    """Return a table's footnotes; the arguments are those of :func:`title`."""
+def labels_of(manifest: pd.DataFrame, set_name: str, stand_in: bool) -> str:
+    """Return where the labels of a table's subjects come from, such as ``FreeSurfer; surfaces``.
+
+    Args:
+        manifest: The cohort, with the columns ``role`` and ``label_source``.
+        set_name, stand_in: As for :func:`title`.
+    """
+    role = "real" if set_name == "real" and not stand_in else "test"
+    return "; ".join(sorted(set(manifest.loc[manifest["role"] == role, "label_source"]) - {""}))
+
+
+def notes(set_name: str, stand_in: bool, rated: bool = False, labels: str = "") -> list[str]:
+    """Return a table's footnotes.
+
+    Args:
+        set_name, stand_in, rated: As for :func:`title`.
+        labels: Of :func:`labels_of`; empty if that is not known.
+    """
     lines = [METHOD_NOTE, MASK_NOTE[set_name], PAPER_NOTE[set_name]]
     if set_name == "real" and stand_in:
         source = "raters who saw the segmentation alone" if rated else "the scan's Dice, no rater saw them"
@@ -165,18 +181,20 @@ def notes(set_name: str, stand_in: bool, rated: bool = False) -> list[str]:
             "Stand-in: these are not real artefact scans. Artefacts come from foreign simulators never seen in training, "
             f"ratings 1 to 4 from {source}.",
         )
-    return lines
+    return [*lines, f"Labels: {labels}."] if labels else lines
 
 
-def parts(table: pd.DataFrame, stand_in: bool, rated: bool = False) -> tuple[str, pd.DataFrame, list[str]]:
+def parts(
+    table: pd.DataFrame, stand_in: bool, rated: bool = False, labels: str = ""
+) -> tuple[str, pd.DataFrame, list[str]]:
     """Return a table's title, its cells as text, and its footnotes.
 
     Args:
         table: As :func:`correlation_table` returns it.
-        stand_in, rated: As for :func:`title`.
+        stand_in, rated, labels: As for :func:`notes`.
     """
     set_name = table["set"].iloc[0]
-    return title(set_name, stand_in, rated), compared(table), notes(set_name, stand_in, rated)
+    return title(set_name, stand_in, rated), compared(table), notes(set_name, stand_in, rated, labels)
 
 
 def side_by_side(table: pd.DataFrame) -> str:

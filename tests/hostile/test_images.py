@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tally import assert_clear, case, left_in, refused, search
 
 from decoupled_qc import artefacts, scans
-from decoupled_qc.cohort.manifest import COLUMNS, read_manifest
+from decoupled_qc.cohort.manifest import COLUMNS, check_volumes, read_manifest
 from decoupled_qc.errors import InputError
 from decoupled_qc.scans import read_scan
 
@@ -79,7 +79,7 @@ def test_a_manifest_of_any_bytes_is_refused_or_readable(tmp_path_factory, image)
     (folder / "manifest.tsv").write_text("\t".join(COLUMNS) + f"\ns1\ts1\ttrain\t{name}\t{name}\tmine\n")
     with case("images: manifest"):
         try:
-            read_manifest(folder / "manifest.tsv")
+            check_volumes(read_manifest(folder / "manifest.tsv"), folder / "manifest.tsv")
         except InputError as error:
             assert_clear(" ".join(str(error).split()))
         else:

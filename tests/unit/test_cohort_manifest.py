@@ -3,13 +3,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.cohort.manifest import check_volumes, read_manifest
 from decoupled_qc.cohort.plan import anatomies_in_use
 from decoupled_qc.errors import InputError
 
 
-def volume(path, shape=(4, 5, 6)):
-    nib.save(nib.Nifti1Image(np.zeros(shape, np.float32), np.eye(4)), path)
+def volume(path, shape=(4, 5, 6), affine=None):
+    nib.save(nib.Nifti1Image(np.zeros(shape, np.float32), np.eye(4) if affine is None else affine), path)
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def refused(rows, tmp_path):
 
 def write(rows, folder):
     pd.DataFrame(rows).to_csv(folder / "manifest.tsv", sep="\t", index=False)
-    return read_manifest(folder / "manifest.tsv")
+    table = read_manifest(folder / "manifest.tsv")
+    check_volumes(table, folder / "manifest.tsv")
+    return table
 
 
 def test_a_good_manifest_is_read(rows, tmp_path):
@@ -76,6 +78,22 @@ def test_unreadable_image(damage, refused, tmp_path):
 def test_label_of_another_shape(refused, tmp_path):
     volume(tmp_path / "sub-a01_dseg.nii.gz", (4, 5, 7))
     refused("sub-a01_dseg.nii.gz", "(4, 5, 7)", "(4, 5, 6)")
+
+
+def test_label_of_another_affine(refused, tmp_path):
+    volume(tmp_path / "sub-a01_dseg.nii.gz", affine=np.diag([1, 1, 1.5, 1]))
+    refused("sub-a01_dseg.nii.gz", "another affine", "sub-a01_T1w.nii.gz")
+
+
+def test_a_manifest_is_read_without_reading_its_volumes(rows, tmp_path, monkeypatch):
+    write(rows, tmp_path)
+    monkeypatch.setattr("decoupled_qc.cohort.manifest.open_image", pytest.fail)
+    assert len(read_manifest(tmp_path / "manifest.tsv")) == 3
+
+
+def test_rating_that_is_no_number(rows, refused):
+    rows[1]["rating"] = "good"
+    refused("sub-a02", "'good'", "no number")
 
 
 def test_volume_of_four_dimensions(refused, tmp_path):

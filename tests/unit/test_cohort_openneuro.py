@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ ONE = "sub-01/anat/sub-01_acq-standard_T1w.nii.gz"
 
 @pytest.fixture(scope="module")
 def served():
-    description = json.dumps({"DatasetDOI": "doi:10/openneuro.ds000001.v1.0.2"}).encode()
+    description = json.dumps({"DatasetDOI": "doi:10/openneuro.ds000001.v1.0.2", "License": "CC0"}).encode()
     others = {
         "dataset_description.json": description,
         "derivatives/scores.tsv": b"a table",
@@ -65,6 +66,41 @@ def test_what_is_asked_for_comes_whole_and_once(bucket, tmp_path, caplog):
     bucket.seen.clear()
     pd.testing.assert_frame_equal(fetch(tmp_path), table)
     assert [name for name, _ in bucket.seen if name.endswith(".nii.gz")] == []
+
+
+def test_licence_and_size_are_told_at_a_terminal_before_any_scan_is_fetched(bucket, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: asked.append(bucket.gets(ONE)) or True, raising=False)
+    fetch(tmp_path)
+    assert f"ds000001 1.0.2, licence CC0: 6 files, of which 6 (0.00 GB) are to be fetched to {tmp_path}\n" in (
+        capsys.readouterr().err
+    )
+    assert asked == [[]]
+
+
+def test_another_licence_than_the_data_sets_own_is_warned_of(bucket, tmp_path, caplog):
+    caplog.set_level("INFO")
+    fetch(tmp_path)
+    assert "names the licence" not in caplog.text
+    fetch(tmp_path, licence="PDDL")
+    assert "ds000001 itself names the licence CC0, not PDDL: read its terms, and correct config key" in caplog.text
+
+
+def test_a_file_without_an_md5_is_warned_of_the_first_time(bucket, tmp_path, caplog):
+    place = {"Bucket": "openneuro.org", "Key": "ds000001/sub-00/anat/sub-00_acq-parts_T1w.nii.gz"}
+    upload = {**place, "UploadId": bucket.client.create_multipart_upload(**place, ACL="public-read")["UploadId"]}
+    part = bucket.client.upload_part(**upload, PartNumber=1, Body=b"in parts")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    bucket.client.complete_multipart_upload(**upload, MultipartUpload=parts)
+    try:
+        fetch(tmp_path)
+        warning = "sub-00_acq-parts_T1w.nii.gz was uploaded in parts and has no MD5: this first time only its size is checked."
+        assert caplog.text.count("was uploaded in parts") == 1 and warning in caplog.text
+        caplog.clear()
+        fetch(tmp_path)
+        assert "was uploaded in parts" not in caplog.text
+    finally:
+        bucket.client.delete_object(**place)
 
 
 def test_only_the_first_subjects(bucket, tmp_path):
@@ -131,8 +167,9 @@ def test_a_file_that_changed_in_the_bucket_stops(bucket, tmp_path):
 def test_another_version_and_nothing_asked_for_stop(bucket, tmp_path):
     with pytest.raises(InputError, match=r"another version of ds000001 than 2.0.0 \(its DOI is .*v1.0.2"):
         fetch(tmp_path, version="2.0.0")
-    with pytest.raises(InputError, match=r"holds no file like sub-\*/func/\*: correct config key"):
-        fetch(tmp_path, include=["sub-*/func/*"])
+    with pytest.raises(InputError, match=r"holds no file like sub-\*/func/\*: correct it in config key"):
+        fetch(tmp_path, include=[*INCLUDE, "sub-*/func/*"])
+    assert not whole(tmp_path)
     with pytest.raises(InputError, match="has no data set ds000009"):
         fetch(tmp_path, dataset="ds000009")
 

@@ -227,6 +227,21 @@ def test_audit_command_writes_table_and_page_and_strict_fails_after_it(bids, tmp
     assert len(pd.read_csv(out / "audit.tsv", sep="\t")) == 6
 
 
+def test_twins_are_marked_in_the_table_printed_and_count_for_strict(bids, tmp_path, capsys):
+    write(bids, "sub-09", 4, affine=np.diag([MM, MM, 2.5, 1]))  # excluded: its label has another affine
+    write(bids, "sub-08", 5)
+    out = tmp_path / "out"
+    assert cli.main(["audit", str(bids), "--out", str(out), "--strict"]) == 2
+    told = capsys.readouterr()
+    assert "7 of 8 scans can be used" in told.out and "4 of 8 scans cannot be used as they are" in told.err
+    table = pd.read_csv(out / "audit.tsv", sep="\t", keep_default_na=False).set_index("scan")
+    for one, other in (("sub-04", "sub-09"), ("sub-09", "sub-04"), ("sub-05", "sub-08"), ("sub-08", "sub-05")):
+        sentence = f"{one}_T1w holds the same image as {other}_T1w: drop one of them."
+        assert table["reason"][f"{one}_T1w"].endswith(sentence) and sentence in told.out
+    assert (table["reason"] != "").sum() == 4 and "another affine" in table["reason"]["sub-09_T1w"]
+    assert list(table.index[table["status"] != "ok"]) == ["sub-09_T1w"]
+
+
 def test_the_page_names_twins(bids, tmp_path):
     write(bids, "sub-09", 4)
     write_audit(find(bids), tmp_path, 1)

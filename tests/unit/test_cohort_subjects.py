@@ -215,3 +215,12 @@ def test_an_anatomy_survives_the_disk(anatomy, folder):
     read = read_anatomy(folder)
     assert np.array_equal(read.image, anatomy.image) and np.allclose(read.fractions, anatomy.fractions, atol=0.003)
     assert np.allclose(read.affine, anatomy.affine)
+
+
+def test_a_manifest_is_made_only_of_volumes_that_are_whole(folder, tmp_path):
+    made = make(folder, tmp_path / "cohort" / "subjects" / "toy", {"train": 2, "validation": 0, "test": 0})
+    damaged = made / "sub-toy02_T1w.nii.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-2000])
+    with pytest.raises(InputError, match="sub-toy02_T1w.nii.gz cannot be read as NIfTI"):
+        write_manifest([made], tmp_path / "cohort" / "manifest.tsv")
+    assert not (tmp_path / "cohort" / "manifest.tsv").exists()

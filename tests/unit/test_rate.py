@@ -56,6 +56,18 @@ def test_a_run_without_segmentations_and_a_name_that_cannot_be(results, capsys):
     assert "is no plain name" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "rater"), [("anna", "anna"), ("anna.b@lab", "anna-b-lab"), (None, "rater")])
+def test_without_a_name_the_rater_is_who_is_logged_in(name, rater, results, monkeypatch):
+    def getuser():
+        if name is None:
+            raise KeyError("getpwuid(): uid not found: 1000")
+        return name
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    assert cli.main(["rate", str(results)]) == 0
+    assert f'const rater = "{rater}"' in (results / f"rate-{rater}.html").read_text()
+
+
 def press(page, keys, profile):
     """Open the page in a browser, press keys, and return the table that it would save."""
     script = "".join(f'document.dispatchEvent(new KeyboardEvent("keydown", {{key: "{key}"}}));' for key in keys)

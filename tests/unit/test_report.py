@@ -26,10 +26,10 @@ def contents(tmp_path):
     gain |= {"difference": 0.05, "ci_low": -0.01, "ci_high": float("nan")}
     gain |= {"n_scans": 96, "n_subjects": 16, "n_anatomies": 1}
     people = [
-        ("sub-a01", "a", "train"),
-        ("sub-b01", "b", "validation"),
-        ("sub-s01", "s1", "test"),
-        ("sub-s02", "s1", "test"),
+        ("sub-a01", "a", "train", "ANTs Atropos"),
+        ("sub-b01", "b", "validation", "ANTs Atropos"),
+        ("sub-s01", "s1", "test", "surfaces"),
+        ("sub-s02", "s1", "test", "FreeSurfer"),
     ]
     return {
         "run": "demo",
@@ -37,7 +37,7 @@ def contents(tmp_path):
         "table_2": cells("real"),
         "difference": pd.DataFrame([gain]),
         "pictures": [Picture("Figure 7", png, "Dice <against> scores, 96 scans.")],
-        "manifest": pd.DataFrame(people, columns=["subject", "anatomy", "role"]),
+        "manifest": pd.DataFrame(people, columns=["subject", "anatomy", "role", "label_source"]),
         "diagnostics": {
             "teacher-noise": pd.DataFrame({"input": ["clean", "noise"], "variance_noise": [0.012345, 0.2]})
         },
@@ -66,6 +66,8 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
     assert "96 scans" in page and "16 subjects from 1 anatomy" in " ".join(page.split())
     assert "2 test subjects come from 1 anatomy (s1)" in " ".join(page.split())
     assert "No training or validation subject comes from the same" in " ".join(page.split())
+    assert page.count("Labels: FreeSurfer; surfaces.") == 2  # stand-ins are made from test subjects
+    assert '<td class="words">FreeSurfer; surfaces</td>' in page and '<td class="words">ANTs Atropos</td>' in page
     assert "teacher-noise" in page and "0.0123" in page and "The noise variance sits at its limit." in page
     assert "models: teacher" in page and "41.2" in page
     assert "2.13.0" in page and "abc" in page

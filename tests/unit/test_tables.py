@@ -131,3 +131,18 @@ def test_saved_csv_reads_back(tmp_path):
     typeset.write(table, *tables.parts(table, False), *files)
     pd.testing.assert_frame_equal(pd.read_csv(files[0]), table)
     assert all(path.stat().st_size > 100 for path in files)
+
+
+def test_a_table_says_where_its_labels_come_from():
+    rows = [("train", "a"), ("test", "FreeSurfer"), ("test", "surfaces"), ("real", "b"), ("real", "b, moved rigidly")]
+    manifest = pd.DataFrame(rows, columns=["role", "label_source"])
+    assert (
+        tables.labels_of(manifest, "simulated", False)
+        == tables.labels_of(manifest, "real", True)
+        == "FreeSurfer; surfaces"
+    )
+    labels = tables.labels_of(manifest, "real", False)
+    table = tables.correlation_table(correlations(), "simulated")
+    text = typeset.as_text(*tables.parts(table, stand_in=False, labels=labels))
+    assert text.rstrip().endswith("Labels: b; b, moved rigidly.")
+    assert "Labels:" not in typeset.as_text(*tables.parts(table, stand_in=False))

@@ -3,6 +3,11 @@
 import re
 import resource
 
+import pandas as pd
+import yaml
+
+from decoupled_qc.cohort import sources, splits
+
 
 def planned(project, *overlays):
     """Return the number of jobs of a dry run, and the processor seconds that it took."""
@@ -42,3 +47,31 @@ def test_ten_thousand_scans_are_no_more_jobs_than_a_hundred(bare_project, tmp_pa
     assert few == many
     assert f"makes {many}." in (project.folder / "docs/cluster.md").read_text()
     assert seconds < 30
+
+
+def test_the_papers_cohort_is_planned_and_its_roles_and_rated_scans_are_those_of_the_table(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    sizes = {"train": 217, "validation": 27, "test": 28, "real": 40}
+    roles = [role for role, number in sizes.items() for _ in range(number)]
+    names = [f"sub-{i:03d}" for i in range(len(roles))]
+    rows = [
+        f"{name}\t{name}_T1w.nii.gz\t{name}_dseg.nii.gz\tFreeSurfer\t{role}\t{i % 4 + 1 if role == 'real' else ''}\n"
+        for i, (name, role) in enumerate(zip(names, roles, strict=True))
+    ]
+    table = project.folder / "adni.tsv"
+    table.write_text("subject\timage\tdseg\tlabel_source\trole\trating\n" + "".join(rows))
+    given = ("--config", "cohort={scans: {path: adni.tsv}}")
+    printed = project.snakemake("--dry-run", "--quiet", "rules", "--configfile", "config/adni.yaml", *given)
+    assert re.search(r"^prepare_scans +30$", printed, re.MULTILINE)
+    assert re.search(r"^find_real_artefacts +1$", printed, re.MULTILINE)
+
+    read = [yaml.safe_load((project.folder / f"config/{name}.yaml").read_text()) for name in ("config", "adni")]
+    settings = read[0]["cohort"]["scans"] | read[1]["cohort"]["scans"]
+    found = sources.find_scans("table", str(table), [settings["pattern"], settings["real"]], None)
+    looked = pd.DataFrame({"scan": found["scan"], "status": "ok", "sha256": found["scan"]})
+    admission = {key: settings[key] for key in ("pattern", "good", "real", "strict", "min_subjects")}
+    admitted = splits.admit(found, looked, **admission)
+    dealt = splits.split(admitted, settings["roles"], settings["splits"], 0)
+    used = splits.chosen(admitted, dealt)
+    assert used["role"].value_counts().to_dict() == sizes
+    assert (used["rating"] != "").eq(used["role"] == "real").all()

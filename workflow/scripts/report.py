@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc.analysis.scores import is_stand_in, read_subjects, read_wide
+from decoupled_qc.analysis.scores import is_stand_in, read_wide
+from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.costs import cost_table
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
@@ -26,7 +27,7 @@ page = render(
         )
         for name, png, caption in zip(params.figures, files.figures, files.captions, strict=True)
     ],
-    manifest=read_subjects(files.manifest),
+    manifest=read_manifest(files.manifest),
     diagnostics={
         name: pd.read_csv(Path(folder, "diagnostics.csv"))
         for name, folder in zip(params.networks, files.networks, strict=True)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
 from decoupled_qc.cohort import aseg
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import Scan, open_image, read_scan
+from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
-AFFINE_TOLERANCE_MM = 0.1
 COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256"]
 
 
@@ -23,8 +23,8 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
         row: Of the table that :func:`decoupled_qc.cohort.sources.find_scans` returns, with its columns as names.
 
     Returns:
-        A row with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of the voxels and
-        their place; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
+        A row with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of the shape and
+        the voxels, scaled to their range; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
     """
     found = dict.fromkeys(COLUMNS, "") | {"subject": row.subject, "scan": row.scan, "status": "ok"}
     slices = None
@@ -45,6 +45,23 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
     except InputError as error:
         found |= {"status": "excluded", "reason": str(error)}
     return found, slices
+
+
+def mark_twins(found: pd.DataFrame) -> pd.DataFrame:
+    """Return an audit in which the reason of every scan whose image stands under several names says so.
+
+    The status stays: either of them could be used, but not both.
+
+    Args:
+        found: Rows of :func:`check_scan`.
+    """
+    reason = found["reason"].copy()
+    twins = found[(found["sha256"] != "") & found["sha256"].duplicated(keep=False)]
+    for _, same in twins.groupby("sha256")["scan"]:
+        for place, scan in same.items():
+            others = ", ".join(sorted(same.drop(place)))
+            reason[place] = f"{reason[place]} {scan} holds the same image as {others}: drop one of them.".strip()
+    return found.assign(reason=reason)
 
 
 def check_header(scan: Scan) -> None:
@@ -100,7 +117,7 @@ def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
 
 
 def _content(scan: Scan) -> str:
-    """Return a hash of the voxels; a copy under another name, data type or scale has the same."""
+    """Return a hash of shape and scaled voxels; a copy under another name, data type, scale or affine has the same."""
     levels = (scan.image * 65535).round().int().numpy().astype(np.uint16)
     return hashlib.sha256(str(levels.shape).encode() + levels.tobytes()).hexdigest()
 

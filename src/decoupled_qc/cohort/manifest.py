@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from nibabel.spatialimages import SpatialImage
 
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import open_image
+from decoupled_qc.scans import AFFINE_TOLERANCE_MM, open_image
 
 COLUMNS = ["subject", "anatomy", "role", "image", "dseg", "label_source"]
 RATED_COLUMNS = ["scan", "rating", "rater", "site"]  # may be absent: empty where a source does not tell
@@ -15,7 +17,7 @@ REAL = "real"  # rated scans with real artefacts, of subjects that do nothing el
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read and check a cohort manifest.
+    """Read and check a cohort manifest, without opening the volumes: see :func:`check_volumes`.
 
     Args:
         path: Tab-separated table with the columns subject, anatomy, role (train, validation, test or real), image and dseg
@@ -27,8 +29,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
     Raises:
         InputError: A column is missing; a subject stands twice or has two roles; a role is unknown; an anatomy gives test
-            or real subjects and others; a real scan has no name or rating; an image or label is missing, unreadable, not
-            three-dimensional, or of the other's shape.
+            or real subjects and others; a real scan has no name or rating; a rating is no number; an image or label is missing.
     """
     path = Path(path)
     if not path.is_file():
@@ -50,6 +51,11 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} lists subject {subject} more than once: give every subject one row.")
     for row in table[(table["role"] == REAL) & ((table["scan"] == "") | (table["rating"] == ""))].itertuples():
         raise InputError(f"{path}: a real scan of subject {row.subject} has no name or no rating: give it both.")
+    numbers = pd.to_numeric(table["rating"].where(table["rating"] != "", "0"), errors="coerce")
+    for row in table[numbers.isna()].itertuples():
+        raise InputError(
+            f"{path}: a scan of subject {row.subject} has the rating '{row.rating}', which is no number: correct it."
+        )
     held_out = table["role"].isin(["test", REAL])
     shared = sorted(set(table["anatomy"][held_out]) & set(table["anatomy"][~held_out]))
     if shared:
@@ -58,19 +64,40 @@ def read_manifest(path: Path) -> pd.DataFrame:
             "repeat a head seen in training: give it one of the two."
         )
     for row in table.itertuples():
-        image, dseg = (_shape(path.parent / name, path, row.subject) for name in (row.image, row.dseg))
-        if image != dseg:
-            raise InputError(
-                f"{path.parent / row.dseg} has shape {dseg}, but its image {row.image} has {image}: "
-                f"resample the label of subject {row.subject} to its image."
-            )
+        for file in (path.parent / row.image, path.parent / row.dseg):
+            if not file.is_file():
+                raise InputError(
+                    f"{file} is missing: {path} lists it for subject {row.subject}; add it or drop the row."
+                )
     return table
 
 
-def _shape(file: Path, manifest: Path, subject: str) -> tuple[int, ...]:
-    """Return the shape of a readable 3D volume; reads the data, since a cut-off file has a good header."""
-    if not file.is_file():
-        raise InputError(f"{file} is missing: {manifest} lists it for subject {subject}; add it or drop the row.")
+def check_volumes(table: pd.DataFrame, path: Path) -> None:
+    """Read every image and label of a cohort in full, once where its manifest is made: a cut-off file has a good header.
+
+    Args:
+        table: Of :func:`read_manifest`.
+        path: Of the manifest, to whose folder the files are relative.
+
+    Raises:
+        InputError: An image or label is unreadable, not three-dimensional, or lies on another grid than the other.
+    """
+    for row in table.itertuples():
+        image, dseg = (_read(path.parent / name, path, row.subject) for name in (row.image, row.dseg))
+        if image.shape != dseg.shape:
+            raise InputError(
+                f"{path.parent / row.dseg} has shape {dseg.shape}, but its image {row.image} has {image.shape}: "
+                f"resample the label of subject {row.subject} to its image."
+            )
+        if not np.allclose(image.affine, dseg.affine, atol=AFFINE_TOLERANCE_MM):
+            raise InputError(
+                f"{path.parent / row.dseg} has another affine than its image {row.image}: resample the label of subject "
+                f"{row.subject} to its image."
+            )
+
+
+def _read(file: Path, manifest: Path, subject: str) -> SpatialImage:
+    """Return a 3D volume that is readable to its end."""
     try:
         volume = open_image(file)
         volume.get_fdata(dtype="float32", caching="unchanged")
@@ -80,4 +107,4 @@ def _shape(file: Path, manifest: Path, subject: str) -> tuple[int, ...]:
         raise InputError(f"{file} cannot be read as NIfTI ({error}): replace it, or drop subject {subject}.") from error
     if len(volume.shape) != 3:
         raise InputError(f"{file} has shape {volume.shape}: give subject {subject} a three-dimensional volume.")
-    return volume.shape
+    return volume

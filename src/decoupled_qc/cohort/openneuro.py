@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 from decoupled_qc.cohort.fetch import sha256_of
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
+from decoupled_qc.jobs import announce
 
 log = logging.getLogger(__name__)
 
@@ -60,15 +61,15 @@ def fetch(
         version: Of the snapshot, such as 1.0.2; the bucket holds the latest one only.
         include: Shell patterns of the paths to fetch, relative to the data set; the description always is.
         folder: For the data set; files in it that are right are not fetched again.
-        licence: Of the data, to be named before anything is fetched.
+        licence: Of the data, to be named before anything is fetched; another one in the description is warned of.
         subjects: Only the first so many of ``sub-*``; all if None.
 
     Returns:
         One row per file with the columns :data:`COLUMNS`.
 
     Raises:
-        InputError: The bucket cannot be reached, holds another version or nothing that is asked for, a file has changed since
-            it was first fetched, the disk is too small, or files could not be fetched whole; all others are then kept.
+        InputError: The bucket cannot be reached or holds another version, a pattern fits no file, a file has changed since it
+            was first fetched, the disk is too small, or files could not be fetched whole; all others are then kept.
     """
     settings = Config(
         signature_version=UNSIGNED,
@@ -82,26 +83,40 @@ def fetch(
     client = boto3.client("s3", region_name=REGION, config=settings)
     try:
         listed = list(_listed(client, dataset))
-        _check_version(client, dataset, version, listed)
+        description = _description(client, dataset, listed)
     except (BotoCoreError, ClientError, HTTPError) as error:
         raise InputError(
             f"OpenNeuro's bucket cannot be read for {dataset} ({error}): go online, or set config key cohort.scans.fetch to null "
             "and cohort.scans.path to a copy of the data set."
         ) from error
+    _check_version(description, dataset, version)
+    for pattern in include:
+        if not any(fnmatch.fnmatchcase(entry.path, pattern) for entry in listed):
+            raise InputError(
+                f"{dataset} holds no file like {pattern}: correct it in config key cohort.scans.fetch.include, or drop it."
+            )
     wanted = select(listed, include, subjects)
-    if not wanted:
-        raise InputError(
-            f"{dataset} holds no file like {', '.join(include)}: correct config key cohort.scans.fetch.include."
-        )
     folder.mkdir(parents=True, exist_ok=True)
     known = _known(folder)
     _check_unchanged(dataset, wanted, known)
     missing = [entry for entry in wanted if not (folder / entry.path).is_file()]
     size = sum(entry.bytes for entry in missing)
-    log.info(
-        "%s %s, licence %s: %d files, of which %d (%.2f GB) are to be fetched to %s",
-        *(dataset, version, licence, len(wanted), len(missing), size / 1e9, folder),
+    announce(
+        f"{dataset} {version}, licence {licence}: {len(wanted)} files, of which {len(missing)} ({size / 1e9:.2f} GB) are to be "
+        f"fetched to {folder}"
     )
+    told = description.get("License", licence)
+    if told != licence:
+        announce(
+            f"{dataset} itself names the licence {told}, not {licence}: read its terms, and correct config key "
+            "cohort.scans.fetch.licence."
+        )
+    seen = set(known["path"])
+    for entry in wanted:
+        if "-" in entry.etag and entry.path not in seen:
+            log.warning(
+                "%s was uploaded in parts and has no MD5: this first time only its size is checked.", entry.path
+            )
     if size > shutil.disk_usage(folder).free:
         raise InputError(
             f"{folder} has less than {size / 1e9:.1f} GB free: make room, or lower config key cohort.scans.subjects."
@@ -127,8 +142,7 @@ def select(listed: Sequence[Entry], include: Sequence[str], subjects: int | None
         if entry.path == DESCRIPTION or any(fnmatch.fnmatchcase(entry.path, one) for one in include)
     ]
     people = sorted({entry.path.split("/")[0] for entry in fitting if entry.path.startswith("sub-")})[:subjects]
-    found = [entry for entry in fitting if not entry.path.startswith("sub-") or entry.path.split("/")[0] in people]
-    return found if any(entry.path != DESCRIPTION for entry in found) else []
+    return [entry for entry in fitting if not entry.path.startswith("sub-") or entry.path.split("/")[0] in people]
 
 
 def _listed(client: object, dataset: str) -> Iterator[Entry]:
@@ -140,13 +154,16 @@ def _listed(client: object, dataset: str) -> Iterator[Entry]:
                 yield Entry(path, item["Size"], item["ETag"].strip('"'))
 
 
-def _check_version(client: object, dataset: str, version: str, listed: Sequence[Entry]) -> None:
+def _description(client: object, dataset: str, listed: Sequence[Entry]) -> dict:
     if DESCRIPTION not in {entry.path for entry in listed}:
         raise InputError(
             f"OpenNeuro's bucket has no data set {dataset}: correct config key cohort.scans.fetch.dataset."
         )
-    body = client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read()
-    doi = json.loads(body).get("DatasetDOI", "")
+    return json.loads(client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read())
+
+
+def _check_version(description: dict, dataset: str, version: str) -> None:
+    doi = description.get("DatasetDOI", "")
     if not doi.endswith(f".v{version}"):
         raise InputError(
             f"OpenNeuro's bucket has another version of {dataset} than {version} (its DOI is '{doi}'): set config key "

@@ -13,7 +13,7 @@ from decoupled_qc.cohort import labelmaps
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
 from decoupled_qc.cohort.appearance import vary
-from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, read_manifest
+from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, check_volumes, read_manifest
 from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
@@ -148,14 +148,15 @@ class Source:
 
 
 def write_manifest(folders: Sequence[Path], path: Path) -> None:
-    """Join the subjects of all anatomies into a manifest, check it, and log how many there are.
+    """Join the subjects of all anatomies into a manifest, check it and its volumes, and log how many there are.
 
     Args:
         folders: Each of :func:`make_subjects`, inside the manifest's folder; one whose head is absent adds none.
         path: Of the table to write.
 
     Raises:
-        InputError: See :func:`decoupled_qc.cohort.manifest.read_manifest`.
+        InputError: See :func:`decoupled_qc.cohort.manifest.read_manifest` and
+            :func:`decoupled_qc.cohort.manifest.check_volumes`.
     """
     tables = []
     for folder in folders:
@@ -168,6 +169,7 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
     with write_whole(path) as file:
         pd.DataFrame(pd.concat(tables), columns=[*COLUMNS, *RATED_COLUMNS]).to_csv(file, sep="\t", index=False)
         found = read_manifest(file)
+        check_volumes(found, path)
     for role, scans in found.groupby("role", sort=False):
         anatomies = scans["anatomy"].unique()
         counts = len(scans), scans["subject"].nunique(), len(anatomies)

@@ -55,7 +55,7 @@ def render(
         table_1, table_2: As :func:`decoupled_qc.tables.correlation_table` returns them.
         difference: As :func:`decoupled_qc.analysis.difference.difference` returns it.
         pictures: In the order to show.
-        manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``.
+        manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``, ``label_source``.
         diagnostics: Model → what its check on validation scans found, any columns.
         trainings: Model → figure of its training, whose caption holds the warnings.
         costs: As :func:`decoupled_qc.costs.cost_table` returns them.
@@ -66,7 +66,7 @@ def render(
         {
             "title": tables.title(set_name, stand_in),
             "cells": _cells(tables.compared(table)),
-            "notes": tables.notes(set_name, stand_in),
+            "notes": tables.notes(set_name, stand_in, labels=tables.labels_of(manifest, set_name, stand_in)),
         }
         for set_name, table in (("simulated", table_1), ("real", table_2))
     ]
@@ -104,10 +104,11 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cohort(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Return subjects and anatomies per role."""
+    """Return subjects, anatomies and where labels come from per role."""
     roles = manifest.groupby("role", sort=False)
     found = roles.agg(subjects=("subject", "nunique"), anatomies=("anatomy", "nunique"))
     found["from"] = roles["anatomy"].agg(lambda names: ", ".join(sorted(set(names))))
+    found["labels"] = roles["label_source"].agg(lambda names: "; ".join(sorted(set(names) - {""})))
     return found.reset_index()
 
 
