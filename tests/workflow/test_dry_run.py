@@ -2,11 +2,14 @@
 
 import re
 import resource
+from pathlib import Path
 
 import pandas as pd
 import yaml
 
 from decoupled_qc.cohort import sources, splits
+
+GUIDE = Path(__file__).parents[2] / "docs/cluster.md"
 
 
 def planned(project, *overlays):
@@ -30,7 +33,7 @@ def scans(project, number):
 def test_the_full_configuration_is_planned_in_seconds(bare_project):
     jobs, seconds = planned(bare_project)
     assert seconds < 10
-    assert f"\n{jobs} for the full configuration" in (bare_project.folder / "docs/cluster.md").read_text()
+    assert f"\n{jobs} for the full configuration" in GUIDE.read_text()
 
 
 def test_each_replicate_trains_the_whole_chain_again(bare_project):
@@ -45,7 +48,7 @@ def test_ten_thousand_scans_are_no_more_jobs_than_a_hundred(bare_project, tmp_pa
     few, _ = planned(project, scans(project, 100))
     many, seconds = planned(project, scans(project, 10_000))
     assert few == many
-    assert f"makes {many}." in (project.folder / "docs/cluster.md").read_text()
+    assert f"makes {many}." in GUIDE.read_text()
     assert seconds < 30
 
 
