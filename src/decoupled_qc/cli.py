@@ -1,6 +1,7 @@
 """The command ``decoupled-qc``: what can be done without the benchmark around it, and how far a run of it is."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
         own.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
+    if chosen.debug:
+        logging.basicConfig()
+        logging.getLogger("decoupled_qc").setLevel(logging.DEBUG)
     try:
         return chosen.run(chosen) or 0
     except Exception as error:

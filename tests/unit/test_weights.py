@@ -4,6 +4,9 @@ import json
 import shutil
 
 import pytest
+import yaml
+from phantom import ROOT
+from snakemake.utils import update_config
 
 from decoupled_qc.apply import self_test
 from decoupled_qc.apply.folder import MODEL_CARD, SHIPPED, open_model
@@ -20,6 +23,20 @@ def test_the_shipped_model_opens_and_is_small():
     assert (
         model.card["sha256"] == model.reference["sha256"] and model.card["sha256"] in (SHIPPED / MODEL_CARD).read_text()
     )
+
+
+def test_they_are_what_the_release_configuration_makes_today():
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    update_config(config, yaml.safe_load((ROOT / "config/release.yaml").read_text()))
+    recipe = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
+    recipe |= config["training"]["stages"]["student"] | config["variants"][config["reference"]["network"]]["training"]
+    card = open_model().card
+    assert {key: card["training"][key] for key in recipe} == recipe
+    assert {key: card["network"][key] for key in config["network"]} == config["network"]
+    assert card["inference"] == config["inference"] and card["spacing_mm"] == config["cohort"]["spacing_mm"]
+    assert {key: card[key] for key in ("seed", "augmentation", "corruption")} == {
+        key: config[key] for key in ("seed", "augmentation", "corruption")
+    }
 
 
 def test_no_copyleft_head_and_no_test_scan_was_trained_on():

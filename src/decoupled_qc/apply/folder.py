@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     if inference["precision"] not in ("auto", "float32", "bfloat16"):
         yield "inference.precision is unknown"
     for key, (low, high) in LIMITS.items():
-        value = card.get(key, inference.get(key))
+        value = inference[key] if key in inference else card.get(key)
         whole = key in ("patch_size", "batch_size")
         if not _is_number(value) or not low <= value <= high or (whole and type(value) is not int):
             yield f"{key} is {value!r}, outside {low} to {high}"
@@ -156,7 +157,7 @@ def _problems_of_reference(reference: dict, card: dict) -> Iterator[str]:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # an int may be larger; NaN is not
 
 
 def _check_weights(path: Path, card: dict) -> None:

@@ -14,6 +14,7 @@ from decoupled_qc.scans import MGH_SUFFIXES, SUFFIXES
 
 READABLE = (*SUFFIXES[::-1], *MGH_SUFFIXES)  # .nii.gz before .nii
 SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?:_[a-z]+-[A-Za-z0-9]+)*_T1w")
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LONGEST_NAME = 100  # characters, so that no file system refuses the name of a map
 
 
@@ -52,7 +53,9 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
         for file in map(Path.absolute, _in_folder(path, out) if path.is_dir() else [path]):
             key = os.path.realpath(file)
             if key not in found:
-                name = taken.get(str(file)) or _own_name(file, used)
+                name = taken.get(str(file), "")
+                if not SAFE.fullmatch(name):  # a table may come from anywhere
+                    name = _own_name(file, used)
                 used.add(name)
                 found[key] = Input(file, name, _folder(file, name))
     if not found:

@@ -1,6 +1,7 @@
 """Results on disk: maps under BIDS-derivatives names, a summary for each scan, and a table of all."""
 
 import errno
+import hashlib
 import json
 import math
 import shutil
@@ -132,14 +133,16 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
     return row
 
 
-def key_of(path: Path, sha256: str) -> dict:
-    """Return what must be the same for a result to be whole and up to date: file, its size and time, weights, version."""
+def key_of(path: Path, model: Model) -> dict:
+    """Return what must be the same for a result to be whole and up to date: file, its size and time, model folder, version."""
     status = path.stat()
+    described = json.dumps([model.card, model.reference], sort_keys=True)
     return {
         "input": str(path),
         "bytes": status.st_size,
         "changed_ns": status.st_mtime_ns,
-        "sha256": sha256,
+        "sha256": model.card["sha256"],
+        "description_sha256": hashlib.sha256(described.encode()).hexdigest(),
         "version": version("decoupled-qc"),
     }
 

@@ -155,7 +155,7 @@ class _Worker:
         try:
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
-            key = key_of(one.path, self.predictor.model.card["sha256"])
+            key = key_of(one.path, self.predictor.model)
             row = earlier_row(out, one, key, pages=self.pages)
             if row is None:
                 result = self.predictor(read_scan(one.path))
@@ -169,7 +169,7 @@ class _Worker:
         except ResourceError:
             raise
         except Exception as error:  # a fault of ours in one scan must not stop the others
-            log.exception("%s", one.path)
+            log.debug("%s", one.path, exc_info=True)
             return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED
 
 
