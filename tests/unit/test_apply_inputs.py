@@ -80,6 +80,13 @@ def test_a_scan_keeps_the_name_of_an_earlier_call_and_no_other_gets_it(tmp_path)
     assert again[0].scan == later[0].scan
 
 
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "", ".."])
+def test_a_name_that_leaves_the_folder_is_not_taken_over(tmp_path, name):
+    scan = touch(tmp_path / "scan.nii")
+    (found,) = find_inputs([scan], tmp_path / "out", {str(scan): name})
+    assert found.scan == found.folder == "scan"
+
+
 def test_the_same_relative_name_elsewhere_is_another_scan(tmp_path, monkeypatch):
     touch(tmp_path / "a" / "scan.nii"), touch(tmp_path / "b" / "scan.nii")
     monkeypatch.chdir(tmp_path / "a")

@@ -1,7 +1,11 @@
 import errno
 import gzip
 import json
+import shutil
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -244,6 +248,27 @@ def test_a_finished_scan_is_not_done_again_and_a_damaged_or_changed_one_is(scan,
     predict(out, model, scan)
     assert len(calls) == 4
     assert list(predict(out, model, scan)[1].index) == ["sub-01", "other"]  # what an earlier call wrote stays
+
+
+def test_a_scan_is_done_again_when_what_the_verdict_rests_on_changed(scan, model, tmp_path, monkeypatch):
+    out, calls = tmp_path / "out", count(monkeypatch)
+    changed = Path(shutil.copytree(model, tmp_path / "changed"))
+    predict(out, changed, scan)
+    reference = json.loads((changed / "reference.json").read_text())
+    reference["decision"]["target_dice"] = 0.123  # the weights stay
+    (changed / "reference.json").write_text(json.dumps(reference))
+    predict(out, changed, scan)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_fault_in_one_scan_shows_where_it_lies_only_when_asked(scan, model, tmp_path, debug):
+    call = "import sys; from decoupled_qc.apply import predictor; predictor.infer = lambda *_, **__: 1 / 0; "
+    call += "from decoupled_qc.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["predict", scan, "-o", tmp_path / "out", "--model", model, *(["--debug"] if debug else [])]
+    done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2 and "could not be predicted (ZeroDivisionError" in done.stdout
+    assert ("Traceback" in done.stderr) == debug
 
 
 def test_a_full_disk_stops_with_its_own_code_and_the_same_command_goes_on(scan, model, tmp_path, monkeypatch, capsys):
