@@ -2,6 +2,7 @@
 #   figures/ tables/ report.html scores.csv analysis/     what to look at
 #   cohort/ conditions/ models/ predictions/ scores/      what they were made from
 #   model/ apply/                                         when asked for: the student to give away, and its verdicts on scans
+#   conditions/outside/ analysis/outside.csv              when asked for: artefacts outside the brain alone
 #   logs/ benchmarks/                                     what happened, and what it cost
 
 
@@ -16,6 +17,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/outside.smk"
 include: "workflow/rules/paper_files.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/beyond.smk"

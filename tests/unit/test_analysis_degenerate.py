@@ -10,6 +10,7 @@ from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.localisation import localisation
+from decoupled_qc.analysis.outside import outside_changes
 from decoupled_qc.analysis.prediction import decisions
 from decoupled_qc.analysis.real import real_artefacts
 from decoupled_qc.analysis.regression import ridge_dice
@@ -71,6 +72,7 @@ def tables_of(scores, subjects):
         "additivity": additivity(*run, **DRAWS),
         "localisation": localisation(*run, **DRAWS),
         "severity": severity_trend(*run, **DRAWS),
+        "outside": outside_changes(*run, **DRAWS),
         "risk": risk_coverage(*run, dice_cuts=CUTS, **DRAWS),
         "working_points": working_points(*run, dice_cuts=CUTS, **DRAWS),
         "volumes": volumes(*run, voxel_ml=0.008, **DRAWS),
@@ -91,6 +93,7 @@ PROMISED = {
     "additivity": ["value", "ci_low", "ci_high"],
     "localisation": ["value", "ci_low", "ci_high"],
     "severity": ["tau", "ci_low", "ci_high", "share_increasing"],
+    "outside": ["change_sd", "ci_low", "ci_high", "share_beyond_clean"],
     "risk": ["value", "ci_low", "ci_high"],
     "working_points": ["value", "ci_low", "ci_high", "threshold"],
     "volumes": ["coverage", "ci_low", "ci_high", "width_ml", "interval_score_ml"],

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from phantom import SETTINGS, SPACING_MM, head
+from scipy import ndimage
 
-from decoupled_qc import artefacts, conditions
+from decoupled_qc import artefacts, conditions, outside
+from decoupled_qc.errors import InputError
 from decoupled_qc.kspace import rescale
 
 SHAPE = (16, 20, 18)
@@ -151,3 +153,63 @@ def test_a_sweep_is_one_realisation_at_rising_strength(manifest, name):
     same = {"noise": "noise_seed", "blur": "axes", "wrap": "axis"}[name]
     assert weak[same] == strong[same] and weak["local"] is None
     assert torch.equal(artefacts.corrupt(image, [weak]), conditions.remake(table.iloc[1], image))
+
+
+def confined(manifest, *names):
+    """Write the condition in which these artefacts lie outside the brain, and those that it is made from."""
+    folders = [write(manifest, f"sim-{name}", simulate(name))[0] for name in names]
+    simulated = outside.read_simulated(folders)
+
+    def make(image, subject):
+        return outside.outside(image, simulated[simulated["subject"] == subject])
+
+    return *write(manifest, "outside", make), simulated.set_index(["subject", "artefact"])
+
+
+def test_an_artefact_outside_the_brain_leaves_its_bits_and_is_the_simulated_one_beyond_the_edge(manifest):
+    folder, table, simulated = confined(manifest, "noise", "spike")
+    assert list(table["artefact"]) == ["noise", "spike"] * 3 and set(table["condition"]) == {"outside"}
+    for _, row in table.iterrows():
+        brain = np.asanyarray(nib.load(folder / row["dseg"]).dataobj) > 0
+        distance_mm = ndimage.distance_transform_edt(~brain) * SPACING_MM
+        kept, replaced = distance_mm <= outside.MARGIN_MM, distance_mm >= outside.MARGIN_MM + outside.EDGE_MM
+        assert brain.any() and kept.sum() > brain.sum() and replaced.any() and not (kept | replaced).all()
+        source = simulated.loc[row["subject"], row["artefact"]]
+        clean = rescale(clean_image(manifest, row["subject"])).numpy()
+        corrupted = nib.load(source["image"]).get_fdata(dtype=np.float32)
+        saved = read(folder, row).get_fdata(dtype=np.float32)
+        assert np.array_equal(saved[kept], clean[kept]) and not np.array_equal(corrupted[kept], clean[kept])
+        assert np.array_equal(saved[replaced], corrupted[replaced])
+        assert not np.array_equal(saved[replaced], clean[replaced])
+        low, high = np.minimum(clean, corrupted), np.maximum(clean, corrupted)
+        assert (saved >= low - 1e-6).all() and (saved <= high + 1e-6).all()
+
+
+def test_a_scan_outside_the_brain_has_the_records_of_its_simulated_one_and_is_made_again_from_them(manifest):
+    folder, table, simulated = confined(manifest, "wrap")
+    for _, row in table.iterrows():
+        source = simulated.loc[row["subject"], "wrap"]
+        (record,), (original,) = json.loads(row["records"]), json.loads(source["records"])
+        assert record == original | {"outside": {"margin_mm": 4.0, "edge_mm": 6.0}}
+        assert row["severity"] == source["severity"]
+        brain = np.asanyarray(nib.load(folder / row["dseg"]).dataobj) > 0
+        share, image = outside.share_of_artefact(brain, [SPACING_MM] * 3), clean_image(manifest, row["subject"])
+        again = share * conditions.remake(row, image) + (1 - share) * rescale(image)
+        assert np.array_equal(read(folder, row).get_fdata(dtype=np.float32), again.numpy())
+
+
+def test_the_edge_outside_the_brain_rises_smoothly_in_millimetres():
+    brain = np.zeros((3, 41, 3), dtype=bool)
+    brain[:, 0] = True
+    share = outside.share_of_artefact(brain, [2.0, 0.5, 2.0])[1, :, 1]
+    assert (share[:9] == 0).all() and (share[20:] == 1).all() and share[14] == pytest.approx(0.5)
+    steps = share.diff()
+    assert (steps[8:20] > 0).all() and steps.max() < 1.6 / 12
+
+
+def test_a_label_without_tissue_is_refused_because_nothing_tells_where_the_brain_is(manifest):
+    simulated = outside.read_simulated([write(manifest, "sim-noise", simulate("noise"))[0]]).iloc[:1]
+    empty = manifest.parent / "empty_dseg.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), AFFINE), empty)
+    with pytest.raises(InputError, match="empty_dseg.nii.gz labels no tissue"):
+        outside.outside(clean_image(manifest, "sub-0"), simulated.assign(dseg=empty))

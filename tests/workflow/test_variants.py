@@ -42,6 +42,19 @@ def test_baselines_train_the_networks_that_they_need_and_no_others(bare_project)
     assert "train_variant" not in bare_project.planned("config/smoke.yaml")
 
 
+def test_artefacts_outside_the_brain_are_made_when_asked_for_and_by_no_run_of_everything(bare_project):
+    planned = bare_project.planned("config/smoke.yaml", "--", "results/smoke/analysis/outside.csv")
+    conditions = {"clean", "sim-noise", "sim-blur", "outside"}
+    assert planned["compare_outside"] == {"analysis/outside.csv"}
+    assert planned["confine_outside"] == {"conditions/outside"}
+    assert planned["predict"] == {f"predictions/student/rep-0/{name}" for name in conditions}
+    assert planned["score"] == {f"scores/student/rep-0/{name}.csv" for name in conditions}
+    assert not {"sweep", "mix", "take_real", "validation", "gather_scores"} & planned.keys()
+    everything = bare_project.planned("config/smoke.yaml")
+    assert not {"compare_outside", "confine_outside"} & everything.keys()
+    assert not any("outside" in output for outputs in everything.values() for output in outputs)
+
+
 @pytest.mark.parametrize(
     "change, sentence",
     [

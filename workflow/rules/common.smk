@@ -68,7 +68,7 @@ wildcard_constraints:
     batch=r"\d+",
     artefact="|".join(ARTEFACTS),
     baseline="|".join(config["baselines"]),
-    condition="|".join(CONDITIONS),
+    condition="|".join([*CONDITIONS, "outside"]),
     model="|".join(["task", "student", "teacher-[a-z0-9]+", *VARIANTS]),
     rep=r"\d+",
     variant="|".join(VARIANTS),
