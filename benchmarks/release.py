@@ -8,6 +8,7 @@ FreeSurfer labels), and the BIDS folders `ds002748` (brains) and `ds000011` (hea
   (registration, N4, Atropos).
 - `scans.csv`: what the weights say of each scan as it is.
 - `corrupted.csv`: the same of each scan with one simulated artefact of rising severity, on the model's grid.
+- `round_trip.csv`: each scan against copies that hold the same head: axes in another order, mirrored, resampled, as int16.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import torch
-from nibabel.processing import resample_from_to
+from nibabel.processing import resample_from_to, resample_to_output
 from tqdm import tqdm
 
 from decoupled_qc import artefacts, metrics
@@ -34,9 +35,10 @@ from decoupled_qc.settings import artefact_settings
 
 OUT = Path(__file__).parent / "release"
 SETTINGS = artefact_settings(Path(__file__).parents[1] / "config" / "release.yaml")
-PARTS = ["classical", "labelled", "scans", "corrupted"]
+PARTS = ["classical", "labelled", "scans", "corrupted", "round_trip"]
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 REGISTRATION_MM = 2.0
+RESAMPLED_MM = 0.8
 GREY_MATTER = 2
 LIA_1MM = np.array([[-1.0, 0, 0, 80], [0, 0, 1, -112], [0, -1, 0, 96], [0, 0, 0, 1]])  # of test_scan.npz, by its labels
 
@@ -82,6 +84,45 @@ def corrupt(scan: Scan, name: str, artefact: str, severity: float, model: Model)
     return as_scan(nib.Nifti1Image(artefacts.corrupt(image, [record]).numpy(), affine), name)
 
 
+def copies(scan: nib.Nifti1Image) -> dict[str, nib.Nifti1Image]:
+    """Return copies of a scan that hold the same head in the same place, the mirrored one but for left and right."""
+    values = scan.get_fdata(dtype=np.float32)
+    axes = nib.orientations.axcodes2ornt("PIR")
+    mirror = np.diag([-1.0, 1, 1, 1])
+    whole = np.round(values / values.max() * 4095).astype(np.int16)
+    return {
+        "reoriented": scan.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(scan.affine), axes)),
+        "mirrored": nib.Nifti1Image(values, mirror @ scan.affine),
+        "resampled": resample_to_output(scan, RESAMPLED_MM, order=1),
+        "int16": nib.Nifti1Image(whole, scan.affine),
+    }
+
+
+def round_trip(name: str, scan: Scan, predictor: Predictor) -> list[dict]:
+    """Return, for each copy of a scan, Dice of its grey matter with the scan's on the scan's grid, and both scores."""
+    original = predictor(scan)
+    label, rows = original.maps["gm_dseg"], []
+    for copy, changed in copies(scan.file).items():
+        result = predictor(as_scan(changed, name))
+        back = result.maps["gm_dseg"]
+        if copy == "mirrored":
+            back = nib.Nifti1Image(np.asarray(back.dataobj), scan.file.affine)
+        elif copy == "resampled":
+            # Nearest neighbour: what the label of the copy says at the scan's own voxels.
+            back = resample_from_to(back, label, order=0)
+        else:
+            back = back.as_reoriented(
+                nib.orientations.ornt_transform(nib.io_orientation(back.affine), nib.io_orientation(label.affine))
+            )
+        dice = metrics.dice(np.asarray(back.dataobj) > 0, np.asarray(label.dataobj) > 0)
+        row = {"copy": copy, "dice": dice}
+        for score in ("artefact_uncertainty", "gm_volume_ml", "predicted_dice"):
+            row |= {score: result.row[score], f"{score}_original": original.row[score]}
+            row[f"{score}_ratio"] = row[score] / row[f"{score}_original"]
+        rows.append(row | {"decision": result.row["decision"], "decision_original": original.row["decision"]})
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
@@ -114,6 +155,13 @@ def main() -> None:
                     about = {"set": origin, "scan": name, "artefact": artefact, "severity": severity}
                     rows.append(about | predictor(corrupt(scan, name, artefact, severity, model)).row)
             pd.DataFrame(rows).to_csv(OUT / "corrupted.csv", index=False, float_format="%.6g")
+    if "round_trip" in wanted:
+        rows = [
+            {"set": origin, "scan": name, **row}
+            for (origin, name), scan in tqdm(scans.items())
+            for row in round_trip(name, scan, predictor)
+        ]
+        pd.DataFrame(rows).to_csv(OUT / "round_trip.csv", index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,17 @@ def scans(project, number):
 def test_the_full_configuration_is_planned_in_seconds(bare_project):
     jobs, seconds = planned(bare_project)
     assert seconds < 10
-    assert abs(jobs - stated(r"^(\d+) for the full configuration")) <= OPTIONAL_HEADS
+    assert abs(jobs - stated(r"(\d+) on the embedded heads")) <= OPTIONAL_HEADS
+
+
+def test_the_profile_for_slurm_and_nothing_else_is_the_reproduction_on_real_scans(bare_project):
+    profile = ("--profile", "slurm", "--executor", "local", "--dry-run", "--quiet", "rules")
+    printed = bare_project.snakemake(*profile)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
+    assert {"fetch_scans", "find_real_artefacts", "train_student"} <= jobs.keys()
+    assert abs(int(jobs["total"]) - stated(r"^(\d+) for the full reproduction on MR-ART")) <= OPTIONAL_HEADS
+    other = bare_project.snakemake(*profile, "--configfile", "config/smoke.yaml")
+    assert not re.search(r"^fetch_scans +\d", other, re.MULTILINE)
 
 
 def test_each_replicate_trains_the_whole_chain_again(bare_project):
