@@ -176,6 +176,69 @@ def test_each_bad_scan_has_a_row_that_says_why_and_stops_no_other(scan, model, t
         assert not (tmp_path / "out" / name).exists()
 
 
+@pytest.fixture
+def locked_folders(monkeypatch):
+    """Let no folder named ``locked`` be read, as for a user who may not; root may read any."""
+    plain = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name.startswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return plain(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    return monkeypatch
+
+
+def test_a_folder_that_cannot_be_read_fails_alone_until_it_can(scan, model, tmp_path, locked_folders):
+    write(tmp_path / "locked" / "a.nii", volume())
+    write(tmp_path / "folder" / "b.nii", volume()[::-1].copy())
+    write(tmp_path / "folder" / "locked-inside" / "c.nii", volume()[:, ::-1].copy())
+    given = [tmp_path / "locked", tmp_path / "folder", scan]
+    code, table = predict(tmp_path / "out", model, *given)
+    assert code == 2 and table["status"].to_dict() == {
+        **{"sub-01": "ok", "b": "ok"},
+        **{"locked": "error", "locked-inside": "error"},
+    }
+    said = f"{tmp_path / 'locked'} is a folder that cannot be read: correct its permissions."
+    assert table.loc["locked", "error"] == said
+    locked_folders.undo()
+    code, table = predict(tmp_path / "out", model, *given)
+    assert code == 0 and sorted(table.index) == ["a", "b", "c", "sub-01"]
+
+
+def test_a_subject_that_cannot_be_read_is_not_passed_over_in_silence(model, tmp_path, locked_folders):
+    write(tmp_path / "bids" / "sub-1" / "anat" / "sub-1_T1w.nii", volume())
+    for name in ("sub-2", "sub-3/ses-1/anat"):
+        (tmp_path / "bids" / name).mkdir(parents=True)
+    plain = Path.iterdir
+    denied = {tmp_path / "bids" / "sub-2", tmp_path / "bids" / "sub-3" / "ses-1" / "anat"}
+
+    def iterdir(folder):
+        if folder in denied:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return plain(folder)
+
+    locked_folders.setattr(Path, "iterdir", iterdir)
+    code, table = predict(tmp_path / "out", model, tmp_path / "bids")
+    assert code == 2 and sorted(table.index) == ["anat", "sub-1", "sub-2"]
+    assert table["status"].to_dict() == {"sub-1": "ok", "sub-2": "error", "anat": "error"}
+
+
+def test_a_scan_whose_folder_cannot_be_entered_fails_alone(scan, model, tmp_path, monkeypatch):
+    plain, hidden = Path.stat, write(tmp_path / "hidden" / "a.nii", volume())
+
+    def stat(path, **named):
+        if path == hidden:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain(path, **named)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    code, table = predict(tmp_path / "out", model, hidden, scan)
+    assert code == 2 and table["status"].to_dict() == {"a": "error", "sub-01": "ok"}
+    assert f"{hidden} cannot be read or written (Permission denied): correct its permissions" in table.loc["a", "error"]
+
+
 def test_a_header_that_promises_two_gigabytes_takes_no_memory(tmp_path, model):
     path = tmp_path / "huge.nii.gz"
     path.write_bytes(huge_header())

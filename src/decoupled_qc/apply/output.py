@@ -14,7 +14,7 @@ import nibabel as nib
 import pandas as pd
 
 from decoupled_qc.apply.folder import Model
-from decoupled_qc.apply.inputs import Input
+from decoupled_qc.apply.inputs import Input, entries
 from decoupled_qc.apply.predictor import Result
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.errors import ResourceError
@@ -165,11 +165,12 @@ def error_row(one: Input, reason: str) -> dict:
 
 
 def read_rows(out: Path) -> dict[str, dict]:
-    """Return scan → row of an earlier call's table, empty if there is none."""
+    """Return scan → row of an earlier call's table, empty if there is none; less folders that can be read by now."""
     if not (out / TABLE).is_file():
         return {}
     table = pd.read_csv(out / TABLE, dtype=str, keep_default_na=False)
-    return {row["scan"]: row for row in table.to_dict("records")}
+    rows = {row["scan"]: row for row in table.to_dict("records")}
+    return {scan: row for scan, row in rows.items() if entries(Path(row["input"])) is None}
 
 
 def write_rows(out: Path, rows: Mapping[str, dict], artefacts: Iterable[str]) -> None:

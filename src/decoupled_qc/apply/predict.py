@@ -27,7 +27,7 @@ from decoupled_qc.apply.output import (
     write_rows,
 )
 from decoupled_qc.apply.predictor import Predictor
-from decoupled_qc.errors import InputError, ResourceError
+from decoupled_qc.errors import InputError, ResourceError, sentence
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.scans import read_scan
 
@@ -153,6 +153,8 @@ class _Worker:
     def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
         try:
+            if one.path.is_dir():
+                raise InputError(f"{one.path} is a folder that cannot be read: correct its permissions.")
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
             key = key_of(one.path, self.predictor.model)
@@ -168,6 +170,8 @@ class _Worker:
             return error_row(one, reason), RESOURCE_FAILED
         except ResourceError:
             raise
+        except OSError as error:  # of reading: what cannot be written is a ResourceError
+            return error_row(one, sentence(error)), INPUT_FAILED
         except Exception as error:  # a fault of ours in one scan must not stop the others
             log.debug("%s", one.path, exc_info=True)
             return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED
