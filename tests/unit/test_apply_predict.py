@@ -354,6 +354,36 @@ def test_a_full_disk_stops_with_its_own_code_and_the_same_command_goes_on(scan, 
     assert code == 0 and len(calls) == 1 and set(table["status"]) == {"ok"}
 
 
+def test_a_second_run_in_the_same_folder_is_refused_until_the_first_has_died(scan, model, tmp_path, capsys):
+    out, other = tmp_path / "out", write(tmp_path / "other.nii", volume()[::-1].copy())
+    call = "import sys, time; from decoupled_qc.apply import predictor; from decoupled_qc.cli import main; "
+    call += "predictor.infer = lambda *_, **__: print('begun', flush=True) or time.sleep(600); main(sys.argv[1:])"
+    arguments = ["predict", str(scan), "-o", str(out), "--model", str(model), "--no-pages"]
+    first = subprocess.Popen([sys.executable, "-c", call, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout.readline() == "begun\n"
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        assert main(["predict", str(other), *arguments[2:]]) == 3
+        said = capsys.readouterr().err
+        assert f"Another run is writing to {out} (pid {first.pid} on " in said
+        assert said.endswith("): wait for it or give another folder.\n") and said.count("\n") == 1
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+        assert predict(tmp_path / "elsewhere", model, other)[0] == 0
+    finally:
+        first.kill()
+        first.communicate()
+    code, table = predict(out, model, scan, other)
+    assert code == 0 and list(table.index) == ["sub-01", "other"]
+
+
+def test_without_locks_of_the_file_system_the_run_goes_on(scan, model, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("decoupled_qc.apply.output.fcntl.flock", flock)
+    assert predict(tmp_path / "out", model, scan)[0] == 0
+
+
 def test_results_that_cannot_be_written_are_a_matter_of_resources(scan, model, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["predict", str(scan), "-o", str(tmp_path / "file" / "out"), "--model", str(model)]) == 3

@@ -1,10 +1,14 @@
 """Results on disk: maps under BIDS-derivatives names, a summary for each scan, and a table of all."""
 
 import errno
+import fcntl
 import hashlib
 import json
+import logging
 import math
+import os
 import shutil
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -22,10 +26,14 @@ from decoupled_qc.files import write_whole
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
 
+log = logging.getLogger(__name__)
+
 TABLE = "predictions.csv"
+LOCK = ".lock"  # in the folder of results; it stays, since only its being held means anything
 SUMMARY = "desc-summary.json"
 OK, ERROR = "ok", "error"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no locks
 
 
 def columns(artefacts: Iterable[str]) -> list[str]:
@@ -93,6 +101,37 @@ def storage(out: Path) -> Iterator[None]:
         if error.errno not in FULL:
             reason = f"cannot be written to ({error.strerror}): name another folder"
         raise ResourceError(f"{out} {reason}, and give the same command again.") from error
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Make the results folder and keep other runs out of it, until the block or the process ends, however it ends.
+
+    Args:
+        out: Folder of results.
+
+    Raises:
+        ResourceError: Another run is writing to it, or it cannot be written to.
+    """
+    with storage(out):
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)  # not emptied: it may name who holds it
+    with os.fdopen(descriptor, "r+", errors="replace") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ResourceError(
+                f"Another run is writing to {out} ({lock.read(100).strip()}): wait for it or give another folder."
+            ) from error
+        except OSError as error:
+            if error.errno not in LOCKLESS:
+                raise
+            log.warning("%s lies where files cannot be locked: start no second run with it.", out)
+        with storage(out):
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
+        yield
 
 
 def write_result(out: Path, one: Input, result: Result, key: dict, model: Model, *, pages: bool) -> dict:

@@ -17,6 +17,7 @@ from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs
 from decoupled_qc.apply.output import (
     ERROR,
+    alone,
     begin,
     earlier_row,
     error_row,
@@ -63,16 +64,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         InputError: There is no scan, or no model.
-        ResourceError: The results cannot be written.
+        ResourceError: The results cannot be written, or another run is writing them.
     """
     if arguments.jobs < 1:
         raise InputError(f"--jobs is {arguments.jobs}: give 1 or more.")
     model = open_model(arguments.model)
-    earlier = read_rows(arguments.out)
-    inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
-    rows, code = predict_all(
-        inputs, arguments.out, model, jobs=arguments.jobs, earlier=earlier, pages=not arguments.no_pages
-    )
+    with alone(arguments.out):
+        earlier = read_rows(arguments.out)
+        inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
+        rows, code = predict_all(
+            inputs, arguments.out, model, jobs=arguments.jobs, earlier=earlier, pages=not arguments.no_pages
+        )
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
@@ -93,7 +95,7 @@ def predict_all(
 
     Args:
         inputs: The scans.
-        out: Folder of results.
+        out: Folder of results, held by :func:`decoupled_qc.apply.output.alone`.
         model: An open model.
         jobs: Scans at a time.
         earlier: Rows that are in the table already.
