@@ -200,11 +200,15 @@ def cause_accuracy(measured: pd.DataFrame, artefacts: list[str], level: float) -
 
 
 def widened(values: pd.Series) -> list[float]:
-    """Return the range of finite values, a share ``WIDENING`` of its width wider on both sides."""
+    """Return the range of finite values, a share ``WIDENING`` of its width wider on both sides, but not below 0.
+
+    Args:
+        values: Of a property that cannot be negative.
+    """
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     margin = WIDENING * (high - low)
-    return [low - margin, high + margin]
+    return [max(low - margin, 0.0), high + margin]
 
 
 def _sorted(values: pd.Series) -> list[float]:
