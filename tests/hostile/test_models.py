@@ -56,7 +56,7 @@ def refusal(folder, reference):
         return str(error)
     for noise in (1e-9, 0.02, 5.0):
         row = judge(scan(noise=noise), taken, [])
-        assert set(row) <= set(columns(taken["artefacts"])) and wording.verdict(row)
+        assert set(row) <= set(columns(taken)) and wording.verdict(row)
         percentiles(row["artefact_uncertainty"], taken)
         bands.score_rows(row, taken), bands.severity_strips(row, taken), bands.dimming(row, taken)
     return None

@@ -69,6 +69,10 @@ def test_maps_lie_in_the_scans_own_grid_and_the_total_is_that_of_artefacts(scan,
     assert row["gm_volume_ml"] == pytest.approx(values["gm_dseg"].sum() * MM**3 / 1000, rel=1e-5)
     assert row["artefact_uncertainty"] == pytest.approx(sum(row[f"uncertainty_{name}"] for name in ARTEFACTS), rel=1e-5)
     summary = json.loads((folder / "sub-01_desc-summary.json").read_text())
+    for name in ARTEFACTS:
+        for band, found in summary["percentiles"][name].items():
+            assert row[f"percentile_{name}_{band}"] == pytest.approx(found)
+    assert row["cause_accuracy_subjects"] == summary["row"]["cause_accuracy_subjects"] == 12
     assert summary["Sources"] == [str(scan)] and summary["model"]["sha256"] in (model / "model.json").read_text()
     assert json.loads((tmp_path / "out" / "dataset_description.json").read_text())["DatasetType"] == "derivative"
 

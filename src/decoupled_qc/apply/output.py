@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -36,22 +36,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no locks
 
 
-def columns(artefacts: Iterable[str]) -> list[str]:
-    """Return the columns of ``predictions.csv``."""
+def columns(reference: Mapping) -> list[str]:
+    """Return the columns of ``predictions.csv``.
+
+    Args:
+        reference: ``reference.json``.
+    """
+    own = [f"uncertainty_{name}" for name in reference["artefacts"]]
+    among = [f"percentile_{name}_{band}" for name, bands in reference["severity"].items() for band in bands]
     return [
-        *("scan", "input", "folder", "status", "error", "gm_volume_ml", "gm_volume_low_ml", "gm_volume_high_ml"),
-        *("task_uncertainty", "artefact_uncertainty", *(f"uncertainty_{name}" for name in artefacts)),
-        *(
-            "predicted_dice",
-            "predicted_dice_low",
-            "predicted_dice_high",
-            "decision",
-            "cause",
-            "cause_accuracy",
-            "snr",
-            "cnr",
-        ),
-        *("percentile_clean", "nearest_severity", "unlike_training", "unlike_reason", "seconds"),
+        *("scan", "input", "folder", "status", "error"),
+        *("gm_volume_ml", "gm_volume_low_ml", "gm_volume_high_ml", "task_uncertainty", "artefact_uncertainty", *own),
+        *("predicted_dice", "predicted_dice_low", "predicted_dice_high", "decision"),
+        *("cause", "cause_accuracy", "cause_accuracy_scans", "cause_accuracy_subjects", "snr", "cnr"),
+        *("percentile_clean", *among, "nearest_severity", "unlike_training", "unlike_reason", "seconds"),
     ]
 
 
@@ -173,9 +171,9 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
 
 
 def key_of(path: Path, model: Model) -> dict:
-    """Return what must be the same for a result to be whole and up to date: file, its size and time, model folder, version."""
+    """Return what must be the same for a result to be up to date: file, its size and time, model folder, columns, version."""
     status = path.stat()
-    described = json.dumps([model.card, model.reference], sort_keys=True)
+    described = json.dumps([model.card, model.reference, columns(model.reference)], sort_keys=True)
     return {
         "input": str(path),
         "bytes": status.st_size,
@@ -212,13 +210,18 @@ def read_rows(out: Path) -> dict[str, dict]:
     return {scan: row for scan, row in rows.items() if entries(Path(row["input"])) is None}
 
 
-def write_rows(out: Path, rows: Mapping[str, dict], artefacts: Iterable[str]) -> None:
+def write_rows(out: Path, rows: Mapping[str, dict], reference: Mapping) -> None:
     """Write ``predictions.csv``.
+
+    Args:
+        out: Folder of results.
+        rows: By scan.
+        reference: ``reference.json``.
 
     Raises:
         ResourceError: It cannot be written.
     """
-    table = pd.DataFrame([_rounded(row) for row in rows.values()], columns=columns(artefacts))
+    table = pd.DataFrame([_rounded(row) for row in rows.values()], columns=columns(reference))
     with storage(out), write_whole(out / TABLE) as partial:
         table.to_csv(partial, index=False)
 
@@ -245,9 +248,9 @@ def gather(tables: list[Path], path: Path) -> None:
 
 
 def _rounded(row: dict) -> dict:
-    """Return a row with numbers as a reader wants them, and truth in lower case."""
+    """Return a row with numbers as a reader wants them, whole ones without a point, and truth in lower case."""
     return {
-        name: str(value).lower() if isinstance(value, bool) else f"{value:.6g}" if isinstance(value, float) else value
+        name: str(value).lower() if isinstance(value, int) else f"{value:.6g}" if isinstance(value, float) else value
         for name, value in row.items()
         if not (isinstance(value, float) and not math.isfinite(value))
     }

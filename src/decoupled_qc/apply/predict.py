@@ -113,7 +113,7 @@ def predict_all(
     for one, row, failed in _each(inputs, out, model, jobs, pages):
         rows[one.scan] = row
         code = max(code, failed)
-        write_rows(out, rows, model.reference["artefacts"])
+        write_rows(out, rows, model.reference)
         progress.update()
     progress.close()
     if pages:
