@@ -140,6 +140,8 @@ def bad_scans(folder):
     holed, truncated = volume(), write(folder / "whole.nii.gz", volume()).read_bytes()
     (folder / "whole.nii.gz").unlink()
     holed[3, 3, 3] = np.nan
+    endless = volume()
+    endless[4, 4, 4] = np.inf
     (folder / "truncated.nii.gz").write_bytes(truncated[: len(truncated) // 2])
     (folder / "huge.nii.gz").write_bytes(huge_header())
     (folder / "text.nii").write_text("no image")
@@ -148,6 +150,9 @@ def bad_scans(folder):
     write(folder / "flat.nii", volume()[:, :, 20])
     write(folder / "slice.nii", volume()[:, :, 20:21])
     write(folder / "nan.nii", holed)
+    write(folder / "endless.nii", endless)
+    write(folder / "complex.nii", volume().astype(np.complex64))
+    write(folder / "large.nii.gz", np.pad(volume(), 5))
     write(folder / "zero.nii", np.zeros((20, 20, 20), np.float32))
     write(folder / "speck.nii", np.pad(np.ones((1, 1, 1), np.float32), 12))
     write(folder / "far.nii", volume(), np.diag([400.0, 400.0, 400.0, 1]))
@@ -161,6 +166,9 @@ def bad_scans(folder):
         "flat": "one volume with three axes",
         "slice": "give a scan of a whole brain",
         "nan": "NaN or infinite (1)",
+        "endless": "NaN or infinite (1)",
+        "complex": "give a real-valued magnitude image",
+        "large": "more than 90000 voxels",
         "zero": "is constant",
         "speck": "shows",
         "far": "far more than a head",
@@ -168,7 +176,8 @@ def bad_scans(folder):
     }
 
 
-def test_each_bad_scan_has_a_row_that_says_why_and_stops_no_other(scan, model, tmp_path, capsys):
+def test_each_bad_scan_has_a_row_that_says_why_and_stops_no_other(scan, model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("decoupled_qc.scans.MAX_VOXELS", 90_000)  # of 2²⁸, so that the test stays small
     reasons = bad_scans(tmp_path / "bad")
     code, table = predict(tmp_path / "out", model, tmp_path / "bad", tmp_path / "absent.nii", scan)
     assert code == 2  # input that cannot be used
@@ -259,16 +268,61 @@ def test_a_header_that_promises_two_gigabytes_takes_no_memory(tmp_path, model):
         decoupled_qc.predict(plain, model=model)
 
 
+def without_orientation(path, values, spacing_mm):
+    """Write a scan whose header gives voxel sizes alone."""
+    file = nib.Nifti1Image(values, None)
+    file.header.set_zooms((spacing_mm,) * 3)
+    nib.save(file, path)
+    return path
+
+
 def test_what_is_no_mri_scan_is_flagged_and_never_passes(tmp_path, model):
+    lenient = write_tiny_model(tmp_path / "lenient", MM)
+    reference = json.loads((lenient / "reference.json").read_text())
+    reference["dice_model"] = {"score": [0.0], "dice": [0.99], "half_width": 0.01}
+    (lenient / "reference.json").write_text(json.dumps({**reference, "input_ranges": {}}))
+    usual, coarse, fine = (np.diag([mm, mm, mm, 1.0]) for mm in (2.5, 3.5, 0.25))
     hounsfield = (volume() * 2.5 - 1024).astype(np.int16)
-    for name, values, reason in [
-        ("ct", hounsfield, "as in a CT scan"),
-        ("mask", (volume() > 300).astype(np.uint8), "only 2 different intensities"),
-    ]:
-        _, table = predict(tmp_path / "out", model, write(tmp_path / f"{name}.nii", values))
-        row = table.loc[name]
-        assert row["status"] == "ok" and row["unlike_training"] in (True, "true") and reason in row["unlike_reason"]
-        assert row["decision"] != "pass"
+    large = np.kron(volume(), np.ones((4, 4, 4), np.float32))  # the same head in voxels a quarter as long
+    scans = {
+        write(tmp_path / "plain.nii", volume(), usual): "",
+        write(tmp_path / "series-of-one.nii", volume()[..., None], usual): "",
+        write(tmp_path / "ct.nii", hounsfield, usual): "air far below zero, as in a CT scan",
+        write(tmp_path / "mask.nii", (volume() > 300).astype(np.uint8), usual): "only 2 different intensities",
+        write(tmp_path / "coarse.nii", volume(), coarse): "voxels of 3.5 x 3.5 x 3.5 mm, outside 0.3 to 3.0 mm",
+        write(tmp_path / "fine.nii", large, fine): "voxels of 0.25 x 0.25 x 0.25 mm, outside 0.3 to 3.0 mm",
+        without_orientation(tmp_path / "lost.nii", volume(), 2.5): "a header without orientation",
+    }
+    code, table = predict(tmp_path / "out", lenient, *scans)
+    assert code == 0 and set(table["status"]) == {"ok"}
+    for path, reason in scans.items():
+        row = table.loc[path.stem]
+        assert reason in row["unlike_reason"] and bool(row["unlike_training"]) == bool(reason), path
+        assert row["decision"] == ("review" if reason else "pass"), path
+
+
+def test_two_scans_of_one_name_wild_names_and_links_in_a_circle_each_give_one_right_row(model, tmp_path):
+    wild = [
+        "my scan.nii",
+        'it\'s "that".nii',
+        "<img src=x onerror=alert(1)>.nii",
+        "two\nlines, and a comma.nii",
+        "-o.nii",
+    ]
+    given = [tmp_path / "data" / name for name in ("a/scan.nii", "b/scan.nii", *wild)]
+    for turn, path in enumerate(given):
+        write(path, np.roll(volume(), turn, axis=0))
+    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "b" / "ring").symlink_to(tmp_path / "data" / "b" / "ring")
+    out = tmp_path / "out"
+    code, table = predict(out, model, tmp_path / "data")
+    assert code == 0 and set(table["status"]) == {"ok"}
+    assert sorted(table["input"]) == sorted(map(str, given)) and table.index.is_unique and table["folder"].is_unique
+    for scan, row in table.iterrows():
+        label = nib.load(out / row["folder"] / f"{scan}_desc-gm_dseg.nii.gz").get_fdata()
+        alone = decoupled_qc.predict(row["input"], model=model)
+        assert np.array_equal(label, alone.maps["gm_dseg"].get_fdata()), scan
+    assert predict(out, model, tmp_path / "data")[1].equals(table)  # names are kept
 
 
 def test_pages_are_written_unless_not_wanted_and_later_if_they_were_not(model, tmp_path, monkeypatch):
