@@ -20,6 +20,7 @@ REFERENCE = "reference.json"
 MODEL_CARD = "MODEL_CARD.md"
 SHIPPED = Path(__file__).parents[1] / "weights"
 MAX_JSON_BYTES = 50_000_000
+MAX_DEPTH = 30  # of blocks within blocks in them
 MAX_PARAMETERS = 500_000_000
 LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant to take all memory
     "spacing_mm": (0.2, 10.0),
@@ -90,6 +91,12 @@ def _read_json(path: Path) -> dict:
         raise InputError(f"{path} is not valid JSON ({error}): ask for the model again.") from error
     if not isinstance(read, dict):
         raise InputError(f"{path} is no JSON object: ask for the model again.")
+    blocks, depth = [read], 0
+    while blocks and depth < MAX_DEPTH:
+        inside = (value for block in blocks for value in (block.values() if isinstance(block, dict) else block))
+        blocks, depth = [value for value in inside if isinstance(value, dict | list)], depth + 1
+    if blocks:
+        raise InputError(f"{path} has blocks within blocks, more than {MAX_DEPTH}: ask for the model again.")
     return read
 
 
