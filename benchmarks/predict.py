@@ -67,7 +67,7 @@ def main() -> None:
 
         def whole():
             result = predictor(read_scan(path))
-            write_result(out, one, result, key_of(path, model.card["sha256"]), model, pages=False)
+            write_result(out, one, result, key_of(path, model), model, pages=False)
 
         timed("first scan: read, predict, write", whole)
         timed("second scan", whole)

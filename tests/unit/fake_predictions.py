@@ -45,6 +45,7 @@ def row(scan: str, decision: str = "review", **changes: object) -> dict:
         **{f"uncertainty_{name}": value for name, value in own.items()},
         "predicted_dice": dice, "predicted_dice_low": dice - 0.09, "predicted_dice_high": dice + 0.09,
         "decision": decision, "cause": cause, "cause_accuracy": 0.83 if cause != "none" else np.nan,
+        "cause_accuracy_scans": 40 if cause != "none" else 0, "cause_accuracy_subjects": 60,
         "snr": 12 / (1 + place) * rng.lognormal(0, 0.2), "cnr": 2.5 / (1 + place) * rng.lognormal(0, 0.2),
         "percentile_clean": (50.0, 98.0, 100.0)[place],
         "nearest_severity": ("0-0.25", "0.25-0.5", "0.75-1")[place],

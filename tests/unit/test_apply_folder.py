@@ -96,6 +96,9 @@ def test_what_is_missing_or_no_json_is_named(folder):
     (folder / "reference.json").write_text("[" * 100_000)
     with pytest.raises(InputError, match="reference.json is not valid JSON"):
         open_model(folder)
+    (folder / "reference.json").write_text('{"deep": ' + "[" * 500 + "]" * 500 + "}")
+    with pytest.raises(InputError, match="reference.json has blocks within blocks, more than 30"):
+        open_model(folder)
     (folder / "reference.json").unlink()
     with pytest.raises(InputError, match="reference.json is missing"):
         open_model(folder)

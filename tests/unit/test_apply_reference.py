@@ -8,9 +8,18 @@ from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
 from decoupled_qc.analysis.prediction import dice_curve
 from decoupled_qc.apply.model_card import write_model_card
-from decoupled_qc.apply.reference import cause_accuracy, summarise
-from decoupled_qc.apply.verdict import cause_rises, judge, named_cause, nearest_severity, percentile, predicted_dice
+from decoupled_qc.apply.reference import cause_accuracy, summarise, widened
+from decoupled_qc.apply.verdict import (
+    cause_rises,
+    judge,
+    named_cause,
+    nearest_severity,
+    out_of_range,
+    percentile,
+    predicted_dice,
+)
 from decoupled_qc.errors import InputError
+from decoupled_qc.report import wording
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +115,39 @@ def test_percentiles_and_bands(reference):
     assert nearest_severity(weak, reference, "noise") == "0-0.5"
     assert nearest_severity(strong, reference, "noise") == "0.5-1"
     assert nearest_severity(0.04, reference, "none") == "clean"
+
+
+def test_the_row_holds_the_percentile_in_each_band_and_what_the_accuracy_of_the_cause_rests_on(reference):
+    row = judge(scan(noise=0.2), reference, [])
+    for name in ARTEFACTS:
+        for band, values in reference["severity"][name].items():
+            assert row[f"percentile_{name}_{band}"] == percentile(0.22, values)
+    assert len({row[f"percentile_{name}_{band}"] for name in ARTEFACTS for band in ("0-0.5", "0.5-1")}) > 1
+    named = reference["cause_accuracy"]["named"]["noise"]
+    assert (row["cause_accuracy"], row["cause_accuracy_scans"]) == (named["accuracy"], named["n"])
+    assert row["cause_accuracy_subjects"] == 12
+
+
+def test_a_cause_that_was_never_right_is_0_and_one_that_was_never_named_is_unknown(reference):
+    changed = json.loads(json.dumps(reference))
+    changed["cause_accuracy"]["named"]["noise"] = {"accuracy": 0.0, "n": 7}
+    row = judge(scan(noise=0.2), changed, [])
+    assert (row["cause_accuracy"], row["cause_accuracy_scans"]) == (0.0, 7)
+    assert "noise (right for 0 % of the 7 validation scans so named, of 12 subjects)." in wording.verdict(row)
+    changed["cause_accuracy"]["named"]["noise"] = {"accuracy": None, "n": 0}
+    changed["severity"]["noise"]["0-0.5"] = []
+    row = judge(scan(noise=0.2), changed, [])
+    assert math.isnan(row["cause_accuracy"]) and math.isnan(row["percentile_noise_0-0.5"])
+    assert "noise (never named on validation scans, of 12 subjects)." in wording.verdict(row)
+
+
+def test_no_range_of_what_cannot_be_negative_begins_below_0_and_verdicts_are_the_same():
+    assert widened(pd.Series([1.0, 9.0, math.nan])) == [0.0, 11.0]
+    assert widened(pd.Series([5.0, 9.0])) == [4.0, 10.0]
+    clipped = {"gm_volume_ml": widened(pd.Series([100.0, 900.0]))}
+    free = {"gm_volume_ml": [-100.0, 1100.0]}
+    for volume in (0.0, 1.0, 900.0, 1100.0, 1101.0, math.nan):
+        assert out_of_range({"gm_volume_ml": volume}, clipped) == out_of_range({"gm_volume_ml": volume}, free)
 
 
 def test_what_lies_outside_the_validation_scans_is_said(reference):

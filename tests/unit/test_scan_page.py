@@ -71,7 +71,7 @@ def test_verdict_stands_first_in_words(tmp_path, script):
         tmp_path / "out", predicted_dice=0.712, predicted_dice_low=0.62, predicted_dice_high=0.8, cause="motion"
     )
     sentence = "Review: predicted grey-matter Dice 0.71 (0.62 to 0.80); most likely cause: motion"
-    assert sentence + " (named rightly in 83 % of validation scans)." in page.text
+    assert sentence + " (right for 83 % of the 40 validation scans so named, of 60 subjects)." in page.text
     assert page.text.index(sentence) < page.text.index("Grey-matter volume")
 
 

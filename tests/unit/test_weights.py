@@ -25,6 +25,10 @@ def test_the_shipped_model_opens_and_is_small():
     )
 
 
+def test_no_range_of_the_reference_begins_below_what_can_be():
+    assert all(0 <= low < high for low, high in open_model().reference["input_ranges"].values())
+
+
 def test_they_are_what_the_release_configuration_makes_today():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     update_config(config, yaml.safe_load((ROOT / "config/release.yaml").read_text()))

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from decoupled_qc.apply.folder import open_model
 from decoupled_qc.apply.inputs import find_inputs
+from decoupled_qc.apply.output import alone
 from decoupled_qc.apply.predict import predict_all
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
 out = Path(snakemake.params.folder)
-inputs = find_inputs(snakemake.params.scans, out, snakemake.params.scans)
-predict_all(inputs, out, open_model(snakemake.params.model), jobs=1, earlier={}, pages=True)
+with alone(out):
+    inputs = find_inputs(snakemake.params.scans, out, snakemake.params.scans)
+    predict_all(inputs, out, open_model(snakemake.params.model), jobs=1, earlier={}, pages=True)

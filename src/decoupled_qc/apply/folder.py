@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,16 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from decoupled_qc.apply.reference_checks import FORMAT, is_number, problems_of_reference
 from decoupled_qc.errors import InputError
 from decoupled_qc.models import CARD, WEIGHTS, load_model
 from decoupled_qc.network import TASK, DecoupledUNet
 
 REFERENCE = "reference.json"
 MODEL_CARD = "MODEL_CARD.md"
-FORMAT = 1  # of model.json and reference.json
 SHIPPED = Path(__file__).parents[1] / "weights"
 MAX_JSON_BYTES = 50_000_000
+MAX_DEPTH = 30  # of blocks within blocks in them
 MAX_PARAMETERS = 500_000_000
 LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant to take all memory
     "spacing_mm": (0.2, 10.0),
@@ -30,17 +30,7 @@ LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant
     "overlap": (0.0, 0.9),
 }
 NAME = re.compile(r"[a-z0-9]{1,30}")
-NEEDED = (
-    "format",
-    "artefacts",
-    "clean",
-    "severity",
-    "cause_accuracy",
-    "dice_model",
-    "volume_model",
-    "decision",
-    "input_ranges",
-)
+LONGEST_PROBLEM = 300  # characters: a file from anyone may hold anything
 
 
 @dataclass(frozen=True)
@@ -76,9 +66,9 @@ def open_model(folder: str | Path | None = None) -> Model:
         raise InputError(f"{folder} is no folder: name a model folder, with {WEIGHTS}, {CARD} and {REFERENCE}.")
     card, reference = _read_json(folder / CARD), _read_json(folder / REFERENCE)
     for problem in _problems_of_card(card):
-        raise InputError(f"{folder / CARD}: {problem}; ask for the model again.")
-    for problem in _problems_of_reference(reference, card):
-        raise InputError(f"{folder / REFERENCE}: {problem}; ask for the model again.")
+        raise InputError(f"{folder / CARD}: {problem[:LONGEST_PROBLEM]}; ask for the model again.")
+    for problem in problems_of_reference(reference, card["artefacts"], card.get("sha256")):
+        raise InputError(f"{folder / REFERENCE}: {problem[:LONGEST_PROBLEM]}; ask for the model again.")
     _check_weights(folder / WEIGHTS, card)
     network, _ = load_model(folder)
     return Model(folder, network, card, reference)
@@ -101,6 +91,12 @@ def _read_json(path: Path) -> dict:
         raise InputError(f"{path} is not valid JSON ({error}): ask for the model again.") from error
     if not isinstance(read, dict):
         raise InputError(f"{path} is no JSON object: ask for the model again.")
+    blocks, depth = [read], 0
+    while blocks and depth < MAX_DEPTH:
+        inside = (value for block in blocks for value in (block.values() if isinstance(block, dict) else block))
+        blocks, depth = [value for value in inside if isinstance(value, dict | list)], depth + 1
+    if blocks:
+        raise InputError(f"{path} has blocks within blocks, more than {MAX_DEPTH}: ask for the model again.")
     return read
 
 
@@ -123,10 +119,10 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     if not all(type(n) is int and 0 <= n <= 4096 for n in sizes) or 0 in channels:
         yield "channels are not two to eight whole numbers up to 4096"
     dropout = network.get("dropout", 0.0)
-    if not _is_number(dropout) or not 0 <= dropout < 1:
+    if not is_number(dropout) or not 0 <= dropout < 1:
         yield f"dropout is {dropout!r}, not in [0, 1)"
     start = network["start_log_variance"]
-    if not isinstance(start, dict) or set(start) != {"task", "artefact"} or not all(map(_is_number, start.values())):
+    if not isinstance(start, dict) or set(start) != {"task", "artefact"} or not all(map(is_number, start.values())):
         yield "start_log_variance is not two numbers"
     if set(inference) != {"patch_size", "overlap", "batch_size", "precision"}:
         yield f"inference has the keys {sorted(inference)}"
@@ -135,29 +131,10 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     for key, (low, high) in LIMITS.items():
         value = inference[key] if key in inference else card.get(key)
         whole = key in ("patch_size", "batch_size")
-        if not _is_number(value) or not low <= value <= high or (whole and type(value) is not int):
+        if not is_number(value) or not low <= value <= high or (whole and type(value) is not int):
             yield f"{key} is {value!r}, outside {low} to {high}"
     if inference["patch_size"] % 2 ** (len(channels) - 1):
         yield f"patch_size is no multiple of {2 ** (len(channels) - 1)}"
-
-
-def _problems_of_reference(reference: dict, card: dict) -> Iterator[str]:
-    missing = [key for key in NEEDED if key not in reference]
-    if missing:
-        yield f"'{missing[0]}' is missing"
-    if reference["format"] != FORMAT:
-        yield f"format is {reference['format']!r}, not {FORMAT}"
-    if reference["artefacts"] != card["artefacts"]:
-        yield f"it is of other artefacts than {CARD}"
-    if reference.get("sha256") != card.get("sha256"):
-        yield f"it was made with other weights than {CARD} names"
-    for key in NEEDED[2:]:
-        if not isinstance(reference[key], dict):
-            yield f"'{key}' is no JSON object"
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # an int may be larger; NaN is not
 
 
 def _check_weights(path: Path, card: dict) -> None:

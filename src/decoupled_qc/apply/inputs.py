@@ -15,6 +15,7 @@ from decoupled_qc.scans import MGH_SUFFIXES, SUFFIXES
 READABLE = (*SUFFIXES[::-1], *MGH_SUFFIXES)  # .nii.gz before .nii
 SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?:_[a-z]+-[A-Za-z0-9]+)*_T1w")
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+BIDS_FOLDERS = ("sub-*/", "sub-*/anat/", "sub-*/ses-*/", "sub-*/ses-*/anat/")
 LONGEST_NAME = 100  # characters, so that no file system refuses the name of a map
 
 
@@ -39,6 +40,8 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     A BIDS dataset (a folder with ``dataset_description.json`` or ``sub-*``) gives its T1-weighted scans, any other folder all
     files with a readable suffix, in folders inside it too. Symbolic links are followed, loops not.
 
+    A folder that cannot be read is returned in place of its scans, so that it fails alone.
+
     Args:
         given: Files and folders; a file need not exist, so that one wrong name among many is reported with its own row.
         out: Folder of results, in which no scan is looked for.
@@ -50,7 +53,7 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     used = set(taken.values())
     found = {}
     for path in map(Path, given):
-        for file in map(Path.absolute, _in_folder(path, out) if path.is_dir() else [path]):
+        for file in map(Path.absolute, _in_folder(path, out) if os.path.isdir(path) else [path]):
             key = os.path.realpath(file)
             if key not in found:
                 name = taken.get(str(file), "")
@@ -83,9 +86,20 @@ def expand_patterns(patterns: Iterable[str]) -> list[str]:
     return found
 
 
+def entries(folder: Path) -> list[Path] | None:
+    """Return what is in a folder, sorted; None if it cannot be read."""
+    try:
+        return sorted(folder.iterdir()) if os.access(folder, os.X_OK) else None
+    except OSError:
+        return None
+
+
 def _in_folder(folder: Path, out: Path) -> list[Path]:
+    if entries(folder) is None:
+        return [folder]
     if (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/")):
-        files = [Path(row) for row in bids.find(folder).get("image", [])]
+        inside = [entry for pattern in BIDS_FOLDERS for entry in sorted(folder.glob(pattern))]
+        files = [*bids.t1_scans(folder), *(entry for entry in inside if entries(entry) is None)]
         kind = "T1-weighted scan in sub-*/[ses-*/]anat/"
     else:
         files = sorted(_walk(folder, out.resolve(), set()))
@@ -96,15 +110,22 @@ def _in_folder(folder: Path, out: Path) -> list[Path]:
 
 
 def _walk(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield the readable files below a folder; each real folder is entered once, hidden ones and the results never."""
+    """Yield the readable files below a folder, and folders that cannot be read.
+
+    Each real folder is entered once, hidden ones and the results never.
+    """
     real = folder.resolve()
     if real in seen or real == out:
         return
     seen.add(real)
-    for entry in sorted(folder.iterdir()):
+    inside = entries(folder)
+    if inside is None:
+        yield folder
+        return
+    for entry in inside:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry):
             yield from _walk(entry, out, seen)
         elif entry.name.endswith(READABLE):
             yield entry

@@ -1,11 +1,15 @@
 """Results on disk: maps under BIDS-derivatives names, a summary for each scan, and a table of all."""
 
 import errno
+import fcntl
 import hashlib
 import json
+import logging
 import math
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +18,7 @@ import nibabel as nib
 import pandas as pd
 
 from decoupled_qc.apply.folder import Model
-from decoupled_qc.apply.inputs import Input
+from decoupled_qc.apply.inputs import Input, entries
 from decoupled_qc.apply.predictor import Result
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.errors import ResourceError
@@ -22,28 +26,30 @@ from decoupled_qc.files import write_whole
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
 
+log = logging.getLogger(__name__)
+
 TABLE = "predictions.csv"
+LOCK = ".lock"  # in the folder of results; it stays, since only its being held means anything
 SUMMARY = "desc-summary.json"
 OK, ERROR = "ok", "error"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no locks
 
 
-def columns(artefacts: Iterable[str]) -> list[str]:
-    """Return the columns of ``predictions.csv``."""
+def columns(reference: Mapping) -> list[str]:
+    """Return the columns of ``predictions.csv``.
+
+    Args:
+        reference: ``reference.json``.
+    """
+    own = [f"uncertainty_{name}" for name in reference["artefacts"]]
+    among = [f"percentile_{name}_{band}" for name, bands in reference["severity"].items() for band in bands]
     return [
-        *("scan", "input", "folder", "status", "error", "gm_volume_ml", "gm_volume_low_ml", "gm_volume_high_ml"),
-        *("task_uncertainty", "artefact_uncertainty", *(f"uncertainty_{name}" for name in artefacts)),
-        *(
-            "predicted_dice",
-            "predicted_dice_low",
-            "predicted_dice_high",
-            "decision",
-            "cause",
-            "cause_accuracy",
-            "snr",
-            "cnr",
-        ),
-        *("percentile_clean", "nearest_severity", "unlike_training", "unlike_reason", "seconds"),
+        *("scan", "input", "folder", "status", "error"),
+        *("gm_volume_ml", "gm_volume_low_ml", "gm_volume_high_ml", "task_uncertainty", "artefact_uncertainty", *own),
+        *("predicted_dice", "predicted_dice_low", "predicted_dice_high", "decision"),
+        *("cause", "cause_accuracy", "cause_accuracy_scans", "cause_accuracy_subjects", "snr", "cnr"),
+        *("percentile_clean", *among, "nearest_severity", "unlike_training", "unlike_reason", "seconds"),
     ]
 
 
@@ -95,6 +101,37 @@ def storage(out: Path) -> Iterator[None]:
         raise ResourceError(f"{out} {reason}, and give the same command again.") from error
 
 
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Make the results folder and keep other runs out of it, until the block or the process ends, however it ends.
+
+    Args:
+        out: Folder of results.
+
+    Raises:
+        ResourceError: Another run is writing to it, or it cannot be written to.
+    """
+    with storage(out):
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)  # not emptied: it may name who holds it
+    with os.fdopen(descriptor, "r+", errors="replace") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ResourceError(
+                f"Another run is writing to {out} ({lock.read(100).strip()}): wait for it or give another folder."
+            ) from error
+        except OSError as error:
+            if error.errno not in LOCKLESS:
+                raise
+            log.warning("%s lies where files cannot be locked: start no second run with it.", out)
+        with storage(out):
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
+        yield
+
+
 def write_result(out: Path, one: Input, result: Result, key: dict, model: Model, *, pages: bool) -> dict:
     """Write a scan's maps, its page and, when they are whole, its summary; return its row.
 
@@ -134,9 +171,9 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
 
 
 def key_of(path: Path, model: Model) -> dict:
-    """Return what must be the same for a result to be whole and up to date: file, its size and time, model folder, version."""
+    """Return what must be the same for a result to be up to date: file, its size and time, model folder, columns, version."""
     status = path.stat()
-    described = json.dumps([model.card, model.reference], sort_keys=True)
+    described = json.dumps([model.card, model.reference, columns(model.reference)], sort_keys=True)
     return {
         "input": str(path),
         "bytes": status.st_size,
@@ -165,20 +202,26 @@ def error_row(one: Input, reason: str) -> dict:
 
 
 def read_rows(out: Path) -> dict[str, dict]:
-    """Return scan → row of an earlier call's table, empty if there is none."""
+    """Return scan → row of an earlier call's table, empty if there is none; less folders that can be read by now."""
     if not (out / TABLE).is_file():
         return {}
     table = pd.read_csv(out / TABLE, dtype=str, keep_default_na=False)
-    return {row["scan"]: row for row in table.to_dict("records")}
+    rows = {row["scan"]: row for row in table.to_dict("records")}
+    return {scan: row for scan, row in rows.items() if entries(Path(row["input"])) is None}
 
 
-def write_rows(out: Path, rows: Mapping[str, dict], artefacts: Iterable[str]) -> None:
+def write_rows(out: Path, rows: Mapping[str, dict], reference: Mapping) -> None:
     """Write ``predictions.csv``.
+
+    Args:
+        out: Folder of results.
+        rows: By scan.
+        reference: ``reference.json``.
 
     Raises:
         ResourceError: It cannot be written.
     """
-    table = pd.DataFrame([_rounded(row) for row in rows.values()], columns=columns(artefacts))
+    table = pd.DataFrame([_rounded(row) for row in rows.values()], columns=columns(reference))
     with storage(out), write_whole(out / TABLE) as partial:
         table.to_csv(partial, index=False)
 
@@ -205,9 +248,9 @@ def gather(tables: list[Path], path: Path) -> None:
 
 
 def _rounded(row: dict) -> dict:
-    """Return a row with numbers as a reader wants them, and truth in lower case."""
+    """Return a row with numbers as a reader wants them, whole ones without a point, and truth in lower case."""
     return {
-        name: str(value).lower() if isinstance(value, bool) else f"{value:.6g}" if isinstance(value, float) else value
+        name: str(value).lower() if isinstance(value, int) else f"{value:.6g}" if isinstance(value, float) else value
         for name, value in row.items()
         if not (isinstance(value, float) and not math.isfinite(value))
     }

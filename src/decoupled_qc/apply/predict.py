@@ -17,6 +17,7 @@ from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs
 from decoupled_qc.apply.output import (
     ERROR,
+    alone,
     begin,
     earlier_row,
     error_row,
@@ -27,7 +28,7 @@ from decoupled_qc.apply.output import (
     write_rows,
 )
 from decoupled_qc.apply.predictor import Predictor
-from decoupled_qc.errors import InputError, ResourceError
+from decoupled_qc.errors import InputError, ResourceError, sentence
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.scans import read_scan
 
@@ -63,16 +64,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         InputError: There is no scan, or no model.
-        ResourceError: The results cannot be written.
+        ResourceError: The results cannot be written, or another run is writing them.
     """
     if arguments.jobs < 1:
         raise InputError(f"--jobs is {arguments.jobs}: give 1 or more.")
     model = open_model(arguments.model)
-    earlier = read_rows(arguments.out)
-    inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
-    rows, code = predict_all(
-        inputs, arguments.out, model, jobs=arguments.jobs, earlier=earlier, pages=not arguments.no_pages
-    )
+    with alone(arguments.out):
+        earlier = read_rows(arguments.out)
+        inputs = find_inputs(arguments.inputs, arguments.out, {row["input"]: scan for scan, row in earlier.items()})
+        rows, code = predict_all(
+            inputs, arguments.out, model, jobs=arguments.jobs, earlier=earlier, pages=not arguments.no_pages
+        )
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
@@ -93,7 +95,7 @@ def predict_all(
 
     Args:
         inputs: The scans.
-        out: Folder of results.
+        out: Folder of results, held by :func:`decoupled_qc.apply.output.alone`.
         model: An open model.
         jobs: Scans at a time.
         earlier: Rows that are in the table already.
@@ -111,7 +113,7 @@ def predict_all(
     for one, row, failed in _each(inputs, out, model, jobs, pages):
         rows[one.scan] = row
         code = max(code, failed)
-        write_rows(out, rows, model.reference["artefacts"])
+        write_rows(out, rows, model.reference)
         progress.update()
     progress.close()
     if pages:
@@ -153,6 +155,8 @@ class _Worker:
     def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
         try:
+            if one.path.is_dir():
+                raise InputError(f"{one.path} is a folder that cannot be read: correct its permissions.")
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
             key = key_of(one.path, self.predictor.model)
@@ -168,6 +172,8 @@ class _Worker:
             return error_row(one, reason), RESOURCE_FAILED
         except ResourceError:
             raise
+        except OSError as error:  # of reading: what cannot be written is a ResourceError
+            return error_row(one, sentence(error)), INPUT_FAILED
         except Exception as error:  # a fault of ours in one scan must not stop the others
             log.debug("%s", one.path, exc_info=True)
             return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED

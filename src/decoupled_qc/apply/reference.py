@@ -16,8 +16,9 @@ from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import conformal_quantile
 from decoupled_qc.analysis.prediction import dice_curve, half_width
 from decoupled_qc.analysis.volumes import SMALLEST_ML
-from decoupled_qc.apply.folder import FORMAT, REFERENCE, Model, digest
+from decoupled_qc.apply.folder import REFERENCE, Model, digest
 from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.reference_checks import BANDED, FORMAT
 from decoupled_qc.apply.verdict import NO_CAUSE, cause_rises, named_cause
 from decoupled_qc.conditions import NO_ARTEFACT
 from decoupled_qc.errors import InputError
@@ -27,7 +28,6 @@ from decoupled_qc.scoring import GREY_MATTER, UL_PER_ML
 
 log = logging.getLogger(__name__)
 
-BANDED = ("artefact_uncertainty", "task_uncertainty", "gm_volume_ml", "snr", "cnr")  # and each artefact's own
 RANGED = (
     "gm_volume_ml",
     "head_ml",
@@ -200,11 +200,15 @@ def cause_accuracy(measured: pd.DataFrame, artefacts: list[str], level: float) -
 
 
 def widened(values: pd.Series) -> list[float]:
-    """Return the range of finite values, a share ``WIDENING`` of its width wider on both sides."""
+    """Return the range of finite values, a share ``WIDENING`` of its width wider on both sides, but not below 0.
+
+    Args:
+        values: Of a property that cannot be negative.
+    """
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     margin = WIDENING * (high - low)
-    return [low - margin, high + margin]
+    return [max(low - margin, 0.0), high + margin]
 
 
 def _sorted(values: pd.Series) -> list[float]:

@@ -42,6 +42,8 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
     half_ml = math.nan if ratio is None else ratio * found["volume_scale_ml"]
     rises = cause_rises(found, reference["clean"], artefacts)
     cause = named_cause(rises, reference["cause_accuracy"]["threshold"])
+    named = reference["cause_accuracy"]["named"][cause]
+    among = percentiles(score, reference)
     return {
         "gm_volume_ml": found["gm_volume_ml"],
         "gm_volume_low_ml": max(found["gm_volume_ml"] - half_ml, 0.0) if half_ml == half_ml else math.nan,
@@ -54,10 +56,13 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
         "predicted_dice_high": high,
         "decision": str(REVIEW if reasons and decision == PASS else decision),
         "cause": cause,
-        "cause_accuracy": (reference["cause_accuracy"]["named"].get(cause) or {}).get("accuracy") or math.nan,
+        "cause_accuracy": math.nan if named["accuracy"] is None else named["accuracy"],
+        "cause_accuracy_scans": named["n"],
+        "cause_accuracy_subjects": reference["n_subjects"],
         "snr": found["snr"],
         "cnr": found["cnr"],
-        "percentile_clean": percentile(score, reference["clean"]["artefact_uncertainty"]),
+        "percentile_clean": among.pop(CLEAN),
+        **{f"percentile_{name}_{band}": value for name, bands in among.items() for band, value in bands.items()},
         "nearest_severity": nearest_severity(score, reference, cause),
         "unlike_training": bool(reasons),
         "unlike_reason": "; ".join(reasons),
@@ -78,9 +83,12 @@ def percentile(value: float, reference: list[float]) -> float:
 
 
 def percentiles(score: float, reference: Mapping) -> dict:
-    """Return where an artefact uncertainty lies among clean scans and in each artefact's bands of severity, 0 to 100."""
+    """Return where an artefact uncertainty lies among clean scans and in each artefact's bands of severity, 0 to 100.
+
+    NaN in a band without a reference scan.
+    """
     among = {
-        name: {band: percentile(score, values) for band, values in bands.items() if values}
+        name: {band: percentile(score, values) if values else math.nan for band, values in bands.items()}
         for name, bands in reference["severity"].items()
     }
     return {CLEAN: percentile(score, reference["clean"]["artefact_uncertainty"]), **among}

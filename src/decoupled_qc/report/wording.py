@@ -42,14 +42,23 @@ def interval(row: Mapping, low: str, high: str, digits: int) -> str:
 
 
 def verdict(row: Mapping) -> str:
-    """Return the verdict on a scan: decision, predicted Dice with interval, most likely cause with its accuracy."""
+    """Return the verdict on a scan: decision, predicted Dice with interval, most likely cause, how often it is right."""
     decision = DECISIONS.get(text(row.get("decision")), "No decision")
     dice = f"predicted grey-matter Dice {number(row.get('predicted_dice'))}"
     if span := interval(row, "predicted_dice_low", "predicted_dice_high", 2):
         dice += f" ({span})"
     cause = text(row.get("cause"))
-    if cause in ("", "none"):
-        return f"{decision}: {dice}; no artefact stands out."
-    accuracy = as_float(row.get("cause_accuracy"))
-    how_sure = "" if accuracy is None else f" (named rightly in {100 * accuracy:.0f} % of validation scans)"
-    return f"{decision}: {dice}; most likely cause: {cause}{how_sure}."
+    named = "no artefact stands out" if cause in ("", "none") else f"most likely cause: {cause}"
+    return f"{decision}: {dice}; {named}{_how_sure(row)}."
+
+
+def _how_sure(row: Mapping) -> str:
+    """Return how often what is named was right on validation scans, and on how many."""
+    accuracy, scans, subjects = (as_float(row.get(f"cause_accuracy{part}")) for part in ("", "_scans", "_subjects"))
+    if scans is None or subjects is None:
+        return ""
+    if accuracy is None:
+        return f" (never named on validation scans, of {subjects:.0f} subjects)"
+    return (
+        f" (right for {100 * accuracy:.0f} % of the {scans:.0f} validation scans so named, of {subjects:.0f} subjects)"
+    )

@@ -17,10 +17,8 @@ def find(path: Path) -> pd.DataFrame:
     """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
     ratings = _ratings(path / "derivatives" / "scores.tsv")
     rows = []
-    for image in sorted([*path.glob("sub-*/anat/*_T1w.nii*"), *path.glob("sub-*/ses-*/anat/*_T1w.nii*")]):
-        suffix = next((suffix for suffix in SUFFIXES if image.name.endswith(suffix)), None)
-        if suffix is None:
-            continue
+    for image in t1_scans(path):
+        suffix = next(suffix for suffix in SUFFIXES if image.name.endswith(suffix))
         scan = image.name.removesuffix(suffix)
         dseg = image.with_name(scan.removesuffix("_T1w") + "_dseg" + suffix)
         rows.append(
@@ -34,6 +32,12 @@ def find(path: Path) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def t1_scans(path: Path) -> list[Path]:
+    """Return the files of the T1-weighted scans of a BIDS folder, sorted."""
+    found = [*path.glob("sub-*/anat/*_T1w.nii*"), *path.glob("sub-*/ses-*/anat/*_T1w.nii*")]
+    return sorted(image for image in found if image.name.endswith(SUFFIXES))
 
 
 def _ratings(path: Path) -> dict[str, str]:

@@ -1,0 +1,120 @@
+"""A model folder's reference from strangers: refused in one sentence that names the key, or a verdict and a page follow."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tally import assert_clear, case, search
+
+from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.output import columns
+from decoupled_qc.apply.verdict import judge, percentiles
+from decoupled_qc.errors import InputError
+from decoupled_qc.report import bands, wording
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from test_apply_reference import scan  # noqa: E402
+from tiny_model import write_tiny_model  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def good(folder):
+    return json.loads((folder / "reference.json").read_text())
+
+
+def places(block, place=()):
+    """Yield where each key lies, and the first number of each list."""
+    for key, value in block.items() if isinstance(block, dict) else [(0, block[0])]:
+        yield (*place, key)
+        if isinstance(value, dict) or (isinstance(value, list) and value):
+            yield from places(value, (*place, key))
+
+
+def at(block, place):
+    for key in place:
+        block = block[key]
+    return block
+
+
+def refusal(folder, reference):
+    """Return why a reference is refused; None if it is taken, and all that rests on it can be said."""
+    (folder / "reference.json").write_text(json.dumps(reference))
+    try:
+        taken = open_model(folder).reference
+    except InputError as error:
+        assert_clear(str(error))
+        assert "reference.json" in str(error)
+        return str(error)
+    for noise in (1e-9, 0.02, 5.0):
+        row = judge(scan(noise=noise), taken, [])
+        assert set(row) <= set(columns(taken)) and wording.verdict(row)
+        percentiles(row["artefact_uncertainty"], taken)
+        bands.score_rows(row, taken), bands.severity_strips(row, taken), bands.dimming(row, taken)
+    return None
+
+
+def test_every_key_that_a_verdict_rests_on_is_missed_by_name(folder, good):
+    unused = {"overall", "n", "confusion", "scale"}  # of the model card alone
+    ranges = {("input_ranges", name) for name in good["input_ranges"]}  # any of them may be left out
+    for place in places(good):
+        spare = place in ranges or place[:2] == ("cause_accuracy", "confusion")
+        if place[-1] == 0 or spare or (len(place) == 2 and place[-1] in unused):
+            continue
+        with case("models: missing keys"):
+            changed = copy.deepcopy(good)
+            del at(changed, place[:-1])[place[-1]]
+            said = refusal(folder, changed)
+            assert said and any(str(key) in said for key in place), (place, said)
+
+
+WRONG = [None, True, "x", "", -1, 7, 1e300, -1e300, 10**400, [], [None], [2, 1], ["a"], {}, {"a": 1}, [[1.0]]]
+WRONG += [float("nan"), float("inf"), [float("nan")], [0.5] * 100_001]
+
+
+@search(300)
+@given(data=st.data())
+def test_a_wrong_value_is_refused_or_gives_a_verdict(folder, good, data):
+    place = data.draw(st.sampled_from(list(places(good))))
+    changed = copy.deepcopy(good)
+    at(changed, place[:-1])[place[-1]] = data.draw(st.sampled_from(WRONG))
+    with case("models: wrong values"):
+        refusal(folder, changed)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        (("clean", "snr"), [float("nan")], "'clean.snr' has a value that is no finite number"),
+        (("clean", "snr"), [1.0] * 200_000, "'clean.snr' has 200000 numbers, more than 100000"),
+        (("clean", "snr"), [2.0, 1.0], "'clean.snr' does not rise"),
+        (("clean", "uncertainty_blur"), [], "'clean.uncertainty_blur' has 0 numbers, fewer than 1"),
+        (("severity",), {"noise": {}}, "'severity.blur' is missing"),
+        (("severity", "eddy"), {}, "'severity' is of other artefacts"),
+        (("severity", "blur"), {"0-1": [1.0]}, "other bands"),
+        (("severity", "noise"), {"<b>": [1.0]}, "bands such as"),
+        (("dice_model", "dice"), [0.5], "different lengths"),
+        (("dice_model", "half_width"), "wide", "'dice_model.half_width' is no finite number"),
+        (("volume_model", "ratio"), -1, "'volume_model.ratio' is -1, outside 0"),
+        (("cause_accuracy", "named", "blur", "n"), 1.5, "'cause_accuracy.named.blur.n' is no whole number"),
+        (("input_ranges", "magic"), [0, 1], "'input_ranges.magic' is no property"),
+        (("input_ranges", "snr"), None, "no property"),
+        (("n_subjects",), 0, "'n_subjects' is no whole number of 1 or more"),
+        (("format",), [0] * 100_000, "format is"),
+        (("artefacts",), ["noise", "spike"], "it is of other artefacts"),
+        (("decision", "dice_cut"), 7, "'decision.dice_cut' is 7, outside 0 to 1"),
+    ],
+)
+def test_what_is_wrong_is_said(folder, good, place, value, reason):
+    changed = copy.deepcopy(good)
+    at(changed, place[:-1])[place[-1]] = value
+    with case("models: wrong values"):
+        assert reason in refusal(folder, changed)
