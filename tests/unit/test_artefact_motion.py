@@ -105,6 +105,21 @@ def test_pose_held_throughout_rotates_and_shifts_the_image_about_its_centre(angl
     assert np.abs(smooth.numpy() - expected).max() > 0.1  # it did move
 
 
+def test_rotation_about_the_heads_centre_is_one_about_the_volumes_with_another_shift(smooth):
+    """A head that lies d off the centre turns about its own centre where the pose shifts it by (I - R) d as well."""
+    off_voxels = (4, -3, 2)
+    off = smooth.roll(off_voxels, (0, 1, 2))
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("xyz", [6, -9, 12], degrees=True).as_matrix()
+    about_the_head = pose.copy()
+    about_the_head[:3, 3] = (np.eye(3) - pose[:3, :3]) @ (SPACING_MM * np.array(off_voxels))
+    expected = motion._mover(smooth, [SPACING_MM] * 3)(pose).roll(off_voxels, (0, 1, 2))
+    move = motion._mover(off, [SPACING_MM] * 3)
+    inner = (slice(8, -8),) * 3  # at the edge the nearest voxel stands for what lies beyond
+    assert torch.allclose(move(about_the_head)[inner], expected[inner], atol=1e-4)
+    assert (move(pose) - expected)[inner].abs().max() > 0.05
+
+
 def test_pose_held_throughout_is_demeaned_away(smooth):
     held = motion.apply(smooth, one_move(time=0.0, angles_deg=(10, 5, 0), shift_mm=(9, 0, 4)))
     assert torch.allclose(magnitude(held), smooth, atol=1e-4)
