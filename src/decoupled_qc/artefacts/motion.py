@@ -9,8 +9,10 @@
 3. Demeaning: with weights w_s = sum over the segment's samples of exp(-|k|^2), k in samples from the centre, normalised,
    D_s = exp(log C_s - sum_s w_s log C_s). The pose at the centre of k-space decides where the head appears, so the
    scan stays in place and its label fits.
-4. Each segment's planes are those of the volume in pose D_s, rotated about the volume's centre; what comes from beyond the
-   field of view is its nearest voxel. (The author pads by 20 voxels and cuts them off afterwards; a scanner cannot.)
+4. Each segment's planes are those of the volume in pose D_s, rotated about the volume's centre c, whatever the origin in the
+   header; what comes from beyond the field of view is its nearest voxel. (The author pads by 20 voxels and cuts them off
+   afterwards; a scanner cannot.) About the head's centre h it would be the same rotation with another shift, since
+   R (x - h) + h = R (x - c) + c + (I - R)(h - c): at 10 degrees 0.17 mm more for each mm between the two.
 
 Planes differ along the slow axis alone, so that one-dimensional transforms along it do: in the other two directions each would
 be transformed to and fro. A pose costs a resampling and a one-dimensional FFT of which its segment's planes are kept.

@@ -83,7 +83,8 @@ def _label_map(number: int, sha256: str) -> Head:
 
 
 HEADS = {
-    # One real whole head with its cortical surfaces (BSD-2-Clause). Its face is not removed: render no image of it.
+    # One real whole head with its cortical surfaces (BSD-2-Clause). Its face is not removed: never render its surface or show
+    # it unwarped; the figures show axial slices through the brain of subjects warped from it.
     "s1": Head(
         archive="pycortex-1.4.0.tar.gz",
         package="pycortex==1.4.0",
@@ -117,7 +118,8 @@ HEADS = {
             "desc-brain_T1w.nii.gz": "592a2d20abdf36eefcb540ca8958428040edffc1bc1a18ba1dcfbabac77c5dd1",
         },
     ),
-    # One real whole head with its neck, the viewer's example (AGPL-3.0). Its face is not removed: render no image of it.
+    # One real whole head with its neck, the viewer's example (AGPL-3.0). Its face is not removed: never render its surface.
+    # It gives no test subjects, so that no figure of the repository shows it: leave it so, for the licence.
     "brainbrowser": Head(
         archive="brainbrowser-2.3.0.tgz",
         package="brainbrowser@2.3.0",
