@@ -206,7 +206,7 @@ rule figure_9:
         artefacts=ARTEFACTS,
         levels=RATING_LEVELS,
     message:
-        "Drawing figure 9: the worst scans of the real set."
+        "Drawing figure 9: the worst and the best scans of the real set."
     script:
         "../scripts/figure_9.py"
 
