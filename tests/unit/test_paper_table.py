@@ -20,8 +20,47 @@ FIRST = table_of("simulated", artefact_uncertainty=(-0.8, -0.9, -0.7), snr=(0.7,
 SECOND = table_of("real", artefact_uncertainty=(-0.3, -0.5, -0.1), snr=(NAN, NAN, NAN), cnr=(0.4, NAN, NAN))
 
 
+DRAWS = {"n_boot": 200, "seed": 1}
+
+
+def drawn(n_subjects=3, worst_ratio=12.0):
+    """What figures 5 and 8 draw: volumes 1.1 times the reference under noise, 1.02 under blur; medians 4 and 2."""
+    sweeps, boxes = [], []
+    for index in range(n_subjects):
+        subject, reference = f"sub-{index}", 600.0 + 50 * index
+        for name, value, ends in (("noise", 20.0, (1.0, 0.01)), ("noise", -10.0, (1.10 + 0.02 * index, 0.5))):
+            sweeps.append((subject, name, value, ends, reference))
+        sweeps.append((subject, "blur", worst_ratio, (1.0 + 0.02 * index, 0.02), reference))
+        for group, values in (("clean", (1.0, 2.0, 9.0)), ("artefact", (3.0, 4.0, 5.0))):
+            boxes += [(f"{subject}-{group}-{value}", subject, group, value) for value in values]
+    rows = [
+        {"scan": f"{subject}-{name}-{value}", "subject": subject, "artefact": name, "value": value,
+         "severity": 0.0 if value == 20 else 1.0, "volume_ml": ends[0] * reference, "reference_volume_ml": reference,
+         "variance_above_clean_ml": ends[1] * reference}
+        for subject, name, value, ends, reference in sweeps
+    ]  # fmt: skip
+    return pd.DataFrame(rows), pd.DataFrame(boxes, columns=["scan", "subject", "group", "artefact_uncertainty"])
+
+
+def test_figures_5_and_8_beside_the_papers():
+    table = paper_table.paper_table(FIRST, SECOND, *drawn(), **DRAWS, stand_in=False)[6:].set_index(["score", "target"])
+    assert table["paper"].round(2).tolist() == [1.12, 0.2, 1.02, 0.11, 1.01]
+    assert table["this_run"].tolist() == pytest.approx([1.12, 0.5, 1.02, 0.02, 2.0])
+    assert table["verdict"].tolist() == ["agrees", "larger", "agrees", "smaller", "larger"]
+    assert table["n_scans"].tolist() == [3, 3, 3, 3, 18] and (table["n_subjects"] == 3).all()
+    cells = paper_table.as_cells(table.reset_index())
+    assert cells["score"].iloc[0] == "Figure 5, noise: volume / reference" and cells["paper"].iloc[0] == "1.12"
+    mild = paper_table.paper_table(FIRST, SECOND, *drawn(worst_ratio=6.0), **DRAWS, stand_in=False)
+    blur = mild[mild["score"] == "blur"]
+    assert blur["verdict"].eq("not comparable (6 fold, paper 12)").all() and blur["this_run"].notna().all()
+    one = paper_table.paper_table(FIRST, SECOND, *drawn(n_subjects=1), **DRAWS, stand_in=False)[6:]
+    assert one["verdict"].eq("no interval to judge by").all()
+    bare = paper_table.paper_table(FIRST, SECOND, drawn()[0].iloc[:0], drawn()[1], **DRAWS, stand_in=False)
+    assert bare["set"].tolist() == ["simulated"] * 3 + ["real"] * 3 + ["figure_8"]
+
+
 def test_difference_and_verdict():
-    table = paper_table.paper_table(FIRST, SECOND, stand_in=False)
+    table = paper_table.paper_table(FIRST, SECOND, *drawn(), **DRAWS, stand_in=False)[:6]
     verdicts = ["agrees", "stronger", "opposite sign", "weaker", "no value", "no interval to judge by"]
     assert table["verdict"].tolist() == verdicts
     assert table["difference"].iloc[0] == pytest.approx(0.05)
@@ -30,8 +69,8 @@ def test_difference_and_verdict():
 
 
 def test_a_stand_in_is_not_compared():
-    table = paper_table.paper_table(FIRST, SECOND, stand_in=True)
-    assert table.loc[table["set"] == "real", "verdict"].eq("not comparable (stand-in)").all()
+    table = paper_table.paper_table(FIRST, SECOND, *drawn(), **DRAWS, stand_in=True)
+    assert table.loc[table["set"].isin(["real", "figure_8"]), "verdict"].eq("not comparable (stand-in)").all()
     assert any("Stand-in" in note for note in paper_table.notes(True))
 
 

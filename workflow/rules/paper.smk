@@ -302,6 +302,8 @@ rule table_paper:
     input:
         table_1=f"{OUT}/tables/table_1.csv",
         table_2=f"{OUT}/tables/table_2.csv",
+        figure_5=f"{OUT}/figures/figure_5.csv" if 5 in FIGURES else [],
+        figure_8=f"{OUT}/figures/figure_8.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
@@ -314,6 +316,8 @@ rule table_paper:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("table_paper"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
     message:
         "Writing the paper's numbers beside this run's."
     script:
