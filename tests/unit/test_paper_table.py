@@ -1,12 +1,15 @@
+import re
+
 import pandas as pd
 import pytest
 from test_analysis_correlation import long_table, subjects_of
 
-from decoupled_qc import paper_table, typeset
+from decoupled_qc import analysis_tables, paper_table, typeset
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
+from decoupled_qc.analysis.scores import read_scores, read_subjects
 
 
 def table_of(set_name, **rho):
@@ -97,3 +100,36 @@ def test_leaderboard_joins_and_ranks():
     assert "no AUROC: no value: no scan has Dice below 0.1" in other.loc["snr", "note"]
     wanted = risk[(risk["score"] == "snr") & (risk["measure"] == "auroc") & (risk["dice_cut"] == 0.7)]["value"].iloc[0]
     assert board.set_index("score").loc["snr", "auroc"] == wanted
+
+
+def test_analysis_tables_as_a_paper_prints_them(run):
+    replicated = replicates(read_scores(run.folder / "scores.csv"), read_subjects(run.folder / "cohort/manifest.tsv"))
+    board = leaderboard(run.correlation, run.risk, replicated, dice_cut=0.85)
+    parts = {
+        "leaderboard": analysis_tables.leaderboard_parts(board, True),
+        "decoupling": analysis_tables.decoupling_parts(run.decoupling),
+        "volumes": analysis_tables.volumes_parts(run.volumes),
+        "severity": analysis_tables.severity_parts(run.trend),
+    }
+    for title, cells, notes in parts.values():
+        latex = typeset.as_latex(title, cells, notes)
+        body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+        assert len(body) == len(cells) and all(line.count(" & ") == cells.shape[1] - 1 for line in body)
+        assert not re.search(r"(?<!\\)[%_#]|(?<!\$)\||nan", latex)
+    first = parts["leaderboard"][1].iloc[0]
+    low, high = (typeset.number(board[end].iloc[0], 2) for end in ("ci_low", "ci_high"))
+    assert first["rho"] == f"{typeset.number(board['rho'].iloc[0], 2)} [{low}, {high}]" and first["rank"] == "1"
+    assert set(parts["leaderboard"][1]["set"]) == {"simulated, dice", "stand-in, rating"}
+    assert "Stand-in" not in " ".join(analysis_tables.leaderboard_parts(board, False)[2])
+    index = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].iloc[0]["value"]
+    assert parts["decoupling"][1].iloc[0]["value"].startswith(typeset.number(index, 2))
+    own = run.volumes.query("bars == 'sum_sd' and scans == 'all'").set_index("level")
+    row = parts["volumes"][1].set_index("bars").loc["sum sd"]
+    assert row[["50 %", "95 %"]].tolist() == [typeset.number(own.loc[level, "coverage"], 2) for level in (0.5, 0.95)]
+    noise = run.trend.query("artefact == 'noise' and measure == 'dice'").iloc[0]
+    assert (
+        parts["severity"][1]
+        .set_index("artefact")
+        .loc["noise", "1 \N{MINUS SIGN} Dice"]
+        .startswith(typeset.number(noise["tau"], 2))
+    )
