@@ -282,6 +282,7 @@ rule table_2:
         correlation=f"{OUT}/analysis/correlation.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
+        ratings=ratings_of("real"),
     output:
         **table_files(2),
     log:
