@@ -31,6 +31,7 @@ RESULTS = [
     f"{OUT}/tables/table_1.csv",
     f"{OUT}/tables/table_2.csv",
     f"{OUT}/tables/table_paper.csv",
+    *expand(f"{OUT}/tables/table_{{name}}.csv", name=PRINTED),
     f"{OUT}/report.html",
     *expand(f"{OUT}/analysis/{{name}}.csv", name=ANALYSES),
     *expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),

@@ -4,6 +4,8 @@ import math
 
 import pandas as pd
 
+from decoupled_qc import typeset
+from decoupled_qc.paper_plots import QUANTITIES, plot_rows
 from decoupled_qc.tables import PAPER, TARGET, label, number
 
 COLUMNS = [
@@ -19,21 +21,34 @@ COLUMNS = [
     "n_subjects",
     "verdict",
 ]
-TITLE = "The paper's correlations and this run's"
+TITLE = "The paper's numbers and this run's"
 NOTES = (
-    "difference: this run's rho minus the paper's.",
-    "agrees: the paper's rho lies inside this run's 95 % subject-bootstrap interval; stronger or weaker: same sign, outside "
+    "difference: this run's number minus the paper's.",
+    "agrees: the paper's number lies inside this run's 95 % subject-bootstrap interval; stronger or weaker: same sign, outside "
     "the interval, |rho| larger or smaller; opposite sign: outside the interval and of the other sign. The paper's own "
     "uncertainty is not published, and its cohort (ADNI) is another one.",
+    "Figures 5 and 8: the paper prints no numbers; these are read off the same plots in its predecessor (Shaw et al. 2020, "
+    "MIDL), to about two digits. larger or smaller: the paper's lies outside the interval. Bars: summed voxel variance above "
+    "clean.",
 )
 STAND_IN_NOTE = "Stand-in: this run's real set holds no real artefacts and no ratings, so its rows are not comparable."
 
 
-def paper_table(table_1: pd.DataFrame, table_2: pd.DataFrame, *, stand_in: bool) -> pd.DataFrame:
-    """Return the paper's rho beside this run's, with difference and verdict.
+def paper_table(
+    table_1: pd.DataFrame,
+    table_2: pd.DataFrame,
+    figure_5: pd.DataFrame,
+    figure_8: pd.DataFrame,
+    *,
+    n_boot: int,
+    seed: int,
+    stand_in: bool,
+) -> pd.DataFrame:
+    """Return the paper's rho and what its figures 5 and 8 show beside this run's, with difference and verdict.
 
     Args:
         table_1, table_2: As :func:`decoupled_qc.tables.correlation_table` returns them.
+        figure_5, figure_8, n_boot, seed: As for :func:`decoupled_qc.paper_plots.plot_rows`.
         stand_in: Whether the real set is a stand-in; its verdict is then that it cannot be compared.
 
     Returns:
@@ -61,6 +76,7 @@ def paper_table(table_1: pd.DataFrame, table_2: pd.DataFrame, *, stand_in: bool)
                     "verdict": "not comparable (stand-in)" if stand_in and set_name == "real" else verdict,
                 }
             )
+    rows += plot_rows(figure_5, figure_8, n_boot=n_boot, seed=seed, stand_in=stand_in)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -69,8 +85,8 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "score": f"{row.target.capitalize()}: {label(row.set, row.score)}",
-                "paper": number(row.paper),
+                "score": _label(row),
+                "paper": typeset.number(row.paper, 2) if row.target in QUANTITIES else number(row.paper),
                 "this run": number(row.this_run),
                 "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
                 "difference": number(row.difference),
@@ -86,6 +102,12 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
 def notes(stand_in: bool) -> list[str]:
     """Return the table's footnotes."""
     return [*NOTES, STAND_IN_NOTE] if stand_in else list(NOTES)
+
+
+def _label(row: tuple) -> str:
+    if row.target in QUANTITIES:
+        return f"{row.set.capitalize().replace('_', ' ')}, {row.score.replace('_', ' ')}: {QUANTITIES[row.target]}"
+    return f"{row.target.capitalize()}: {label(row.set, row.score)}"
 
 
 def _verdict(paper: float, rho: float, low: float, high: float) -> str:

@@ -184,6 +184,26 @@ def notes(set_name: str, stand_in: bool, rated: bool = False, labels: str = "") 
     return [*lines, f"Labels: {labels}."] if labels else lines
 
 
+def rater_notes(agreement: pd.DataFrame) -> list[str]:
+    """Return a footnote with how far each pair of raters agrees, the ceiling of any score; none without two raters.
+
+    Args:
+        agreement: As :func:`decoupled_qc.agreement.agreement` returns it, of the ratings behind the table.
+    """
+    if agreement.empty:
+        return []
+    pairs = [
+        f"{typeset.number(row.kappa, 2)}"
+        + (f" [{typeset.number(row.ci_low, 2)}, {typeset.number(row.ci_high, 2)}]" if math.isfinite(row.ci_low) else "")
+        + f" (rho {typeset.number(row.rho, 2)}, {row.n_scans} scans)"
+        for row in agreement.itertuples()
+    ]
+    return [
+        f"Raters among themselves, quadratic-weighted kappa of each pair: {'; '.join(pairs)}. 1 is full agreement, 0 chance. "
+        "No score can be expected to follow raters more closely than they follow one another."
+    ]
+
+
 def parts(
     table: pd.DataFrame, stand_in: bool, rated: bool = False, labels: str = ""
 ) -> tuple[str, pd.DataFrame, list[str]]:

@@ -37,7 +37,9 @@ def as_latex(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
     """Return a table as LaTeX (booktabs) with caption and footnotes; ``Table N.`` at the title's start is left to LaTeX."""
 
     def escaped(text: str) -> str:
-        text = text.replace("%", r"\%").replace("<", "$<$").replace("\N{MINUS SIGN}", "$-$")
+        for plain in "%&#_":
+            text = text.replace(plain, f"\\{plain}")
+        text = text.replace("<", "$<$").replace("|", "$|$").replace("\N{MINUS SIGN}", "$-$")
         return text.replace("rho", r"$\rho$")
 
     body = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in cells.itertuples(index=False)]

@@ -134,6 +134,24 @@ def test_severity_trend_by_hand():
         assert table.loc[measure, "n_subjects"] == 3 and table.loc[measure, "n_severities"] == 4
 
 
+@pytest.mark.parametrize(
+    ("dice", "tau", "share"),
+    [((0.9, 0.8, 0.6, 0.3), 1, 1), ((0.3, 0.6, 0.8, 0.9), -1, 0), ((0.9, 0.6, 0.8, 0.3), 2 / 3, 0)],
+)
+def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share):
+    rows = [
+        (subject, f"{subject}-{step}", "student", 0, "sweep-blur", "blur", (step + 1) / 4, "dice", "gm", value)
+        for subject in ("sub-1", "sub-2")
+        for step, value in enumerate(dice)
+    ]
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1)
+    row = table[(table["measure"] == "dice") & (table["aggregation"] == "gm")].iloc[0]
+    assert len(table) == 1 and row["artefact"] == "blur"
+    assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau] * 3)  # both subjects alike
+    assert row["share_increasing"] == share
+
+
 def local_run(own, other, n_subjects=10):
     """Scans of which half has the artefact, and the share of the right and of another head's variance in that half."""
     rows = []

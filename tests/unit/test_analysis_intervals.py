@@ -86,6 +86,47 @@ def test_calibrated_bars_cover_what_they_promise_whatever_the_scale():
     assert table.loc[("sqrt_sum_var", "nothing", 0.95), "coverage"] < 0.3  # voxels do not err independently
 
 
+def test_bars_that_are_not_calibrated_follow_their_closed_forms():
+    """By hand: subject 1's noise scan has 9 mL of variance and 20 mL of deviation above clean, subject 2's 4 and 50."""
+    voxel_ml, z90, rows = 0.25, 1.6448536, []
+    for subject, error, variance, spread in (("sub-1", 10.0, 9.0, 20.0), ("sub-2", -10.0, 4.0, 50.0)):
+        for condition, artefact, above in (("clean", "none", 0), ("sim-noise", "noise", 1)):
+            values = {
+                ("volume_ml", "gm"): 600.0 + error,
+                ("reference_volume_ml", "gm"): 600.0,
+                ("volume_variance_ml", "gm"): 100 + above * variance,
+                ("volume_variance_ml", "above_certain"): 5.0,
+                ("volume_sd_ml", "gm"): 400 + above * spread,
+            }
+            base = (subject, f"{subject}_{condition}", "student", 0, condition, artefact, 0.4)
+            rows += [(*base, *key, value) for key, value in values.items()]
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = volumes(scores, subjects_of(scores), voxel_ml=voxel_ml, n_boot=50, seed=1)
+    table = table[(table["scans"] == "noise") & (table["calibrated_on"] == "nothing")].set_index(["bars", "level"])
+    halves = {
+        "sum_var": (9.0, 4.0),
+        "sqrt_sum_var": (np.sqrt(9.0 * 0.25), np.sqrt(4.0 * 0.25)),  # n voxels of variance v: voxel sqrt(n v)
+        "sum_sd": (20.0, 50.0),
+    }
+    for bars, sizes in halves.items():
+        found = table.loc[(bars, 0.9)]
+        half = z90 * np.array(sizes)
+        assert found["width_ml"] == pytest.approx(2 * half.mean())
+        assert found["coverage"] == pytest.approx((half >= 10).mean())
+        assert found["interval_score_ml"] == pytest.approx((2 * half + 2 / 0.1 * (10 - half).clip(min=0)).mean())
+        assert table.loc[(bars, 0.5), "width_ml"] == pytest.approx(found["width_ml"] * 0.6744898 / z90)
+    assert table["coverage"].xs(0.9, level="level").to_dict() == {"sum_var": 0.5, "sqrt_sum_var": 0, "sum_sd": 1}
+
+
+def test_bars_below_the_clean_scans_are_zero():
+    scores = volume_run(n_test=3, n_validation=0)
+    noisy = (scores["artefact"] != "none") & scores["metric"].isin(["volume_variance_ml", "volume_sd_ml"])
+    scores.loc[noisy & (scores["aggregation"] == "gm"), "value"] = 1.0
+    table = volumes(scores, subjects_of(scores), voxel_ml=0.008, n_boot=50, seed=1)
+    own = table[(table["scans"] == "noise") & (table["calibrated_on"] == "nothing")]
+    assert len(own) == 12 and own["width_ml"].eq(0).all() and own["coverage"].eq(0).all()
+
+
 def test_wider_levels_have_wider_bars_and_every_gap_has_a_note():
     table, all_scans = volume_table(volume_run(n_test=6, n_validation=7))
     for _, own in table.dropna(subset="width_ml").groupby(["bars", "calibrated_on", "scans"]):

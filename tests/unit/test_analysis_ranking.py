@@ -124,6 +124,27 @@ def test_table_turns_scores_by_meaning_and_says_why_a_number_is_missing():
     assert ours.loc["e_aurc", "value"] == pytest.approx(ours.loc["aurc", "value"] - ours.loc["aurc", "oracle"])
 
 
+def test_random_is_what_shuffled_scores_reach_in_the_mean():
+    """Each number in the column ``random`` is the mean over scores that have nothing to do with Dice."""
+    scores = long_table(n_subjects=8)
+    loss = 1 - scores.loc[scores["metric"] == "dice", "value"].to_numpy()
+    table = risk_coverage(scores, subjects_of(scores), dice_cuts=[0.7], n_boot=20, seed=1)
+    stated = table[table["score"] == "snr"].set_index("measure")["random"]
+    rng, failed, n = np.random.default_rng(0), loss > 0.3, len(loss)
+    found = {name: [] for name in ("aurc", "augrc", "auroc")}
+    for _ in range(3000):
+        ranking = WeightedRanking(rng.permutation(n).astype(float))
+        for name, drawn in found.items():
+            drawn.append(getattr(ranking, name)(once(n), failed if name == "auroc" else loss)[0])
+    for name, drawn in found.items():
+        assert stated[name] == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(len(drawn)))
+    oracle = WeightedRanking(loss)
+    assert stated["aurc"] == pytest.approx(loss.mean()) and stated["auprc"] == pytest.approx(failed.mean())
+    assert stated["e_aurc"] == pytest.approx(loss.mean() - oracle.aurc(once(n), loss)[0])
+    assert stated["augrc"] == pytest.approx(np.mean(np.arange(1, n + 1) / n) * loss.mean())
+    assert stated["fpr_at_95_tpr"] == 0.95
+
+
 @pytest.fixture
 def validated():
     """Test scans, and validation scans whose failed ones (Dice below 0.7) have a score of 10, 20 … 200."""

@@ -53,6 +53,23 @@ def test_efc_is_0_for_one_voxel_1_for_all_alike_and_between_for_blur(phantom):
     assert math.isnan(iqm.efc(np.zeros(SHAPE)))
 
 
+def test_efc_of_worked_numbers(phantom):
+    # Two voxels of 3 and 4 among four: B = 5, shares 0.6 and 0.8, E = 0.3065 + 0.1785, at most sqrt(4) log sqrt(4).
+    expected = (0.6 * math.log(1 / 0.6) + 0.8 * math.log(1 / 0.8)) / (2 * math.log(2))
+    assert expected == pytest.approx(0.349861, abs=1e-6)
+    image = np.array([0.0, 3.0, 4.0, 0.0]).reshape(1, 2, 2)
+    assert iqm.efc(image) == pytest.approx(expected) and iqm.efc(70 * image) == pytest.approx(expected)
+    # k alike of n: each share 1 / sqrt(k), E = sqrt(k) log sqrt(k).
+    _, grey, _ = phantom
+    k, n = grey.sum(), grey.size
+    assert iqm.efc(grey.astype(float)) == pytest.approx(math.sqrt(k / n) * math.log(k) / math.log(n))
+    # White matter of 1 and grey matter of 0.5: B^2 = w + g / 4.
+    image, grey, white = phantom
+    total, g, w = math.sqrt(white.sum() + grey.sum() / 4), grey.sum(), white.sum()
+    entropy = w / total * math.log(total) + g * 0.5 / total * math.log(2 * total)
+    assert iqm.efc(image) == pytest.approx(entropy / (math.sqrt(n) * math.log(math.sqrt(n))), rel=1e-6)
+
+
 def test_head_and_air_of_a_ball(phantom):
     image, grey, white = phantom
     head, air = iqm.head_and_air(noisy(image, 0.02))
@@ -108,6 +125,14 @@ def test_wm2max_falls_when_something_outshines_the_brain(phantom):
     image[:8, :8, :8] = 4.0
     assert iqm.wm2max(image, white) == pytest.approx(0.25)
     assert math.isnan(iqm.wm2max(image, np.zeros(SHAPE, bool)))
+
+
+def test_wm2max_of_worked_numbers():
+    # 0 to 10000 by ones: the 99.95th percentile is 9995; the median of the white matter's 4000, 6000, 8000 is 6000.
+    image = np.arange(10001.0).reshape(73, 137, 1)
+    assert iqm.wm2max(image, np.isin(image, [4000, 6000, 8000])) == pytest.approx(6000 / 9995)
+    image[-1, -1] = 1e9  # one bright voxel moves nothing, as a maximum would
+    assert iqm.wm2max(image, np.isin(image, [4000, 6000, 8000])) == pytest.approx(6000 / 9995)
 
 
 def test_gradient_entropy_rises_with_blur_and_needs_an_edge(phantom):

@@ -11,6 +11,7 @@ from figure_run import N_SUBJECTS, texts
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures.figure_1 import most_unlike
 from decoupled_qc.figures.figure_5 import figure_5
+from decoupled_qc.figures.figure_9 import figure_9
 from decoupled_qc.figures.images import gather_scans, read_slices
 
 
@@ -139,12 +140,27 @@ def test_figure_8_boxes_hold_clean_and_real_scans(run):
     assert "20 scans" in texts(drawing) and "1 anatomy" in texts(drawing)
 
 
-def test_figure_9_shows_the_worst_of_each_kind(run):
-    rows = run.draw("9").rows
-    assert rows["rating"].is_monotonic_increasing and set(rows["artefact"]) == set(FOREIGN)
-    real = run.wide[run.wide["condition"] == "real"]
-    for row in rows.itertuples():
-        assert row.rating == real.loc[real["artefact"] == row.artefact, "rating:stand_in"].min()
+def test_figure_9_shows_the_worst_and_the_best_of_different_kinds(run):
+    drawing = run.draw("9")
+    rows, real = drawing.rows, run.wide[run.wide["condition"] == "real"]
+    worst, best = rows[:3], rows[3:]
+    assert len(rows) == 6 and rows["scan"].is_unique and rows["rating"].is_monotonic_increasing
+    for half, extreme in ((worst, "min"), (best, "max")):
+        assert half["artefact"].nunique() == 3
+        kinds = real.groupby("artefact")["rating:stand_in"].agg(extreme)
+        assert half["rating"].tolist() == kinds[half["artefact"]].tolist()
+        assert sorted(half["rating"]) == sorted(kinds.sort_values(ascending=extreme == "min")[:3])
+    assert worst["rating"].iloc[0] == real["rating:stand_in"].min()
+    assert best["rating"].iloc[-1] == real["rating:stand_in"].max()
+    assert "3 worst-rated and 3 best-rated among 20 scans" in drawing.caption
+
+
+def test_figure_9_fills_up_with_scans_of_one_kind(run):
+    wide = run.wide.assign(artefact=run.wide["artefact"].where(run.wide["condition"] != "real", "motion"))
+    both = run.scans("clean", "real"), run.maps("clean", "real")
+    rows = figure_9(wide, *both, ARTEFACTS, stand_in=False).rows
+    ratings = np.sort(wide.loc[wide["condition"] == "real", "rating:stand_in"])
+    assert rows["rating"].tolist() == [*ratings[:3], *ratings[-3:]]
 
 
 def test_figure_10_plots_every_rated_scan_near_its_rating(run):

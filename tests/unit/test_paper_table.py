@@ -1,12 +1,15 @@
+import re
+
 import pandas as pd
 import pytest
 from test_analysis_correlation import long_table, subjects_of
 
-from decoupled_qc import paper_table, typeset
+from decoupled_qc import analysis_tables, paper_table, typeset
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
+from decoupled_qc.analysis.scores import read_scores, read_subjects
 
 
 def table_of(set_name, **rho):
@@ -20,8 +23,47 @@ FIRST = table_of("simulated", artefact_uncertainty=(-0.8, -0.9, -0.7), snr=(0.7,
 SECOND = table_of("real", artefact_uncertainty=(-0.3, -0.5, -0.1), snr=(NAN, NAN, NAN), cnr=(0.4, NAN, NAN))
 
 
+DRAWS = {"n_boot": 200, "seed": 1}
+
+
+def drawn(n_subjects=3, worst_ratio=12.0):
+    """What figures 5 and 8 draw: volumes 1.1 times the reference under noise, 1.02 under blur; medians 4 and 2."""
+    sweeps, boxes = [], []
+    for index in range(n_subjects):
+        subject, reference = f"sub-{index}", 600.0 + 50 * index
+        for name, value, ends in (("noise", 20.0, (1.0, 0.01)), ("noise", -10.0, (1.10 + 0.02 * index, 0.5))):
+            sweeps.append((subject, name, value, ends, reference))
+        sweeps.append((subject, "blur", worst_ratio, (1.0 + 0.02 * index, 0.02), reference))
+        for group, values in (("clean", (1.0, 2.0, 9.0)), ("artefact", (3.0, 4.0, 5.0))):
+            boxes += [(f"{subject}-{group}-{value}", subject, group, value) for value in values]
+    rows = [
+        {"scan": f"{subject}-{name}-{value}", "subject": subject, "artefact": name, "value": value,
+         "severity": 0.0 if value == 20 else 1.0, "volume_ml": ends[0] * reference, "reference_volume_ml": reference,
+         "variance_above_clean_ml": ends[1] * reference}
+        for subject, name, value, ends, reference in sweeps
+    ]  # fmt: skip
+    return pd.DataFrame(rows), pd.DataFrame(boxes, columns=["scan", "subject", "group", "artefact_uncertainty"])
+
+
+def test_figures_5_and_8_beside_the_papers():
+    table = paper_table.paper_table(FIRST, SECOND, *drawn(), **DRAWS, stand_in=False)[6:].set_index(["score", "target"])
+    assert table["paper"].round(2).tolist() == [1.12, 0.2, 1.02, 0.11, 1.01]
+    assert table["this_run"].tolist() == pytest.approx([1.12, 0.5, 1.02, 0.02, 2.0])
+    assert table["verdict"].tolist() == ["agrees", "larger", "agrees", "smaller", "larger"]
+    assert table["n_scans"].tolist() == [3, 3, 3, 3, 18] and (table["n_subjects"] == 3).all()
+    cells = paper_table.as_cells(table.reset_index())
+    assert cells["score"].iloc[0] == "Figure 5, noise: volume / reference" and cells["paper"].iloc[0] == "1.12"
+    mild = paper_table.paper_table(FIRST, SECOND, *drawn(worst_ratio=6.0), **DRAWS, stand_in=False)
+    blur = mild[mild["score"] == "blur"]
+    assert blur["verdict"].eq("not comparable (6 fold, paper 12)").all() and blur["this_run"].notna().all()
+    one = paper_table.paper_table(FIRST, SECOND, *drawn(n_subjects=1), **DRAWS, stand_in=False)[6:]
+    assert one["verdict"].eq("no interval to judge by").all()
+    bare = paper_table.paper_table(FIRST, SECOND, drawn()[0].iloc[:0], drawn()[1], **DRAWS, stand_in=False)
+    assert bare["set"].tolist() == ["simulated"] * 3 + ["real"] * 3 + ["figure_8"]
+
+
 def test_difference_and_verdict():
-    table = paper_table.paper_table(FIRST, SECOND, stand_in=False)
+    table = paper_table.paper_table(FIRST, SECOND, *drawn(), **DRAWS, stand_in=False)[:6]
     verdicts = ["agrees", "stronger", "opposite sign", "weaker", "no value", "no interval to judge by"]
     assert table["verdict"].tolist() == verdicts
     assert table["difference"].iloc[0] == pytest.approx(0.05)
@@ -30,8 +72,8 @@ def test_difference_and_verdict():
 
 
 def test_a_stand_in_is_not_compared():
-    table = paper_table.paper_table(FIRST, SECOND, stand_in=True)
-    assert table.loc[table["set"] == "real", "verdict"].eq("not comparable (stand-in)").all()
+    table = paper_table.paper_table(FIRST, SECOND, *drawn(), **DRAWS, stand_in=True)
+    assert table.loc[table["set"].isin(["real", "figure_8"]), "verdict"].eq("not comparable (stand-in)").all()
     assert any("Stand-in" in note for note in paper_table.notes(True))
 
 
@@ -58,3 +100,36 @@ def test_leaderboard_joins_and_ranks():
     assert "no AUROC: no value: no scan has Dice below 0.1" in other.loc["snr", "note"]
     wanted = risk[(risk["score"] == "snr") & (risk["measure"] == "auroc") & (risk["dice_cut"] == 0.7)]["value"].iloc[0]
     assert board.set_index("score").loc["snr", "auroc"] == wanted
+
+
+def test_analysis_tables_as_a_paper_prints_them(run):
+    replicated = replicates(read_scores(run.folder / "scores.csv"), read_subjects(run.folder / "cohort/manifest.tsv"))
+    board = leaderboard(run.correlation, run.risk, replicated, dice_cut=0.85)
+    parts = {
+        "leaderboard": analysis_tables.leaderboard_parts(board, True),
+        "decoupling": analysis_tables.decoupling_parts(run.decoupling),
+        "volumes": analysis_tables.volumes_parts(run.volumes),
+        "severity": analysis_tables.severity_parts(run.trend),
+    }
+    for title, cells, notes in parts.values():
+        latex = typeset.as_latex(title, cells, notes)
+        body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+        assert len(body) == len(cells) and all(line.count(" & ") == cells.shape[1] - 1 for line in body)
+        assert not re.search(r"(?<!\\)[%_#]|(?<!\$)\||nan", latex)
+    first = parts["leaderboard"][1].iloc[0]
+    low, high = (typeset.number(board[end].iloc[0], 2) for end in ("ci_low", "ci_high"))
+    assert first["rho"] == f"{typeset.number(board['rho'].iloc[0], 2)} [{low}, {high}]" and first["rank"] == "1"
+    assert set(parts["leaderboard"][1]["set"]) == {"simulated, dice", "stand-in, rating"}
+    assert "Stand-in" not in " ".join(analysis_tables.leaderboard_parts(board, False)[2])
+    index = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].iloc[0]["value"]
+    assert parts["decoupling"][1].iloc[0]["value"].startswith(typeset.number(index, 2))
+    own = run.volumes.query("bars == 'sum_sd' and scans == 'all'").set_index("level")
+    row = parts["volumes"][1].set_index("bars").loc["sum sd"]
+    assert row[["50 %", "95 %"]].tolist() == [typeset.number(own.loc[level, "coverage"], 2) for level in (0.5, 0.95)]
+    noise = run.trend.query("artefact == 'noise' and measure == 'dice'").iloc[0]
+    assert (
+        parts["severity"][1]
+        .set_index("artefact")
+        .loc["noise", "1 \N{MINUS SIGN} Dice"]
+        .startswith(typeset.number(noise["tau"], 2))
+    )

@@ -1,8 +1,12 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from decoupled_qc import tables, typeset
+from decoupled_qc.agreement import agreement
 from decoupled_qc.errors import InputError
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
@@ -95,6 +99,21 @@ def test_table_2_says_stand_in_only_where_it_is_one(write):
     stand_in = write(*tables.parts(table, True))
     assert "stand-in" in stand_in.lower() and "n = 60" in stand_in
     assert "stand-in" not in write(*tables.parts(table, False)).lower()
+
+
+def test_a_footnote_of_table_2_states_how_far_raters_agree():
+    grades = {"a": "11442", "b": "12442", "c": "11443"}
+    rows = [(f"sub-{n}_x", rater, float(grade)) for rater, of in grades.items() for n, grade in enumerate(of)]
+    found = agreement(pd.DataFrame(rows, columns=["scan", "rater", "rating"]))
+    (note,) = tables.rater_notes(found)
+    kappas = [
+        cohen_kappa_score(list(grades[one]), list(grades[other]), weights="quadratic", labels=list("1234"))
+        for one, other in ("ab", "ac", "bc")
+    ]
+    assert [float(value) for value in re.findall(r"(\d\.\d\d) \[", note)] == pytest.approx(kappas, abs=0.005)
+    assert note.count("5 scans") == 3
+    alone = pd.DataFrame(rows[:5], columns=["scan", "rater", "rating"])
+    assert tables.rater_notes(agreement(alone)) == []
 
 
 def test_numbers_that_do_not_exist_are_na():

@@ -84,3 +84,29 @@ rule figure_calibration:
         "Drawing whether intervals hold what they promise."
     script:
         "../scripts/figure_calibration.py"
+
+
+rule table_analysis:
+    input:
+        table=f"{OUT}/analysis/{{analysis}}.csv",
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        csv=f"{OUT}/tables/table_{{analysis}}.csv",
+        markdown=f"{OUT}/tables/table_{{analysis}}.md",
+        latex=f"{OUT}/tables/table_{{analysis}}.tex",
+        text=f"{OUT}/tables/table_{{analysis}}.txt",
+    log:
+        f"{OUT}/logs/tables/table_{{analysis}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/tables/table_{{analysis}}.tsv"
+    wildcard_constraints:
+        analysis="|".join(PRINTED),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("table_analysis"),
+    message:
+        "Writing {wildcards.analysis} as a paper prints it."
+    script:
+        "../scripts/table_analysis.py"

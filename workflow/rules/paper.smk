@@ -206,7 +206,7 @@ rule figure_9:
         artefacts=ARTEFACTS,
         levels=RATING_LEVELS,
     message:
-        "Drawing figure 9: the worst scans of the real set."
+        "Drawing figure 9: the worst and the best scans of the real set."
     script:
         "../scripts/figure_9.py"
 
@@ -282,6 +282,7 @@ rule table_2:
         correlation=f"{OUT}/analysis/correlation.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
+        ratings=ratings_of("real"),
     output:
         **table_files(2),
     log:
@@ -302,6 +303,8 @@ rule table_paper:
     input:
         table_1=f"{OUT}/tables/table_1.csv",
         table_2=f"{OUT}/tables/table_2.csv",
+        figure_5=f"{OUT}/figures/figure_5.csv" if 5 in FIGURES else [],
+        figure_8=f"{OUT}/figures/figure_8.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
@@ -314,6 +317,8 @@ rule table_paper:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("table_paper"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
     message:
         "Writing the paper's numbers beside this run's."
     script:

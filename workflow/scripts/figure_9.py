@@ -1,4 +1,4 @@
-"""Draw figure 9: the worst scans of the real set."""
+"""Draw figure 9: the worst and the best scans of the real set."""
 
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.figures import style

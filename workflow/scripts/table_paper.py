@@ -1,4 +1,4 @@
-"""Write the paper's correlations beside this run's, with difference and verdict."""
+"""Write the paper's numbers beside this run's, with difference and verdict."""
 
 import pandas as pd
 
@@ -9,6 +9,9 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads)
 read, files = snakemake.input, snakemake.output
 stand_in = is_stand_in(read_wide(read.scores, read.manifest))
-table = paper_table.paper_table(pd.read_csv(read.table_1), pd.read_csv(read.table_2), stand_in=stand_in)
+tables = [pd.read_csv(path) for path in (read.table_1, read.table_2)]
+sweeps = pd.read_csv(read.figure_5) if read.figure_5 else pd.DataFrame(columns=["artefact"])
+draws = {"n_boot": snakemake.params.n_boot, "seed": snakemake.params.seed}
+table = paper_table.paper_table(*tables, sweeps, pd.read_csv(read.figure_8), stand_in=stand_in, **draws)
 written = files.csv, files.markdown, files.latex, files.text
 typeset.write(table, paper_table.TITLE, paper_table.as_cells(table), paper_table.notes(stand_in), *written)

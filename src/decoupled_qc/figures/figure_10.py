@@ -53,7 +53,8 @@ def figure_10(
     )
     caption = (
         f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height. "
-        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}."
+        f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}. "
+        "SNR and CNR are taken in predicted masks."
     )
     return Drawing(figure, rows, caption)
 

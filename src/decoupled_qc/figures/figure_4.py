@@ -14,9 +14,9 @@ from decoupled_qc.figures.images import (
     image_grid,
     nearest_severity,
     read_slices,
+    show_deviation,
     show_image,
     show_segmentation,
-    show_variance,
     top_of,
 )
 from decoupled_qc.figures.style import Drawing
@@ -35,7 +35,8 @@ def figure_4(
     """Draw, per artefact, the scan, its segmentation, the task variance and the matching artefact variance.
 
     Shown is each artefact's scan with the severity nearest ``example_severity``, so nothing is picked by its
-    result. The maps of a row share one colour scale from 0 to their 99.5th percentile.
+    result. The maps of a row share one scale from 0 to their 99.5th percentile; colours rise
+    with the standard deviation, or noise alone would be seen.
 
     Args:
         wide: One row a scan.
@@ -60,8 +61,8 @@ def figure_4(
         show_image(grid[0, column], found.image)
         show_segmentation(grid[1, column], found)
         drawn = [
-            show_variance(grid[2, column], found.variance["task"], tops[0]),
-            show_variance(grid[3, column], found.variance[name], tops[1]),
+            show_deviation(grid[2, column], found.variance["task"], tops[0]),
+            show_deviation(grid[3, column], found.variance[name], tops[1]),
         ]
         grid[0, column].set_title(f"{name}, severity {scan['severity']:.2f}")
         grid[1, column].set_title(f"Dice {scan['dice:gm']:.2f}")
@@ -94,6 +95,6 @@ def figure_4(
         f"variance of "
         f"the matching artefact. Each row of maps has one scale, 0 to {tops[0]:.3g} and 0 to {tops[1]:.3g} "
         f"(99.5th "
-        f"percentile of the row). Axial slices, left is left."
+        f"percentile of the row); colours rise with its root, the standard deviation. Axial slices, left is left."
     )
     return Drawing(figure, pd.DataFrame(rows), caption)

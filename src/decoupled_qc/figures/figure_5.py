@@ -57,11 +57,10 @@ def figure_5(
         raise InputError(f"There is no sweep of {' or '.join(PARAMETERS)}: add one to key test.sweeps.")
 
     figure = style.new_figure(style.TWO_COLUMNS_MM if len(shown) > 1 else style.ONE_COLUMN_MM, 66)
-    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
     colours = style.palette(artefacts, [])
     for index, (axes, name) in enumerate(zip(panels, shown, strict=True)):
         _draw_panel(axes, rows[rows["artefact"] == name], name, colours[name], index)
-    panels[0].set_ylabel("grey-matter volume (mL)")
     figure.supxlabel(f"error bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {style.counts(rows)}", fontsize=style.SMALL_PT)
     worst = []
     for name in shown:
@@ -71,10 +70,11 @@ def figure_5(
             f"{100 * (level['volume_ml'] / level['reference_volume_ml']).mean():.0f} % "
             f"of the reference with bars of \N{PLUS-MINUS SIGN}{level['half_width_ml'].mean():.1f} mL"
         )
+    own_axes = "Each panel has its own axis. " if len(shown) > 1 else ""
     caption = (
         f"Grey-matter volume under growing {' and '.join(shown)} ({style.counts(rows)}). Points: mean over "
         f"subjects; thin lines: "
-        f"subjects; dashed: mean reference volume. Bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {'; '.join(worst)}."
+        f"subjects; dashed: mean reference volume. {own_axes}Bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {'; '.join(worst)}."
     )
     return Drawing(figure, rows, caption)
 
@@ -128,12 +128,10 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
             color=style.CLEAN_COLOUR,
             linewidth=0.4,
             alpha=0.5,
-            label=None if number else "predicted, a subject",
+            label=None if number else "a subject",
         )
     place = levels["severity"].map(position)
-    axes.axhline(
-        rows["reference_volume_ml"].mean(), color="black", linestyle="--", linewidth=0.8, label="reference, mean"
-    )
+    axes.axhline(rows["reference_volume_ml"].mean(), color="black", linestyle="--", linewidth=0.8, label="reference")
     axes.errorbar(
         place,
         levels["volume_ml"],
@@ -142,14 +140,14 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
         marker="o",
         markersize=3,
         capsize=2,
-        label="predicted, mean",
+        label="mean",
     )
     ticks = [style.number(value, 0 if value == round(value) else 1) for value in levels["value"].round(1)]
     axes.set_xticks(
         place,
         ["clean" if level == 0 else tick for level, tick in zip(levels["severity"], ticks, strict=True)],
     )
-    axes.set_xlabel(f"{PARAMETERS[name][1]}\nmilder \N{RIGHTWARDS ARROW} worse")
-    axes.set_title(name)
-    axes.legend(loc="best")
+    axes.set_ylabel("grey-matter volume (mL)")
+    axes.set_xlabel(f"{name}: {PARAMETERS[name][1]}\nmilder \N{RIGHTWARDS ARROW} worse")
+    style.legend_above(axes)
     style.letter(axes, index)

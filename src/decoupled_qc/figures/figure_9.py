@@ -1,4 +1,4 @@
-"""Figure 9: some of the worst scans of the real set."""
+"""Figure 9: the worst and the best scans of the real set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.examples import EXPLAINED, SCORE, draw_examples
 from decoupled_qc.figures.style import Drawing
 
-N_SCANS = 6
+N_WORST = N_BEST = 3
 
 
 def figure_9(
@@ -21,9 +21,10 @@ def figure_9(
     stand_in: bool,
     levels: int = 4,
 ) -> Drawing:
-    """Draw the worst-rated scan of each artefact of the real set: scan, segmentation, summed artefact variance.
+    """Draw the worst-rated scans of the real set, then the best-rated: scan, segmentation, summed artefact variance.
 
-    Of scans with the same rating the more uncertain comes first.
+    Of scans with the same rating the more uncertain comes first. Each half shows kinds of artefact in turn, so that one
+    kind comes twice only where there are too few others.
 
     Args:
         wide: One row a scan.
@@ -36,7 +37,8 @@ def figure_9(
     rating = next(name for name in wide if name.startswith("rating:"))
     members = wide[wide["condition"] == "real"]
     worst_first = members.sort_values([rating, SCORE, "scan"], ascending=[True, False, True])
-    chosen = worst_first.drop_duplicates("artefact").head(N_SCANS)
+    worst = _of_each_kind(worst_first, N_WORST)
+    chosen = pd.concat([worst, _of_each_kind(worst_first.drop(worst.index)[::-1], N_BEST)[::-1]])
     word = "stand-in rating" if stand_in else "rating"
     titles = [
         (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.2g} of {levels}")
@@ -49,7 +51,14 @@ def figure_9(
         "stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else "scans with real artefacts"
     )
     caption = (
-        f"The worst-rated of each kind among {style.counts(members)} of {what}: scan, segmentation, summed artefact "
+        f"The {len(worst)} worst-rated and {len(chosen) - len(worst)} best-rated among {style.counts(members)} of {what}, "
+        f"of different kinds where there are enough, worst on the left: scan, segmentation, summed artefact "
         f"variance on one scale from 0 to {rows['scale_top'].iloc[0]:.3g}. {EXPLAINED}"
     )
     return Drawing(figure, rows, caption)
+
+
+def _of_each_kind(ordered: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return the first scan of each kind of artefact, then the second, up to a count, in their old order."""
+    turn = ordered.groupby("artefact").cumcount()
+    return ordered[turn.rank(method="first") <= count]

@@ -43,6 +43,7 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
             axes.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
             if column == 0:
                 axes.set_ylabel(label)
+    style.scale(grid[1, 0], "y", scans[MEASURES[1][0]])  # of the whole row, which shares its axis; Dice stays in [0, 1]
     figure.supxlabel(f"severity (thin: a subject, thick: the mean); {style.counts(scans)}", fontsize=style.FONT_PT)
     rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])

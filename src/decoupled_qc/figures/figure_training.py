@@ -61,7 +61,7 @@ def _terms(axes: Axes, metrics: pd.DataFrame) -> None:
             axes.plot(metrics["step"], metrics[column], color=colour, linewidth=0.7, label=label)
     axes.axhline(0, color="black", linewidth=0.4)
     axes.set_ylabel("nats, per voxel")
-    axes.legend(loc="best")
+    style.legend_above(axes)
 
 
 def _ladder(axes: Axes, metrics: pd.DataFrame) -> None:
@@ -69,7 +69,7 @@ def _ladder(axes: Axes, metrics: pd.DataFrame) -> None:
         axes.step(metrics["step"], metrics[column], where="post", color=colour, label=label)
     axes.set_yscale("log")
     axes.set_ylabel("ladder")
-    axes.legend(loc="best")
+    style.legend_above(axes)
 
 
 def _variances(axes: Axes, looks: pd.DataFrame, heads: list[str], colours: dict[str, str]) -> None:
@@ -88,9 +88,8 @@ def _variances(axes: Axes, looks: pd.DataFrame, heads: list[str], colours: dict[
     if len(heads) > 1:
         axes.plot([], [], color=style.CLEAN_COLOUR, linestyle=(0, (3, 2)), label="dashed: on clean")
     axes.set_yscale("log")
-    axes.set_ylim(top=8 * axes.get_ylim()[1])  # room for the legend
     axes.set_ylabel("mean variance of each head")
-    axes.legend(loc="upper right", ncols=3)
+    style.legend_above(axes)
 
 
 def _dice(axes: Axes, looks: pd.DataFrame, colours: dict[str, str]) -> None:
@@ -98,7 +97,7 @@ def _dice(axes: Axes, looks: pd.DataFrame, colours: dict[str, str]) -> None:
         axes.plot(rows["step"], rows["dice"], color=style.CLEAN_COLOUR if name == CLEAN else colours[name], label=name)
     axes.set_ylabel("held-out Dice")
     axes.set_ylim(top=1)
-    axes.legend(loc="best", ncols=2)
+    style.legend_above(axes)
 
 
 def _rows(metrics: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:

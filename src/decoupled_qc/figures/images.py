@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -150,7 +150,7 @@ def _extent(inside: np.ndarray) -> slice:
 
 def show_image(axes: Axes, image: np.ndarray) -> AxesImage:
     """Draw a scan in grey, its brightest 0.5 % clipped."""
-    return _show(axes, image, "gray", 0.0, float(np.percentile(image, 99.5)) or 1.0)
+    return _show(axes, image, "gray", Normalize(0.0, float(np.percentile(image, 99.5)) or 1.0))
 
 
 def show_segmentation(axes: Axes, slices: ScanSlices) -> None:
@@ -165,7 +165,12 @@ def show_segmentation(axes: Axes, slices: ScanSlices) -> None:
 
 def show_variance(axes: Axes, variance: np.ndarray, top: float) -> AxesImage:
     """Draw a variance map on a scale from 0 to ``top``."""
-    return _show(axes, variance, VARIANCE_MAP, 0.0, top)
+    return _show(axes, variance, VARIANCE_MAP, Normalize(0.0, top))
+
+
+def show_deviation(axes: Axes, variance: np.ndarray, top: float) -> AxesImage:
+    """Draw a variance map on a scale from 0 to ``top`` whose colours rise with its root, so that weak maps can be read."""
+    return _show(axes, variance, VARIANCE_MAP, PowerNorm(0.5, 0.0, top))
 
 
 def top_of(maps: Sequence[np.ndarray]) -> float:
@@ -173,10 +178,10 @@ def top_of(maps: Sequence[np.ndarray]) -> float:
     return float(np.percentile(np.concatenate([values.ravel() for values in maps]), 99.5)) or 1.0
 
 
-def _show(axes: Axes, values: np.ndarray, colours: str, low: float, high: float) -> AxesImage:
+def _show(axes: Axes, values: np.ndarray, colours: str, norm: Normalize) -> AxesImage:
     axes.set(xticks=[], yticks=[])
     axes.set_frame_on(False)
-    return axes.imshow(values, cmap=colours, vmin=low, vmax=high)
+    return axes.imshow(values, cmap=colours, norm=norm)
 
 
 def nearest_severity(wide: pd.DataFrame, artefact: str, severity: float) -> pd.Series:

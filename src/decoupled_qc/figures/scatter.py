@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from decoupled_qc.figures import style
 
 NOTE_WIDTH = 42  # characters that fit above a panel
 MOST_LEGEND_COLUMNS = 6
-LOG_FROM = 10.0  # a score that spans more than this ratio is drawn on a logarithmic axis
 
 
 def draw_panels(
@@ -81,12 +79,7 @@ def draw(
             edgecolors="white",
             label=style.artefact_label(artefact),
         )
-    values = rows[score].dropna()
-    if len(values) and values.min() > 0 and values.max() / values.min() > LOG_FROM:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+    style.scale(axes, "x", rows[score])
 
 
 def state(axes: Axes, correlation: pd.Series | None) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from decoupled_qc import typeset
 from decoupled_qc.files import write_whole
@@ -18,7 +19,9 @@ from decoupled_qc.files import write_whole
 MM_PER_INCH = 25.4
 ONE_COLUMN_MM, TWO_COLUMNS_MM = 86, 178
 DPI = 200
+LEGEND_COLUMNS = 3  # of a legend above a panel, beside its letter
 FONT_PT, SMALL_PT = 7, 6
+LOG_FROM = 10.0  # values that span more than this ratio are drawn on a logarithmic axis
 
 # One font that matplotlib brings along, so that a figure is the same on every machine.
 RC = {
@@ -235,6 +238,27 @@ def rho_text(row: pd.Series) -> str:
     """
     interval = f" [{number(row['ci_low'])}, {number(row['ci_high'])}]" if math.isfinite(row["ci_low"]) else ""
     return f"\N{GREEK SMALL LETTER RHO} = {number(row['rho'])}{interval}"
+
+
+def scale(axes: Axes, which: str, values: pd.Series) -> None:
+    """Make an axis logarithmic if its values are positive and span more than ``LOG_FROM``.
+
+    Args:
+        axes: The panel.
+        which: ``x`` or ``y``.
+        values: What is drawn along it.
+    """
+    if values.min() > 0 and values.max() / values.min() > LOG_FROM:
+        axes.set(**{f"{which}scale": "log"})
+        axis = getattr(axes, f"{which}axis")
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def legend_above(axes: Axes) -> None:
+    """Put a panel's legend above its right end, so that it never lies on the data."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=LEGEND_COLUMNS, borderaxespad=0.2)
 
 
 def letter(axes: Axes, index: int) -> None:
