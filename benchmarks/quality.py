@@ -1,0 +1,100 @@
+"""What the committed results must show, target by target: the demo's tables, and the released weights on real scans.
+
+Seconds and memory of a run depend on the machine and are not kept with the results: `decoupled-qc status` and report.html of a
+run have them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+SIMULATED = "simulated"
+PLAUSIBLE_ML = (450, 900)  # grey matter of adults
+
+
+def quality_verdicts() -> Iterator[tuple]:
+    """Yield the cells of each target (where, what, n, measured, asked) and whether it is met; missing is not met."""
+    for part in (_demo, _labelled, _volumes, _corrupted, _round_trip):
+        try:
+            yield from part()
+        except FileNotFoundError as error:
+            yield Path(error.filename).name, "everything", "", "not measured", "", False
+
+
+def _demo() -> Iterator[tuple]:
+    """Yield the demo's: Dice on an unseen anatomy, and the correlations of Table 1."""
+    scores = pd.read_csv(ROOT / "results/demo/scores.csv")
+    dice = scores[
+        (scores["metric"] == "dice")
+        & (scores["aggregation"] == "gm")
+        & (scores["condition"] == "clean")
+        & (scores["model"] == "student")
+    ]["value"]
+    yield (
+        "demo",
+        "mean clean Dice, unseen anatomy",
+        f"{len(dice)} scans",
+        f"{dice.mean():.3f}",
+        "≥ 0.85",
+        dice.mean() >= 0.85,
+    )
+    table = pd.read_csv(ROOT / "results/demo/tables/table_1.csv").set_index(["set", "score"]).loc[SIMULATED]
+    ours = table.loc["artefact_uncertainty"]
+    n = f"{ours['n_scans']:.0f} scans, {ours['n_subjects']:.0f} subjects"
+    yield "demo", "rho of artefact uncertainty with Dice", n, f"{ours['rho']:.3f}", "≤ −0.80", ours["rho"] <= -0.8
+    for name in ("snr", "cnr", "snr_predicted_masks", "cnr_predicted_masks"):
+        other = abs(table.loc[name, "rho"])
+        asked = f"> {other:.3f}, {name.partition('_')[0].upper()} in {'predicted' if 'predicted' in name else 'reference'} masks"
+        yield "demo", "the same, absolute", n, f"{abs(ours['rho']):.3f}", asked, abs(ours["rho"]) > other
+
+
+def _labelled() -> Iterator[tuple]:
+    """Yield Dice with FreeSurfer's grey matter on one labelled brain."""
+    for name, what, least in (("labelled", "released weights", 0.75), ("classical", "classical labels", 0.80)):
+        dice = pd.read_csv(ROOT / f"benchmarks/release/{name}.csv")["dice"]
+        yield (
+            "release",
+            f"Dice with FreeSurfer, {what}",
+            f"{len(dice)} scan",
+            f"{dice.mean():.3f}",
+            f"≥ {least}",
+            (dice >= least).all(),
+        )
+
+
+def _volumes() -> Iterator[tuple]:
+    """Yield how many real scans have a plausible volume."""
+    volumes = pd.read_csv(ROOT / "benchmarks/release/scans.csv")["gm_volume_ml"]
+    inside = volumes.between(*PLAUSIBLE_ML)
+    asked = f"all within {PLAUSIBLE_ML[0]} to {PLAUSIBLE_ML[1]} mL"
+    yield (
+        "release",
+        "grey-matter volume of real scans",
+        f"{len(volumes)} scans",
+        f"{inside.sum()} within",
+        asked,
+        inside.all(),
+    )
+
+
+def _corrupted() -> Iterator[tuple]:
+    """Yield how far predicted Dice falls with severity, on real scans."""
+    scans = pd.read_csv(ROOT / "benchmarks/release/corrupted.csv")
+    mean = scans.groupby(["artefact", "severity"])["predicted_dice"].mean().unstack()
+    change = mean.iloc[:, -1] - mean.iloc[:, 0]
+    n = f"{scans.groupby(['set', 'scan']).ngroups} scans, {len(scans)} artefacts"
+    for artefact, moved in change.items():
+        what = f"predicted Dice, {artefact} of most minus least severity"
+        yield "release", what, n, f"{moved:+.3f}", "< 0", moved < 0
+
+
+def _round_trip() -> Iterator[tuple]:
+    """Yield how well copies of real scans agree with the scans."""
+    copies = pd.read_csv(ROOT / "benchmarks/release/round_trip.csv")
+    for copy, one in copies.groupby("copy", sort=False):
+        n, worst = f"{len(one)} scans", one["dice"].min()
+        yield "release", f"{copy} copy: lowest Dice with the scan's", n, f"{worst:.3f}", "≥ 0.95", worst >= 0.95
+        off = (one["artefact_uncertainty_ratio"] - 1).abs().max()
+        yield "release", f"{copy} copy: largest change of the score", n, f"{off:.1%}", "≤ 10 %", off <= 0.1
