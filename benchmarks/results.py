@@ -51,38 +51,27 @@ LIMITS = {
     ("predict", "second scan", "peak_gib"): (4.0, "GiB"),
 }
 # Why a target is missed, by (benchmark, name, first word of the reference), None for all; as far as it was found out.
+MORE_MAPS = "ours holds probabilities and variances beside the network's outputs, the peers the outputs alone"
+K_SPACE = (
+    "TorchIO drops planes and interpolates in the image; ours cuts k-space, as a scanner does, and a bare FFT pair alone takes "
+    "about as long as TorchIO's whole transform"
+)
+RICIAN = "TorchIO adds real noise, one draw a voxel; ours complex noise, two draws, of which it takes the magnitude"
+NOT_FOUND = "not found: widths, depth and number format are the same"
 WHY = {
-    (
-        "inference_memory",
-        None,
-        None,
-    ): "ours holds probabilities and variances beside the network's outputs, the peers the outputs alone",
-    (
-        "simulate",
-        "blur",
-        "TorchIO",
-    ): "TorchIO averages neighbours in the image; ours cuts k-space, as a scanner does, and a bare FFT pair "
-    "alone takes about as long as TorchIO's whole transform",
-    (
-        "simulate",
-        "noise",
-        "TorchIO",
-    ): "TorchIO adds real noise, one draw a voxel; ours adds complex noise and takes the magnitude (Rician), "
-    "two draws, and drawing is most of either",
-    (
-        "simulate",
-        "motion",
-        "TorchIO",
-    ): "at equal poses both resample the scan for each pose, which is most of the time; rounds lie on both "
-    "sides of the target",
-    ("train", "bare step, plain heads", None): "not found: widths, depth and number format are the same",
-    ("train_memory", "bare step, plain heads", None): "not found: widths, depth and number format are the same",
+    ("inference_memory", None, None): MORE_MAPS,
+    ("simulate", "blur", "TorchIO"): K_SPACE,
+    ("simulate", "noise", "TorchIO"): RICIAN,
+    ("simulate", "motion", "TorchIO"): "both resample the scan once a pose; rounds lie on both sides of the target",
+    ("train", "bare step, plain heads", None): NOT_FOUND,
+    ("train_memory", "bare step, plain heads", None): NOT_FOUND,
     ("simulate_gpu", None, None): "no GPU on the machine of this run",
 }
 QUALITY_WHY = {
     "demo": "the demo trains minutes, not days, and its test head is one that no network has seen: on validation scans Dice is "
     "0.87 and rho −0.86; contrast hardly varies between warps of one head, so CNR there follows the artefact alone",
-    "release": "twenty minutes of training; the values scan by scan are in `benchmarks/release`",
+    "release": "twenty minutes of training, in which mirroring was an augmentation and not a property of the network; a "
+    "resampled copy is smoothed and lies on another grid; scan by scan: `benchmarks/release`",
 }
 HEAD = ["benchmark", "what", "against", "measured", "asked", "met"]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+from quality import PLAUSIBLE_ML
 
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE, SHIPPED, open_model
 from decoupled_qc.apply.self_test import write_expected
@@ -22,7 +23,6 @@ MAX_BYTES = 20_000_000
 WIDE = 0.25  # half-width of an interval of Dice that separates nothing
 USABLE_DICE = 0.70  # on the labelled brain; below it the card warns first of all
 SETS = {"labelled_brain": "voxelmorph's test scan, brain", "ds002748": "brains", "ds000011": "defaced heads"}
-PLAUSIBLE_ML = (450, 900)  # grey matter of an adult
 
 
 def real_scans() -> Iterator[str]:
@@ -41,13 +41,15 @@ student's learning rate was lowered, for which the validation scans gave the sam
   (registration, N4, Atropos) {classical["dice"]:.2f}
 - Its grey matter: {ml["ours"]:.0f} mL; by FreeSurfer {ml["FreeSurfer"]:.0f} mL, by the classical route {ml["classical"]:.0f} mL
 """
-    scans, corrupted = (TABLES / f"{name}.csv" for name in ("scans", "corrupted"))
+    scans, corrupted, copies = (TABLES / f"{name}.csv" for name in ("scans", "corrupted", "round_trip"))
     if not scans.is_file():
         yield "\nOther real scans: not measured yet."
         return
     yield from _as_they_are(pd.read_csv(scans))
     if corrupted.is_file():
         yield from _corrupted(pd.read_csv(corrupted), pd.read_csv(scans))
+    if copies.is_file():
+        yield from _copies(pd.read_csv(copies))
 
 
 def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
@@ -82,6 +84,21 @@ The same {n} scans with one simulated artefact each: {right.mean():.0%} of {len(
             f"{(c['cause'] == artefact).mean():.0%}, {c['predicted_dice'].mean():.2f} (n = {len(c)})" for c in cells
         ]
         yield f"| {artefact} | " + " | ".join(texts) + " |"
+
+
+def _copies(copies: pd.DataFrame) -> Iterator[str]:
+    n = copies.groupby(["set", "scan"]).ngroups
+    yield f"""
+Copies of the same {n} scans that hold the same head: Dice of their grey matter with the scan's, and their artefact uncertainty
+over the scan's:
+"""
+    yield "| copy | Dice: median (lowest) | uncertainty, ratio: lowest to highest | other verdict |"
+    yield "|---|---|---|---|"
+    for name, rows in copies.groupby("copy", sort=False):
+        dice, ratio = rows["dice"], rows["artefact_uncertainty_ratio"]
+        other = (rows["decision"] != rows["decision_original"]).sum()
+        agree, low, high = f"{dice.median():.2f} ({dice.min():.2f})", ratio.min(), ratio.max()
+        yield f"| {name} | {agree} | {low:.2f} to {high:.2f} | {other} of {len(rows)} |"
 
 
 def _warned(text: str, reference: dict) -> str:
