@@ -1,5 +1,7 @@
 """What the three stages promise: who learns from whom, what stays frozen, and what a run gives."""
 
+import io
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -77,6 +79,23 @@ def test_the_trained_network_is_the_moving_average_of_the_weights(tmp_path):
         expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
         assert torch.allclose(averaged[key], expected, atol=1e-6), key
     assert any(not torch.allclose(averaged[key], ends[-1][key], atol=1e-4) for key in averaged)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_a_bar_with_the_last_loss_dice_ladder_and_time_left(tmp_path, monkeypatch, terminal):
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", shown)
+    trained(["noise"], {"task": networks("task")}, tmp_path, steps=3)
+    if not terminal:
+        assert shown.getvalue() == ""
+        return
+    last = pd.read_csv(tmp_path / "metrics.csv").iloc[-1]
+    bar = shown.getvalue().split("\r")[-1]
+    assert bar.startswith("task+noise: 100%") and "3/3 [" in bar and "<00:00" in bar
+    for told in ("loss", "dice"):
+        assert f"{last[told]:.3f}" in bar
+    assert f"eps={last['epsilon']:.3g}" in bar and f"lr={last['learning_rate']:.2g}" in bar
 
 
 def test_a_batch_may_be_passed_in_parts(tmp_path):
