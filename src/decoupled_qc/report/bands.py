@@ -1,21 +1,16 @@
 """Where a scan stands among the reference scans: percentiles and strips drawn as inline SVG."""
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
 
+from decoupled_qc.apply.verdict import percentile
 from decoupled_qc.report.wording import as_float, number
 
 WIDTH, LABEL, ROW, LEFT, RIGHT, FOOT = 640, 150, 26, 160, 16, 30
 PERCENTILES = (5, 25, 50, 75, 95)
-
-
-def percentile(value: float, reference: Sequence[float]) -> float:
-    """Return the share of sorted reference values that are lower, in percent."""
-    return 100 * bisect_left(reference, value) / len(reference)
 
 
 def score_rows(row: Mapping, reference: Mapping) -> list[dict]:
