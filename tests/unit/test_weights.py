@@ -65,6 +65,23 @@ def test_a_model_that_gives_something_else_is_refused(tmp_path, capsys):
     assert "without a self-test" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "one number for each of grey_matter_probability, variance_task"),
+        ('{"grey_matter_probability": 0.1}', "one number for each of"),
+        ('{"variance_task": ', "not valid JSON"),
+        ("[]", "no JSON object"),
+    ],
+)
+def test_a_self_test_that_compares_nothing_does_not_pass(tmp_path, capsys, text, told):
+    folder = tmp_path / "model"
+    shutil.copytree(SHIPPED, folder)
+    (folder / self_test.EXPECTED).write_text(text)
+    assert main(["self-test", "--model", str(folder)]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_the_phantom_is_the_same_everywhere():
     image = self_test.phantom()
     assert float(image.double().mean()) == pytest.approx(0.186668, abs=1e-6)

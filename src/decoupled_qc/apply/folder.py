@@ -64,7 +64,7 @@ def open_model(folder: str | Path | None = None) -> Model:
     folder = Path(folder or SHIPPED)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: name a model folder, with {WEIGHTS}, {CARD} and {REFERENCE}.")
-    card, reference = _read_json(folder / CARD), _read_json(folder / REFERENCE)
+    card, reference = read_json(folder / CARD), read_json(folder / REFERENCE)
     for problem in _problems_of_card(card):
         raise InputError(f"{folder / CARD}: {problem[:LONGEST_PROBLEM]}; ask for the model again.")
     for problem in problems_of_reference(reference, card["artefacts"], card.get("sha256")):
@@ -80,7 +80,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Return a JSON object of a model folder, which may be anybody's: its size and depth are checked.
+
+    Raises:
+        InputError: It is missing, too large, no JSON object, or nested too deep.
+    """
     if not path.is_file():
         raise InputError(f"{path} is missing: a model folder holds {WEIGHTS}, {CARD} and {REFERENCE}.")
     if path.stat().st_size > MAX_JSON_BYTES:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decoupled_qc.apply.folder import Model, open_model
+from decoupled_qc.apply.folder import Model, open_model, read_json
+from decoupled_qc.apply.reference_checks import is_number
 from decoupled_qc.errors import InputError
 from decoupled_qc.inference import predict
 
@@ -35,8 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
     path = model.folder / EXPECTED
     if not path.is_file():
         raise InputError(f"{path} is missing: this model was made without a self-test.")
-    expected = json.loads(path.read_text())
-    found = measure(model)
+    expected, found = read_json(path), measure(model)
+    if expected.keys() != found.keys() or not all(map(is_number, expected.values())):
+        raise InputError(f"{path} must hold one number for each of {', '.join(found)}: ask for the model again.")
     for name, value in expected.items():
         print(f"{name:24} {found[name]:.6g} (expected {value:.6g})")
     for name, value in expected.items():
