@@ -1,8 +1,10 @@
-"""Runs that never happened, made once for all tests of figures."""
+"""Runs that never happened for the tests of figures, and a model and a scan for those of `predict`."""
 
 import pytest
+from apply_command import MM, volume, write
 from fake_run import ARTEFACTS, make_fake_run
 from figure_run import N_SUBJECTS, Run
+from tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,13 @@ def smallest(tmp_path_factory):
     """One test subject and two artefacts, as in a smoke run."""
     folder = tmp_path_factory.mktemp("small") / "fake"
     return Run(make_fake_run(folder, 1, artefacts=("noise", "blur")), ("noise", "blur"))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model"), MM)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    return write(tmp_path / "sub-01_T1w.nii.gz", volume())
