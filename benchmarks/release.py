@@ -106,14 +106,9 @@ def round_trip(name: str, scan: Scan, predictor: Predictor) -> list[dict]:
         result = predictor(as_scan(changed, name))
         back = result.maps["gm_dseg"]
         if copy == "mirrored":
-            back = nib.Nifti1Image(np.asarray(back.dataobj), scan.file.affine)
-        elif copy == "resampled":
-            # Nearest neighbour: what the label of the copy says at the scan's own voxels.
-            back = resample_from_to(back, label, order=0)
-        else:
-            back = back.as_reoriented(
-                nib.orientations.ornt_transform(nib.io_orientation(back.affine), nib.io_orientation(label.affine))
-            )
+            back = nib.Nifti1Image(np.asarray(back.dataobj), label.affine)
+        # Nearest neighbour: what the label of the copy says at the scan's own voxels; exact but for the resampled one.
+        back = resample_from_to(back, label, order=0)
         dice = metrics.dice(np.asarray(back.dataobj) > 0, np.asarray(label.dataobj) > 0)
         row = {"copy": copy, "dice": dice}
         for score in ("artefact_uncertainty", "gm_volume_ml", "predicted_dice"):
