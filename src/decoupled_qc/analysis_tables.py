@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from decoupled_qc.figures.style import counts_text, score_label
+from decoupled_qc.figures.style import score_label
 from decoupled_qc.typeset import number
 
 Parts = tuple[str, pd.DataFrame, list[str]]
@@ -39,7 +39,7 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
             "AURC": number(row.aurc, 3),
             "AUGRC": number(row.augrc, 3),
             "AUROC": number(row.auroc, 2),
-            "scans": str(row.n_scans),
+            **_counts(row),
         }
         for row in table.itertuples()
     ]
@@ -94,13 +94,15 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
                 **cells,
                 "width at 90 % (mL)": number(shown.width_ml, 0),
                 "interval score (mL)": number(shown.interval_score_ml, 0),
-                "scans": str(shown.n_scans),
-                "subjects": str(shown.n_subjects),
+                **_counts(shown),
             }
         )
     notes = [
         "Share of scans whose reference volume lies in the interval of each stated level; equal to the level is best. Width and "
-        "interval score (width plus 2 / (1 \N{MINUS SIGN} level) times what lies outside): lower is better."
+        "interval score (width plus 2 / (1 \N{MINUS SIGN} level) times what lies outside): lower is better.",
+        "sum var: the paper's, summed voxel variance above clean, taken for a volume; sqrt sum var: its root, as if voxels erred "
+        "independently; sum sd: summed standard deviations above clean, as if all erred together; scaled, conformal: multiples "
+        "of the summed variance, fitted on other subjects' scans, without a clean scan.",
     ]
     return "Error bars of the grey-matter volume", pd.DataFrame(rows), notes
 
@@ -114,11 +116,9 @@ def severity_parts(table: pd.DataFrame) -> Parts:
     rows = []
     for artefact, own in table.groupby("artefact", sort=False):
         found = {(row.measure, row.aggregation): row for row in own.itertuples()}
+        row = next(iter(found.values()))
         shown = {name: _with_interval(found[key], "tau") for key, name in TRENDS.items() if key in found}
-        row = own.iloc[0]
-        rows.append(
-            {"artefact": artefact, **shown, "severities": str(row["n_severities"]), "n": counts_text(row, ", ")}
-        )
+        rows.append({"artefact": artefact, **shown, "severities": str(row.n_severities), **_counts(row)})
     notes = [
         "Kendall's tau-b of severity with each, mean over subjects: 1 if it rises at every step, 0 without a trend, below 0 if "
         f"it falls. {CI_NOTE}"
@@ -127,12 +127,11 @@ def severity_parts(table: pd.DataFrame) -> Parts:
 
 
 def _decoupling_row(row: tuple, name: str) -> dict[str, str]:
-    return {
-        "quantity": name,
-        "value": _with_interval(row, "value"),
-        "scans": str(row.n_scans),
-        "subjects": str(row.n_subjects),
-    }
+    return {"quantity": name, "value": _with_interval(row, "value"), **_counts(row)}
+
+
+def _counts(row: tuple) -> dict[str, str]:
+    return {"scans": str(row.n_scans), "subjects": str(row.n_subjects), "anatomies": str(row.n_anatomies)}
 
 
 def _with_interval(row: tuple, name: str = "rho") -> str:

@@ -106,5 +106,6 @@ def _row(
         "difference": value - paper,
         "n_scans": scans["scan"].nunique(),
         "n_subjects": scans["subject"].nunique(),
+        "n_anatomies": scans["anatomy"].nunique(),
         "verdict": verdict,
     }

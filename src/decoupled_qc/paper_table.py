@@ -19,6 +19,7 @@ COLUMNS = [
     "difference",
     "n_scans",
     "n_subjects",
+    "n_anatomies",
     "verdict",
 ]
 TITLE = "The paper's numbers and this run's"
@@ -73,6 +74,7 @@ def paper_table(
                     "difference": found["rho"] - paper,
                     "n_scans": found["n_scans"],
                     "n_subjects": found["n_subjects"],
+                    "n_anatomies": found["n_anatomies"],
                     "verdict": "not comparable (stand-in)" if stand_in and set_name == "real" else verdict,
                 }
             )
@@ -92,6 +94,7 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
                 "difference": number(row.difference),
                 "scans": str(row.n_scans),
                 "subjects": str(row.n_subjects),
+                "anatomies": str(row.n_anatomies),
                 "verdict": row.verdict,
             }
             for row in table.itertuples()

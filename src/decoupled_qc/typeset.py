@@ -14,6 +14,11 @@ def number(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
 
 
+def is_text(column: pd.Series) -> bool:
+    """Say whether no cell of a column begins like a number; such a column stands at the left, numbers at the right."""
+    return not column.str.match("[<\N{MINUS SIGN}]? ?[0-9]|NA$").any()
+
+
 def as_text(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
     """Return a table as aligned plain text."""
     return "\n".join([title, "", *aligned(cells), "", *notes, ""])
@@ -25,7 +30,7 @@ def as_markdown(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
         f"**{title}**",
         "",
         f"| {' | '.join(cells.columns)} |",
-        f"|{'|'.join(['---'] + ['--:'] * (cells.shape[1] - 1))}|",
+        f"|{'|'.join('---' if is_text(cells[name]) else '--:' for name in cells)}|",
     ]
     lines += [f"| {' | '.join(row)} |" for row in cells.itertuples(index=False)]
     for note in notes:
@@ -47,7 +52,7 @@ def as_latex(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
         [
             r"\begin{table}",
             rf"\caption{{{escaped(title.split('. ', 1)[-1])}. {escaped(' '.join(notes))}}}",
-            rf"\begin{{tabular}}{{l{'r' * (cells.shape[1] - 1)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if is_text(cells[name]) else 'r' for name in cells)}}}",
             r"\toprule",
             " & ".join(escaped(name) for name in cells.columns) + r" \\",
             r"\midrule",
@@ -85,16 +90,11 @@ def write(
 
 
 def aligned(cells: pd.DataFrame) -> list[str]:
-    """Return lines of a plain table: first column left, others right."""
-    grid = [list(cells.columns), *cells.to_numpy().tolist()]
-    widths = [max(len(row[column]) for row in grid) for column in range(cells.shape[1])]
-    lines = [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in grid
-    ]
-    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+    """Return lines of a plain table."""
+    columns = []
+    for name in cells:
+        column = [name, *cells[name]]
+        width = max(map(len, column))
+        columns.append([cell.ljust(width) if is_text(cells[name]) else cell.rjust(width) for cell in column])
+    lines = ["  ".join(row) for row in zip(*columns, strict=True)]
+    return [lines[0], "  ".join("-" * len(column[0]) for column in columns), *lines[1:]]

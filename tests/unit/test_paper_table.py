@@ -42,7 +42,8 @@ def drawn(n_subjects=3, worst_ratio=12.0):
          "variance_above_clean_ml": ends[1] * reference}
         for subject, name, value, ends, reference in sweeps
     ]  # fmt: skip
-    return pd.DataFrame(rows), pd.DataFrame(boxes, columns=["scan", "subject", "group", "artefact_uncertainty"])
+    drawn = pd.DataFrame(rows), pd.DataFrame(boxes, columns=["scan", "subject", "group", "artefact_uncertainty"])
+    return tuple(table.assign(anatomy="s1") for table in drawn)
 
 
 def test_figures_5_and_8_beside_the_papers():
@@ -51,6 +52,7 @@ def test_figures_5_and_8_beside_the_papers():
     assert table["this_run"].tolist() == pytest.approx([1.12, 0.5, 1.02, 0.02, 2.0])
     assert table["verdict"].tolist() == ["agrees", "larger", "agrees", "smaller", "larger"]
     assert table["n_scans"].tolist() == [3, 3, 3, 3, 18] and (table["n_subjects"] == 3).all()
+    assert (table["n_anatomies"] == 1).all()
     cells = paper_table.as_cells(table.reset_index())
     assert cells["score"].iloc[0] == "Figure 5, noise: volume / reference" and cells["paper"].iloc[0] == "1.12"
     mild = paper_table.paper_table(FIRST, SECOND, *drawn(worst_ratio=6.0), **DRAWS, stand_in=False)
@@ -112,6 +114,7 @@ def test_analysis_tables_as_a_paper_prints_them(run):
         "severity": analysis_tables.severity_parts(run.trend),
     }
     for title, cells, notes in parts.values():
+        assert {"scans", "subjects", "anatomies"} <= set(cells)
         latex = typeset.as_latex(title, cells, notes)
         body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
         assert len(body) == len(cells) and all(line.count(" & ") == cells.shape[1] - 1 for line in body)

@@ -165,3 +165,18 @@ def test_a_table_says_where_its_labels_come_from():
     text = typeset.as_text(*tables.parts(table, stand_in=False, labels=labels))
     assert text.rstrip().endswith("Labels: b; b, moved rigidly.")
     assert "Labels:" not in typeset.as_text(*tables.parts(table, stand_in=False))
+
+
+def test_words_stand_at_the_left_and_numbers_at_the_right():
+    cells = pd.DataFrame(
+        {
+            "score": ["SNR", "uncertainty"],
+            "rho": ["NA", "\N{MINUS SIGN}0.5"],
+            "p": ["< 0.001", ""],
+            "verdict": ["agrees", ""],
+        }
+    )
+    assert typeset.as_markdown("Title", cells, []).splitlines()[3] == "|---|--:|--:|---|"
+    assert r"\begin{tabular}{lrrl}" in typeset.as_latex("Title", cells, [])
+    first, second = typeset.aligned(cells)[2:]
+    assert first == "SNR            NA  < 0.001  agrees " and second.startswith("uncertainty  \N{MINUS SIGN}0.5")
