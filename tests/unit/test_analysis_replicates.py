@@ -5,7 +5,7 @@ from test_analysis_correlation import DRAWS, cell, long_table, subjects_of
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import leaderboard
-from decoupled_qc.analysis.replicates import COLUMNS, replicates
+from decoupled_qc.analysis.replicates import COLUMNS, COUNTS, replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 
 
@@ -26,6 +26,8 @@ def test_spread_is_that_of_each_trainings_rho(three):
             assert row["rho_mean"] == pytest.approx(rhos.mean())
             assert row["rho_seed_sd"] == pytest.approx(np.std(rhos, ddof=1))
             assert (row["rho_lowest"], row["rho_highest"]) == pytest.approx((rhos.min(), rhos.max()))
+            behind = each[(each["set"] == set_name) & (each["score"] == score)][COUNTS].drop_duplicates()
+            assert [list(row[COUNTS])] == behind.to_numpy().tolist()
 
 
 def test_one_training_has_no_spread_and_says_so():

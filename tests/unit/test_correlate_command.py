@@ -54,6 +54,52 @@ def test_one_score_is_compared_with_the_others(table, tmp_path, capsys):
     assert "--compare names 'cjv', which is no score: name one of good, noise, same" in capsys.readouterr().err
 
 
+def test_within_a_group_a_score_that_only_tells_groups_apart_finds_nothing(table, tmp_path, capsys):
+    bad = table[0].index % 2 == 0
+    frame = table[0].assign(artefact=np.where(bad, "spike", "blur"), dice=table[0]["dice"] - bad)
+    frame["alarm"] = bad + 0.1 * table[0]["noise"]
+    out = tmp_path / "found.csv"
+    assert run(frame, table[1], "--group", "artefact", "--score", "alarm", "--out", str(out)) == 0
+    found = pd.read_csv(out).set_index("set")
+    assert list(found.index) == ["all", "artefact=blur", "artefact=spike", "within artefact", "given artefact"]
+    each = found.loc[["artefact=blur", "artefact=spike"], "rho"]
+    assert found.loc["all", "rho"] < -0.7 and (each.abs() < 0.5).all()
+    assert found.loc["within artefact", "rho"] == pytest.approx(each.mean())
+    assert "the score mainly tells artefacts apart" in found.loc["within artefact", "note"]
+    assert found["n_scans"].tolist() == [40, 20, 20, 40, 40]
+    assert run(frame, table[1], "--group", "artefact", "--score", "alarm") == 0
+    assert "within artefact" in capsys.readouterr().out
+
+
+def test_failures_are_found_by_scores_turned_as_told(table, tmp_path, capsys):
+    frame, out = table[0].assign(snr=table[0]["dice"], sharp=table[0]["dice"] ** 2), tmp_path / "found.csv"
+    command = ("--failed-below", "0.6", "--higher-is-better", "sharp")
+    assert run(frame, table[1], *command, "--out", str(out)) == 0
+    found = pd.read_csv(tmp_path / "found_failure.csv").set_index(["score", "measure"])["value"]
+    failed = (frame["dice"] < 0.6).sum()
+    for score in ("good", "snr", "sharp"):  # by its rise, by its known name, and as told
+        assert found[score, "auroc"] == found[score, "auprc"] == 1 and found[score, "fpr_at_95_tpr"] == 0
+        assert found[score, "aurc"] == pytest.approx(np.mean(np.cumsum(np.sort(1 - frame["dice"])) / np.arange(1, 41)))
+    rows = pd.read_csv(tmp_path / "found_failure.csv")
+    assert (rows.loc[rows["measure"] == "auroc", "n_failed"] == failed).all() and (rows["n_subjects"] == 10).all()
+    wrong = frame["noise"].to_numpy()[:, None] > frame["noise"].to_numpy()
+    pairs = wrong[(frame["dice"] < 0.6).to_numpy()][:, (frame["dice"] >= 0.6).to_numpy()]
+    assert found["noise", "auroc"] == pytest.approx(pairs.mean())
+    assert run(frame, table[1], *command) == 0
+    assert "Finding scans with dice below 0.6:" in capsys.readouterr().out
+
+
+def test_a_rating_that_rises_to_the_worse(table, tmp_path):
+    frame = table[0].assign(rating=np.digitize(-table[0]["dice"], [-0.7, -0.5]) + 1.0)
+    out = tmp_path / "found.csv"
+    assert run(frame, table[1], "--target", "rating", "--score", "good", "--failed-from", "2", "--out", str(out)) == 0
+    found = pd.read_csv(tmp_path / "found_failure.csv").set_index("measure")
+    failed = frame["rating"] >= 2
+    assert found.loc["auroc", "value"] == 1 and found.loc["auroc", "n_failed"] == failed.sum()
+    risk = np.cumsum(np.sort(failed)) / np.arange(1, 41)  # of a rating: the share of failed scans among those trusted
+    assert found.loc["aurc", "value"] == pytest.approx(risk.mean()) == found.loc["aurc", "oracle"]
+
+
 def test_tsv_missing_cells_and_constant_scores_are_stated(table, tmp_path):
     frame, out = table[0].assign(flat=1.0), tmp_path / "found.csv"
     frame.loc[3, "noise"] = np.nan
@@ -88,6 +134,9 @@ def test_tsv_missing_cells_and_constant_scores_are_stated(table, tmp_path):
         (lambda t: t.head(0), [], "a header but no row"),
         (lambda t: t[["subject", "dice", "site"]], [], "no column of numbers beside 'dice'"),
         (lambda t: t, ["--n-boot", "0"], "--n-boot"),
+        (lambda t: t, ["--group", "artefact"], "no column 'artefact'"),
+        (lambda t: t.assign(site=["", *t["site"][1:]]), ["--group", "site"], "row 2: column 'site' is empty"),
+        (lambda t: t, ["--failed-below", "0.6", "--higher-is-better", "snr"], "--higher-is-better names 'snr'"),
     ],
 )
 def test_what_cannot_be_used_is_named_and_nothing_is_written(table, tmp_path, capsys, spoil, arguments, words):

@@ -28,8 +28,7 @@ NUMBERS = COLUMNS[COLUMNS.index("rho") : COLUMNS.index("n_scans")]
 MIN_SCANS = 3
 MOST_LEVELS = 10  # of a target whose tau-b has an interval
 SIMPSON = 0.2  # by which a pooled |rho| must exceed the one within artefacts to be called one of artefacts
-WITHIN = "simulated_within_artefact"
-GIVEN = "simulated_given_artefact"
+WITHIN, GIVEN = "within", "given"
 
 
 def correlate(
@@ -63,7 +62,10 @@ def correlate(
             found = _correlations(scans, target, tables.score_columns(one), set_name, n_boot, n_permutations, seed)
             rows += [{**names, "set": set_name, **row} for row in found]
         if "dice:gm" in one and one["condition"].str.startswith("sim-").any():
-            rows += [{**names, **row} for row in _beside_artefact(one, tables.score_columns(one), n_boot, seed)]
+            with_artefact = one[one["condition"].str.startswith("sim-")]
+            scores_of_one = tables.score_columns(one)
+            found = beside_kind(with_artefact, "dice:gm", scores_of_one, kind="artefact", n_boot=n_boot, seed=seed)
+            rows += [{**names, **row, "set": f"simulated_{row['set']}_artefact"} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -158,22 +160,33 @@ def over_draws(statistics: Sequence[Callable[[np.ndarray], np.ndarray]], chunks:
     return np.concatenate([np.stack([statistic(weights) for statistic in statistics]) for weights in chunks], axis=1)
 
 
-def _beside_artefact(one: pd.DataFrame, scores: list[str], n_boot: int, seed: int) -> Iterator[dict]:
-    """Yield the rows of rho within artefacts and given the artefact, with subject-bootstrap intervals."""
-    with_artefact = one[one["condition"].str.startswith("sim-")]
+def beside_kind(
+    scans: pd.DataFrame, target: str, scores: list[str], *, kind: str, n_boot: int, seed: int
+) -> Iterator[dict]:
+    """Yield rho of each score within kinds of scans (the mean over kinds) and given the kind (partial), with intervals.
+
+    Args:
+        scans: A row a scan: ``subject``, ``anatomy``, the target, the kind and the scores as ``<name>:<aggregation>``.
+        target, scores: Columns.
+        kind: Column with the kind of each scan, such as its artefact or its site.
+        n_boot, seed: As for :func:`correlate`.
+
+    Yields:
+        Rows of :func:`one_set`, with ``set`` ``within`` or ``given``.
+    """
     found = {}
-    for complete, group in tables.known_together(with_artefact, ["dice:gm"], scores):
-        notes = {score: notes_on(with_artefact, complete, ["dice:gm", score]) for score in group}
+    for complete, group in tables.known_together(scans, [target], scores):
+        notes = {score: notes_on(scans, complete, [target, score]) for score in group}
         known = [score for score in group if not degenerate(notes[score])]
         subject, n_subjects = complete["subject"].to_numpy(), complete["subject"].nunique()
         for score in group:
-            rows = {name: identity("dice:gm", score, complete, n_boot) for name in (WITHIN, GIVEN)}
+            rows = {name: identity(target, score, complete, n_boot) for name in (WITHIN, GIVEN)}
             own = {name: list(notes[score]) for name in rows}
             if score in known:
-                statistic = _BesideArtefact(complete, score)
+                statistic = _BesideKind(complete, score, target, kind)
                 values = statistic(np.ones((1, len(complete))))[:, 0]
                 # Every score sees the same draws, made anew since they would take much room.
-                chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", "by artefact"))
+                chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", f"by {kind}"))
                 draws = np.concatenate([statistic(weights) for weights in chunks], axis=1) if n_subjects > 1 else None
                 for place, name in enumerate(rows):
                     rows[name]["rho"] = float(values[place])
@@ -182,23 +195,20 @@ def _beside_artefact(one: pd.DataFrame, scores: list[str], n_boot: int, seed: in
                         ends = percentile_interval(draws[place], n_subjects)
                         rows[name]["ci_low"], rows[name]["ci_high"] = ends
             for name, row in rows.items():
-                found[score, name] = {
-                    **row,
-                    "set": name,
-                    "note": joined(*own[name], "rho only: no BCa interval, tau or p"),
-                }
+                note = joined(*own[name], "rho only: no BCa interval, tau or p")
+                found[score, name] = {**row, "set": name, "note": note}
     yield from (found[score, set_name] for score in scores for set_name in (WITHIN, GIVEN))
 
 
-class _BesideArtefact:
-    """Rho of Dice and a score within artefacts (the mean) and given the artefact (partial)."""
+class _BesideKind:
+    """Rho of the target and a score within kinds of scans (the mean) and given the kind (partial)."""
 
-    def __init__(self, scans: pd.DataFrame, score: str):
-        x, y, self._artefact = (scans[name].to_numpy() for name in (score, "dice:gm", "artefact"))
-        self._partial, self._pooled = WeightedSpearman(x, y, given=self._artefact), spearman(x, y)
+    def __init__(self, scans: pd.DataFrame, score: str, target: str, kind: str):
+        x, y, kinds = (scans[name].to_numpy() for name in (score, target, kind))
+        self._kind, self._partial, self._pooled = kind, WeightedSpearman(x, y, given=kinds), spearman(x, y)
         self._within, self._left_out = [], []
-        for name in np.unique(self._artefact):
-            member = np.flatnonzero(self._artefact == name)
+        for name in np.unique(kinds):
+            member = np.flatnonzero(kinds == name)
             if len(member) >= MIN_SCANS and np.ptp(x[member]) > 0 and np.ptp(y[member]) > 0:
                 self._within.append((member, WeightedSpearman(x[member], y[member])))
             else:
@@ -213,15 +223,14 @@ class _BesideArtefact:
     def notes(self, set_name: str, rho: float) -> list[str]:
         """Return what must be said of either rho."""
         if set_name == GIVEN:
-            return ["partial rho; no p is computed for it" if np.isfinite(rho) else f"{NO_RHO}equal in each artefact"]
+            known = "partial rho; no p is computed for it"
+            return [known if np.isfinite(rho) else f"{NO_RHO}equal in each {self._kind}"]
         found = [f"left out {name}: too few scans or all equal" for name in self._left_out]
-        found.append(
-            "mean over artefacts; no p is computed for it" if np.isfinite(rho) else f"{NO_RHO}no artefact left"
-        )
+        known = f"mean over {self._kind}s; no p is computed for it"
+        found.append(known if np.isfinite(rho) else f"{NO_RHO}no {self._kind} left")
         if abs(self._pooled) - abs(rho) > SIMPSON:
-            found.append(
-                f"|rho| is {abs(self._pooled):.2f} over all of them together: the score mainly tells artefacts apart"
-            )
+            pooled = f"|rho| is {abs(self._pooled):.2f} over all of them together"
+            found.append(f"{pooled}: the score mainly tells {self._kind}s apart")
         return found
 
 

@@ -8,7 +8,9 @@ from decoupled_qc.analysis.correlation import scan_sets
 from decoupled_qc.analysis.resampling import spearman
 
 KEY = ["model", "set", "target", "score", "aggregation"]
-COLUMNS = [*KEY, "n_replicates", "rho_mean", "rho_seed_sd", "rho_lowest", "rho_highest", "note"]
+RHO = {"n_replicates": "count", "rho_mean": "mean", "rho_seed_sd": "std", "rho_lowest": "min", "rho_highest": "max"}
+COUNTS = ["n_scans", "n_subjects", "n_anatomies"]
+COLUMNS = [*KEY, *RHO, *COUNTS, "note"]
 
 
 def replicates(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
@@ -19,7 +21,8 @@ def replicates(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The columns ``COLUMNS``, for the sets of :func:`decoupled_qc.analysis.correlation.scan_sets`. ``rho_seed_sd`` is NaN
-        with a reason in ``note`` where fewer than two trainings have a rho.
+        with a reason in ``note`` where fewer than two trainings have a rho. The counts are those behind each rho, of the
+        training with the fewest where trainings differ.
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
@@ -28,10 +31,10 @@ def replicates(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
                 complete = scans.dropna(subset=[target, score])
                 rho = spearman(complete[score], complete[target]) if len(complete) else np.nan
                 metric, aggregation = score.split(":", 1)
-                found = (names["model"], set_name, target.split(":")[0], metric, aggregation)
-                rows.append((*found, rho))
-    table = pd.DataFrame(rows, columns=[*KEY, "rho"])
-    found = table.groupby(KEY, sort=False)["rho"].agg(["count", "mean", "std", "min", "max"]).reset_index()
-    found.columns = COLUMNS[:-1]
+                found = {"target": target.split(":")[0], "score": metric, "aggregation": aggregation, "rho": rho}
+                rows.append({"model": names["model"], "set": set_name, **found, **tables.counted(complete)})
+    table = pd.DataFrame(rows, columns=[*KEY, "rho", *COUNTS])
+    spread = {name: ("rho", statistic) for name, statistic in RHO.items()}
+    found = table.groupby(KEY, sort=False).agg(**spread, **{name: (name, "min") for name in COUNTS}).reset_index()
     few = found["n_replicates"] < 2
     return found.assign(note=np.where(few, "no spread: fewer than two trainings with a rho", ""))[COLUMNS]

@@ -1,6 +1,7 @@
 """What a user gains by trusting a score: risk-coverage, and failures found at any Dice below which a scan failed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,40 @@ COLUMNS = (
     "note",
 )  # fmt: skip
 DETECTION = ("auroc", "auprc", "fpr_at_95_tpr")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """When a scan has failed, and what is lost by trusting it.
+
+    Args:
+        target: Column with Dice or a rating.
+        cuts: Values of the target.
+        from_cut_on: Failed is the target at a cut and above it (a rating that rises as scans get worse), else below it.
+    """
+
+    target: str
+    cuts: Sequence[float]
+    from_cut_on: bool = False
+
+    def failed(self, values: np.ndarray, cut: float) -> np.ndarray:
+        """Return (n,) boolean for targets (n,)."""
+        return values >= cut if self.from_cut_on else values < cut
+
+    def loss(self, values: np.ndarray) -> np.ndarray:
+        """Return (n,) 1 - target where every target is in [0, 1] and should be high, as Dice, else 1 where it is failed.
+
+        Args:
+            values: (n,) targets; of several cuts the first decides what is failed.
+        """
+        if not self.from_cut_on and ((values >= 0) & (values <= 1)).all():
+            return 1 - values
+        return self.failed(values, self.cuts[0]).astype(float)
+
+    def said(self, cut: float) -> str:
+        """Return what a failed scan has."""
+        name = "Dice" if self.target == "dice:gm" else self.target.split(":")[0]
+        return f"{name} of {cut:g} or more" if self.from_cut_on else f"{name} below {cut:g}"
 
 
 def risk_coverage(
@@ -37,29 +72,44 @@ def risk_coverage(
         The columns ``COLUMNS``; NaN with a reason in ``note`` where a number does not exist. ``threshold`` and
         ``n_validation_subjects`` are for :mod:`decoupled_qc.analysis.working_point`, and NaN here.
     """
-    rows = []
+    parts = [pd.DataFrame(columns=list(COLUMNS))]
     for names, one in tables.each_model(scores, subjects):
         scans = one[tables.simulated(one)]
-        if "dice:gm" not in scans:
-            continue
-        found = {}
-        for complete, group in tables.known_together(scans, ["dice:gm"], tables.score_columns(one)):
-            oracle = _Oracle(complete, n_boot, seed)
-            notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
-            notes = notes if len(complete) < len(scans) else []
-            found |= {score: _of_score(complete, score, oracle, dice_cuts, notes) for score in group}
-        for score in tables.score_columns(one):
-            rows += [{**names, "set": "simulated", **row, "n_boot": n_boot} for row in found[score]]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        if "dice:gm" in scans:
+            found = one_set(scans, Failure("dice:gm", dice_cuts), tables.score_columns(one), n_boot=n_boot, seed=seed)
+            parts.append(found.assign(**names, set="simulated"))
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True).reindex(columns=list(COLUMNS))
+
+
+def one_set(scans: pd.DataFrame, failure: Failure, scores: list[str], *, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return how well each of some scores sorts one set of scans for use.
+
+    Args:
+        scans: A row a scan: ``subject``, ``anatomy``, the target and the scores as ``<name>:<aggregation>``.
+        failure: What counts as failed, and as loss.
+        scores: Columns.
+        n_boot, seed: As for :func:`risk_coverage`.
+
+    Returns:
+        The columns ``COLUMNS`` from ``score`` on.
+    """
+    found = {}
+    for complete, group in tables.known_together(scans, [failure.target], scores):
+        oracle = _Oracle(complete, failure, n_boot, seed)
+        notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
+        notes = notes if len(complete) < len(scans) else []
+        found |= {score: _of_score(complete, score, oracle, failure, notes) for score in group}
+    rows = [{**row, "n_boot": n_boot} for score in scores for row in found[score]]
+    return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("score") :]))
 
 
 class _Oracle:
-    """The ranking of some scans by Dice itself, and the draws that all scores known on these scans share."""
+    """The ranking of some scans by their loss itself, and the draws that all scores known on these scans share."""
 
-    def __init__(self, scans: pd.DataFrame, n_boot: int, seed: int):
+    def __init__(self, scans: pd.DataFrame, failure: Failure, n_boot: int, seed: int):
         self._subject, self._n_boot, self._seed = scans["subject"].to_numpy(), n_boot, seed
         self.n_subjects = scans["subject"].nunique()
-        self.loss = 1 - scans["dice:gm"].to_numpy()
+        self.loss = failure.loss(scans[failure.target].to_numpy())
         if len(scans):
             ranking = WeightedRanking(self.loss)
             once = np.ones((1, len(scans)))
@@ -76,9 +126,7 @@ class _Oracle:
         return {key: np.concatenate([draw[key] for draw in found]) for key in found[0]}
 
 
-def _of_score(
-    complete: pd.DataFrame, score: str, oracle: _Oracle, dice_cuts: Sequence[float], notes: list[str]
-) -> list[dict]:
+def _of_score(complete: pd.DataFrame, score: str, oracle: _Oracle, failure: Failure, notes: list[str]) -> list[dict]:
     """Return the rows of one score."""
     name, aggregation = score.split(":", 1)
     row = {"score": name, "aggregation": aggregation, **tables.counted(complete)}
@@ -88,7 +136,7 @@ def _of_score(
             for measure in ("aurc", "e_aurc", "augrc")
         ]
     loss, n = oracle.loss, len(complete)
-    failures = {cut: complete["dice:gm"].to_numpy() < cut for cut in dice_cuts}
+    failures = {cut: failure.failed(complete[failure.target].to_numpy(), cut) for cut in failure.cuts}
     ranking = WeightedRanking(tables.distrust(complete, score))
 
     def statistics(weights: np.ndarray) -> dict[tuple[str, float], np.ndarray]:
@@ -112,7 +160,7 @@ def _of_score(
             found |= {"n_failed": int(failed.sum()), "oracle": float(measure != "fpr_at_95_tpr")}
             found["random"] = {"auroc": 0.5, "auprc": failed.mean(), "fpr_at_95_tpr": 0.95}[measure]
             if failed.all() or not failed.any():
-                own.append(f"no value: {'every' if failed.all() else 'no'} scan has Dice below {cut:g}")
+                own.append(f"no value: {'every' if failed.all() else 'no'} scan has {failure.said(cut)}")
         else:
             found |= {"oracle": best[measure], "random": chance[measure]}
         if drawn:
