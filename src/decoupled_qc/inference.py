@@ -40,6 +40,7 @@ def predict(
     overlap: float,
     batch_size: int,
     precision: str = "float32",
+    mirror: bool = False,
 ) -> Prediction:
     """Segment a volume and map the variance of each cause.
 
@@ -54,6 +55,8 @@ def predict(
         overlap: Of neighbouring windows, [0, 1).
         batch_size: Windows per forward pass.
         precision: Of the forward passes, see :func:`decoupled_qc.precision.autocast`.
+        mirror: Take the mean with the maps of the volume mirrored along its first axis, left to right in RAS, so that a
+            mirrored head is given mirrored maps; at twice the cost.
 
     Returns:
         Maps on the CPU.
@@ -64,15 +67,22 @@ def predict(
             logits, log_variance = network(windows.contiguous(memory_format=torch.channels_last_3d))
         return torch.cat([logits.float(), log_variance.float().exp()], dim=1)
 
+    def whole(volume: Tensor) -> Tensor:
+        return sliding_window_inference(
+            volume[None, None],
+            roi_size=(patch_size,) * 3,
+            sw_batch_size=batch_size,
+            predictor=logits_and_variance,
+            overlap=overlap,
+            mode="gaussian",
+        )[0]
+
     device = next(network.parameters()).device
-    maps = sliding_window_inference(
-        image[None, None].to(device),
-        roi_size=(patch_size,) * 3,
-        sw_batch_size=batch_size,
-        predictor=logits_and_variance,
-        overlap=overlap,
-        mode="gaussian",
-    )[0].cpu()
+    image = image.to(device)
+    maps = whole(image)
+    if mirror:
+        maps = (maps + whole(image.flip(0)).flip(1)) / 2
+    maps = maps.cpu()
     variance = maps[N_CLASSES:]
     log_odds = maps[1] - maps[0]
     probability = (log_odds / (variance.sum(dim=0) + epsilon)).sigmoid()

@@ -59,6 +59,21 @@ def test_bfloat16_stays_close_to_float32():
     assert torch.allclose(exact.variance["noise"], fast.variance["noise"], rtol=0.05)
 
 
+def test_a_mirrored_scan_is_given_mirrored_maps_when_asked():
+    torch.manual_seed(0)
+    network = DecoupledUNet(**SHAPE).eval()
+    image = torch.rand(24, 20, 16)
+    settings = {"epsilon": 0.1, "patch_size": 16, "overlap": 0.25, "batch_size": 2}
+    both, mirrored = (predict(network, see, **settings, mirror=True) for see in (image, image.flip(0)))
+    alone, other = (predict(network, see, **settings) for see in (image, image.flip(0)))
+    assert torch.allclose(both.log_odds, mirrored.log_odds.flip(0), atol=1e-6)
+    assert torch.allclose(both.log_odds, (alone.log_odds + other.log_odds.flip(0)) / 2, atol=1e-6)
+    for cause, variance in both.variance.items():
+        assert torch.allclose(variance, mirrored.variance[cause].flip(0), atol=1e-6)
+        assert torch.allclose(variance, (alone.variance[cause] + other.variance[cause].flip(0)) / 2, atol=1e-6)
+    assert not torch.allclose(alone.log_odds, other.log_odds.flip(0), atol=1e-3)  # else there is nothing to mend
+
+
 def test_scaling_the_logits_does_not_change_the_label():
     image = torch.rand(16, 16, 16) - 0.5
     found = predict(Echo(), image, epsilon=0.1, patch_size=16, overlap=0.0, batch_size=1)

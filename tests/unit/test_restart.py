@@ -77,7 +77,7 @@ class Training:
         blocks |= {
             "spacing_mm": 1.0,
             "network": {"channels": [4, 8], "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}},
-            "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32"},
+            "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32", "mirror": False},
             "training": training,
             "artefacts": {"noise": config["artefacts"]["noise"]},
             "others": {},

@@ -67,7 +67,7 @@ def write_tiny_model(folder, spacing_mm=4.0):
             "epsilon": 0.05,
             "network": SHAPE,
         },
-        "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32"},
+        "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32", "mirror": False},
     }
     (folder / "model.json").write_text(json.dumps(card))
     found = summarise(measured_scans(), ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1)

@@ -129,8 +129,10 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     start = network["start_log_variance"]
     if not isinstance(start, dict) or set(start) != {"task", "artefact"} or not all(map(is_number, start.values())):
         yield "start_log_variance is not two numbers"
-    if set(inference) != {"patch_size", "overlap", "batch_size", "precision"}:
+    if set(inference) != {"patch_size", "overlap", "batch_size", "precision", "mirror"}:
         yield f"inference has the keys {sorted(inference)}"
+    if not isinstance(inference["mirror"], bool):
+        yield "inference.mirror is neither true nor false"
     if inference["precision"] not in ("auto", "float32", "bfloat16"):
         yield "inference.precision is unknown"
     for key, (low, high) in LIMITS.items():
