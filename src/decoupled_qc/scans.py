@@ -1,5 +1,6 @@
-"""One scan from anywhere: a NIfTI or MGH file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
+"""One scan from anywhere: a file in, checked and scaled to [0, 1]; a changed one out, in its own grid and units."""
 
+import logging
 import math
 import os
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from torch import Tensor
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".nii", ".nii.gz")
 MGH_SUFFIXES = (".mgz", ".mgh")
+ANALYZE_SUFFIX = ".img"
 OTHER_UNITS = ("meter", "micron")
 SIZES_MM = (1e-3, 1e3)  # of a voxel: anything else is no scan of a head
 AFFINE_TOLERANCE_MM = 0.1  # between the affines of a scan and its label
@@ -44,7 +48,7 @@ class Scan:
 
 
 def read_scan(path: str | os.PathLike) -> Scan:
-    """Read a scan from a ``.nii``, ``.nii.gz``, ``.mgz`` or ``.mgh`` file; orientation, oblique or not, stays as it is.
+    """Read a scan from a ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or Analyze ``.hdr`` file; orientation, oblique or not, stays.
 
     A fourth axis of one volume is taken off. Whether the file can hold what its header promises is checked before
     memory is taken for it.
@@ -64,7 +68,9 @@ def open_image(path: Path) -> nib.spatialimages.SpatialImage:
         InputError: The file is missing, no image, shorter than its header says, or not one volume in millimetres.
     """
     file = _load(path)
-    _check_size(path, file)
+    _check_size(file)
+    if not isinstance(file, nib.Nifti1Image | nib.MGHImage):
+        file = _from_analyze(path, file)
     _check_geometry(path, file)
     return file
 
@@ -140,15 +146,29 @@ def _load(path: Path) -> nib.spatialimages.SpatialImage:
         file = nib.load(path)
     except Exception as error:  # nibabel, gzip and zlib each raise their own kinds
         raise InputError(f"{path} cannot be read as an image ({error}): give a NIfTI file.") from error
-    if not isinstance(file, nib.Nifti1Image | nib.MGHImage):
+    known = isinstance(file, nib.Nifti1Image | nib.MGHImage)
+    if not known and (isinstance(file, nib.Nifti1Pair) or not isinstance(file, nib.AnalyzeImage)):
         raise InputError(f"{path} is a {type(file).__name__}, not NIfTI: convert it to .nii.gz first.")
     return file
 
 
-def _check_size(path: Path, file: nib.spatialimages.SpatialImage) -> None:
+def _from_analyze(path: Path, file: nib.AnalyzeImage) -> nib.Nifti1Image:
+    """Return an Analyze image as NIfTI; its header cannot say where left is, and its origin, if any, is SPM's own use of it."""
+    log.warning(
+        "%s is Analyze, which does not say where left is: its first axis is taken to run from right to left.", path
+    )
+    nifti = nib.Nifti1Image(file.dataobj, file.header.get_base_affine(), dtype=file.get_data_dtype().newbyteorder("="))
+    nifti.header.set_xyzt_units("mm")
+    return nifti
+
+
+def _check_size(file: nib.spatialimages.SpatialImage) -> None:
     """Refuse a file that is too short for its header: of a compressed one, shorter than any compression could make it."""
+    path = Path(file.file_map["image"].filename)  # of Analyze not the header
     name = path.name.lower()
-    if not name.endswith(SUFFIXES + MGH_SUFFIXES):  # bzip2 and the like have no largest ratio
+    if not path.is_file():
+        raise InputError(f"{path} is missing, which holds the voxels: copy it too.")
+    if not name.endswith((*SUFFIXES, *MGH_SUFFIXES, ANALYZE_SUFFIX)):  # bzip2 and the like have no largest ratio
         raise InputError(f"{path} is compressed as no image should be: make it .nii.gz or .nii.")
     promised = math.prod(map(int, file.shape)) * file.get_data_dtype().itemsize
     there = path.stat().st_size

@@ -96,7 +96,9 @@ def test_tables_that_cannot_be_used(text, named, tmp_path):
 
 
 def test_source_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"cohort\.source is 'dicom': use heads or one of bids, table"):
+    with pytest.raises(
+        InputError, match=r"cohort\.source is 'dicom': use heads or one of bids, ixi, neurite_oasis, oasis1, table"
+    ):
         sources.check("dicom", str(tmp_path))
     with pytest.raises(InputError, match=r"cohort\.scans\.path is not set"):
         sources.check("bids", None)

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.cohort import aseg
+from decoupled_qc.cohort.label_values import as_tissues
 from decoupled_qc.errors import InputError
 from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
 
@@ -39,7 +39,7 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
         slices = _middle(scan, None)
         check_header(scan)
         if row.dseg:
-            label = read_label(Path(row.dseg), scan)
+            label = read_label(Path(row.dseg), scan, row.dseg_values)
             slices = _middle(scan, label)
             check_volume(Path(row.dseg), label, scan)
     except InputError as error:
@@ -79,11 +79,12 @@ def check_header(scan: Scan) -> None:
         raise InputError(f"{scan.path} has a qform and an sform that mirror each other: find out which side is left.")
 
 
-def read_label(path: Path, scan: Scan) -> np.ndarray:
+def read_label(path: Path, scan: Scan, meanings: str = "") -> np.ndarray:
     """Return a label (D, H, W) of the scan: 0 background, 1 CSF, 2 grey matter, 3 white matter.
 
     Raises:
-        InputError: It cannot be read, lies on another grid, or has values that are neither tissues nor FreeSurfer's.
+        InputError: It cannot be read, lies on another grid, or has values without a meaning, see
+            :func:`decoupled_qc.cohort.label_values.as_tissues`.
     """
     try:
         file = nib.squeeze_image(open_image(path))
@@ -96,10 +97,7 @@ def read_label(path: Path, scan: Scan) -> np.ndarray:
         raise InputError(f"{path} has shape {values.shape}, its scan {tuple(scan.image.shape)}: resample the label.")
     if not np.allclose(file.affine, scan.file.affine, atol=AFFINE_TOLERANCE_MM):
         raise InputError(f"{path} has another affine than its scan {scan.path.name}: resample the label.")
-    is_tissues = np.isin(values, (0, 1, 2, 3)).all()
-    if not is_tissues and not aseg.is_aseg(values):
-        raise InputError(f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's: map them first.")
-    return values if is_tissues else aseg.to_tissues(values)
+    return as_tissues(path, values, meanings)
 
 
 def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:

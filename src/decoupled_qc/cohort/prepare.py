@@ -9,14 +9,16 @@ import pandas as pd
 from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 
-from decoupled_qc.cohort import aseg, tissues
+from decoupled_qc.cohort import tissues
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, most_probable
 from decoupled_qc.cohort.carry import carry
 from decoupled_qc.cohort.label import read_atlas
+from decoupled_qc.cohort.label_values import as_tissues
 from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS
 from decoupled_qc.cohort.subjects import LABEL_SOURCE
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.grids import isotropic, unit_range
+from decoupled_qc.scans import open_image
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +52,9 @@ def prepare_scans(
     best = None  # of the subject at hand: its name, file, tissue fractions and where they come from
     for scan in scans.assign(distance=distance).sort_values(["subject", "distance", "scan"]).itertuples():
         stem = scan.scan.removesuffix("_T1w")
-        file = nib.squeeze_image(nib.load(scan.image))
+        file = nib.squeeze_image(open_image(Path(scan.image)))
         if scan.dseg:
-            fractions, label_source = provided_fractions(nib.squeeze_image(nib.load(scan.dseg))), scan.label_source
+            fractions, label_source = provided_fractions(Path(scan.dseg), scan.dseg_values), scan.label_source
         elif best is not None and best[0] == scan.subject:
             parts = [isotropic(part, HEAD_SPACING_MM) for part in best[2]]
             heads = isotropic(best[1], HEAD_SPACING_MM), isotropic(file, HEAD_SPACING_MM)
@@ -94,10 +96,10 @@ def classical_fractions(file: nib.Nifti1Image, atlas: tissues.Atlas, registratio
     return [nib.Nifti1Image(part, head.affine) for part in fractions]
 
 
-def provided_fractions(file: nib.Nifti1Image) -> list[nib.Nifti1Image]:
-    """Return CSF, grey and white matter of a label volume, 0 or 1; its values are tissues or FreeSurfer's."""
-    labels = np.asanyarray(file.dataobj)
-    label = labels if labels.max() <= 3 else aseg.to_tissues(labels)
+def provided_fractions(path: Path, meanings: str) -> list[nib.Nifti1Image]:
+    """Return CSF, grey and white matter of a label volume, 0 or 1, see :func:`decoupled_qc.cohort.label_values.as_tissues`."""
+    file = nib.squeeze_image(open_image(path))
+    label = as_tissues(path, np.asanyarray(file.dataobj), meanings)
     return [nib.Nifti1Image((label == tissue).astype(np.float32), file.affine) for tissue in (1, 2, 3)]
 
 

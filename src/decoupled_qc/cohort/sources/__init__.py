@@ -14,7 +14,8 @@ import pandas as pd
 
 from decoupled_qc.errors import InputError
 
-COLUMNS = ["subject", "scan", "image", "dseg", "role", "rating", "rater", "site", "label_source"]
+# dseg_values: what the values of dseg mean, see :func:`decoupled_qc.cohort.label_values.as_tissues`.
+COLUMNS = ["subject", "scan", "image", "dseg", "dseg_values", "role", "rating", "rater", "site", "label_source"]
 
 
 def names() -> list[str]:

@@ -1,0 +1,115 @@
+"""Public cohorts as their archives unpack, in small: listed, audited and prepared with labels of their own kind."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from test_cohort_scans import audit, head
+
+from decoupled_qc.cohort import prepare, sources
+from decoupled_qc.cohort.label_values import as_tissues
+from decoupled_qc.errors import InputError
+from decoupled_qc.scans import read_scan
+
+SEG4 = np.array([0, 4, 1, 3], np.uint8)  # csf, grey and white matter as Neurite-OASIS numbers them
+MEANT = "1=grey 2=grey 3=white 4=csf"
+NAMES = "0 Unknown 0 0 0 0\n1 Cortex 205 62 78 0\n2 Subcortical-Gray-Matter 230 148 34 0\n"
+NAMES += "3 White-Matter 245 245 245 0\n4 CSF 60 60 60 0\n"
+AFFINE = np.diag([2.0, 2, 2, 1])
+
+
+def find(kind, path):
+    return sources.find_scans(kind, str(path), ["*"], None)
+
+
+def grey_voxels(scans, tmp_path):
+    """Return how many voxels of prepared labels are grey matter, one number a scan."""
+    out = tmp_path / "out"
+    out.mkdir()
+    settings = {"spacing_mm": 2.0, "registration_mm": 4.0, "best_rating": 1.0}
+    prepare.prepare_scans(scans.assign(role="train"), tmp_path, out, **settings)
+    return [int((np.asarray(nib.load(path).dataobj) == 2).sum()) for path in sorted(out.glob("*_dseg.nii.gz"))]
+
+
+def test_ixi_tells_person_and_hospital_and_has_no_labels(tmp_path):
+    for name in ("IXI002-Guys-0828-T1", "IXI013-HH-1212-T1", "IXI013-HH-1212-T2", "IXI014-T1"):
+        (tmp_path / "T1").mkdir(exist_ok=True)
+        nib.save(nib.Nifti1Image(head(0)[0], AFFINE), tmp_path / "T1" / f"{name}.nii.gz")
+    scans = find("ixi", tmp_path)
+    assert scans["subject"].tolist() == ["sub-IXI002", "sub-IXI013"] and scans["site"].tolist() == ["Guys", "HH"]
+    assert (scans["dseg"] == "").all() and audit(scans)["status"].tolist() == ["ok", "ok"]
+
+
+def test_oasis_1_pairs_analyze_heads_with_the_tissues_of_fast(tmp_path):
+    for number, session in ((1, "MR1"), (2, "MR1"), (2, "MR2")):
+        folder = tmp_path / "disc1" / f"OAS1_{number:04d}_{session}"
+        stem = f"OAS1_{number:04d}_{session}_mpr_n4_anon_111_t88"
+        image, label = head(number + 10 * int(session[-1]))
+        files = {f"PROCESSED/MPRAGE/T88_111/{stem}_gfc": image, f"PROCESSED/MPRAGE/T88_111/{stem}_masked_gfc": image}
+        files |= {f"FSL_SEG/{stem}_masked_gfc_fseg": label.astype(np.int16)} if number == 1 else {}
+        for name, values in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            analyze = nib.AnalyzeImage(values[..., None], None)  # four axes, and a header without an orientation
+            analyze.header.set_zooms((2, 2, 2, 1))
+            nib.save(analyze, folder / f"{name}.hdr")
+    scans = find("oasis1", tmp_path)
+    assert scans["scan"].tolist() == [
+        "sub-OAS10001_ses-MR1_T1w",
+        "sub-OAS10002_ses-MR1_T1w",
+        "sub-OAS10002_ses-MR2_T1w",
+    ]
+    assert scans["label_source"].tolist() == ["FSL FAST", "", ""]
+    found = audit(scans)
+    assert found["status"].tolist() == ["ok"] * 3 and set(found["orientation"]) == {"LAS"}
+    assert grey_voxels(scans[:1], tmp_path) == [int((head(11)[1] == 2).sum())]
+
+
+def test_neurite_oasis_says_by_a_file_what_its_labels_are(tmp_path):
+    (tmp_path / "seg4_labels.txt").write_text(NAMES)
+    for number, prefix in ((1, ""), (2, "aligned_")):
+        folder = tmp_path / f"OASIS_OAS1_{number:04d}_MR1"
+        folder.mkdir()
+        image, label = head(number)
+        nib.save(nib.Nifti1Image(image, AFFINE), folder / f"{prefix}orig.nii.gz")
+        nib.save(nib.Nifti1Image(SEG4[label], AFFINE), folder / f"{prefix}seg4.nii.gz")
+    scans = find("neurite_oasis", tmp_path)
+    assert scans["subject"].tolist() == ["sub-OAS10001", "sub-OAS10002"] and set(scans["dseg_values"]) == {MEANT}
+    assert audit(scans)["status"].tolist() == ["ok", "ok"]
+    assert grey_voxels(scans, tmp_path) == [int((head(n)[1] == 2).sum()) for n in (1, 2)]
+    (tmp_path / "seg4_labels.txt").write_text("7 Left-Thumb 1 2 3 0\n")
+    with pytest.raises(InputError, match=r"seg4_labels.txt names label 7 'Left-Thumb', which is no tissue"):
+        find("neurite_oasis", tmp_path)
+    (tmp_path / "seg4_labels.txt").unlink()
+    with pytest.raises(InputError, match=r"seg4_labels.txt is missing, which names the labels: unpack all"):
+        find("neurite_oasis", tmp_path)
+
+
+def test_a_table_explains_its_labels_and_what_it_does_not_explain_is_named(tmp_path):
+    image, label = head(0)
+    nib.save(nib.Nifti1Image(image, AFFINE), tmp_path / "a.nii.gz")
+    nib.save(nib.Nifti1Image(SEG4[label], AFFINE), tmp_path / "l.nii.gz")
+    table = tmp_path / "scans.csv"
+    table.write_text(f"subject,image,dseg,dseg_values\nsub-1,a.nii.gz,l.nii.gz,{MEANT}\n")
+    assert audit(find("table", table))["status"].tolist() == ["ok"]
+    reasons = {
+        "1=grey 3=white": "has the value 4, which dseg_values '1=grey 3=white' does not explain: add it.",
+        "1=gray": "has '1=gray': give pairs such as 3=white, with one of background, csf, grey, white.",
+        "": "has values that are neither tissues (0 to 3) nor FreeSurfer's: explain them in dseg_values.",
+    }
+    for meanings, reason in reasons.items():
+        table.write_text(f"subject,image,dseg,dseg_values\nsub-1,a.nii.gz,l.nii.gz,{meanings}\n")
+        assert reason in audit(find("table", table))["reason"][0]
+    assert as_tissues(table, SEG4, MEANT).tolist() == [0, 1, 2, 3]
+
+
+def test_analyze_is_read_from_its_header_s_name_with_a_word_about_left_and_right(tmp_path, caplog):
+    values = head(0)[0]
+    nib.save(nib.AnalyzeImage(values, None), tmp_path / "a.hdr")
+    scan = read_scan(tmp_path / "a.hdr")
+    assert scan.image.shape == values.shape and "does not say where left is" in caplog.text
+    assert np.array_equal(np.asarray(scan.file.dataobj), values)
+    (tmp_path / "a.img").write_bytes(b"short")
+    with pytest.raises(InputError, match="too few for the 50x50x50 voxels"):
+        read_scan(tmp_path / "a.hdr")
+    (tmp_path / "a.img").unlink()
+    with pytest.raises(InputError, match=r"a.img is missing, which holds the voxels"):
+        read_scan(tmp_path / "a.hdr")
