@@ -18,6 +18,7 @@ from decoupled_qc.cohort.sources import find_scans
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.inference import Prediction
 from decoupled_qc.predictions import write_prediction
+from decoupled_qc.run_tables import table_of_run
 from decoupled_qc.scoring import score_condition
 
 KINDS = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
@@ -117,6 +118,12 @@ def test_table_2_is_the_raters_and_is_not_called_a_stand_in(tidy):
     assert table.set_index("score").loc["snr", "rho"] > 0.8  # more noise, a lower rating
     text = typeset.as_text(*tables.parts(table, is_stand_in(wide)))
     assert "scans with real artefacts" in text and "stand-in" not in text.lower()
+    manifest = subjects.assign(label_source="provided")
+    real = scores.loc[scores["metric"] == "rating", ["scan", "value"]].rename(columns={"value": "rating"})
+    raters = pd.concat([real.assign(rater=name) for name in ("anna", "bela")])
+    notes = table_of_run(table, wide, manifest, [raters])[2]
+    assert notes[:-1] == table_of_run(table, wide, manifest, [])[2] and notes[-2] == "Labels: provided."
+    assert f"1.00 [1.00, 1.00] (rho 1.00, {len(wide)} scans)" in notes[-1]
 
 
 def test_the_score_finds_bad_scans_and_rises_with_motion_within_each_person(tidy):

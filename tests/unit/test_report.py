@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from decoupled_qc import tables
+from decoupled_qc.analysis.real import COLUMNS
 from decoupled_qc.report.page import Picture, render
 
 RAMP = np.add.outer(np.arange(1000) / 10, np.arange(2000) / 20).astype(np.uint8)  # to find again
@@ -33,8 +34,11 @@ def contents(tmp_path):
     ]
     return {
         "run": "demo",
-        "table_1": cells("simulated"),
-        "table_2": cells("real"),
+        "headline": cells("simulated").iloc[0],
+        "paper_tables": [
+            tables.parts(cells(name), True, labels="FreeSurfer; surfaces") for name in ("simulated", "real")
+        ],
+        "real_artefacts": None,
         "difference": pd.DataFrame([gain]),
         "pictures": [Picture("Figure 7", png, "Dice <against> scores, 96 scans.")],
         "manifest": pd.DataFrame(people, columns=["subject", "anatomy", "role", "label_source"]),
@@ -46,6 +50,7 @@ def contents(tmp_path):
         },
         "costs": pd.DataFrame({"stage": ["models: teacher", "total"], "gpu_hours": [41.25, 42.5]}),
         "stand_in": True,
+        "rated": False,
         "versions": {"torch": "2.13.0", "commit": "abc"},
     }
 
@@ -82,7 +87,23 @@ def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
 
 def test_page_says_stand_in_only_where_it_is_one(contents):
     assert "Stand-in:" in render(**contents)
-    assert "stand-in:" not in render(**{**contents, "stand_in": False}).lower()
+    real = [tables.parts(cells(name), False) for name in ("simulated", "real")]
+    assert "stand-in:" not in render(**{**contents, "stand_in": False, "paper_tables": real}).lower()
+    assert "come from each scan’s Dice" in render(**contents)
+    assert "come from each scan’s Dice" not in render(**contents | {"rated": True})
+
+
+def test_page_shows_what_finds_the_scans_that_raters_call_bad_the_best_first(contents):
+    assert "Finding what raters call bad" not in render(**contents)
+    rows = [
+        ("auroc", score, "mean", "rating <= 2", value, 0.6, np.nan if score == "snr" else 0.9, 40, 20, "")
+        for score, value in (("snr", 0.7), ("artefact_uncertainty", 0.8))
+    ]
+    found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("model", "replicate")])
+    found.loc[found["score"] == "snr", "ci_low"] = np.nan
+    page = render(**contents | {"real_artefacts": found})
+    assert page.index("artefact_uncertainty (mean)</td><td>0.800") < page.index("snr (mean)</td><td>0.700")
+    assert "rating &lt;= 2" in page and "0.600 to 0.900" in page
 
 
 def test_page_warns_of_an_anatomy_on_both_sides(contents):

@@ -8,6 +8,8 @@ rule report:
         table_1=f"{OUT}/tables/table_1.csv",
         table_2=f"{OUT}/tables/table_2.csv",
         difference=f"{OUT}/analysis/difference.csv",
+        real_artefacts=f"{OUT}/analysis/real_artefacts.csv" if "real_artefacts" in ANALYSES else [],
+        ratings=ratings_of("real"),
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
         figures=expand(f"{OUT}/figures/figure_{{name}}.png", name=FIGURES),

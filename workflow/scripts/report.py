@@ -4,20 +4,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc.analysis.scores import is_stand_in, read_wide
+from decoupled_qc.analysis.scores import is_rated_stand_in, is_stand_in, read_wide
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.costs import cost_table
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.provenance import versions
+from decoupled_qc.rated import read_rater_table
 from decoupled_qc.report.page import Picture, render
+from decoupled_qc.run_tables import table_of_run
 
 start(snakemake.log[0], snakemake.threads)
 files, params = snakemake.input, snakemake.params
+table_1, table_2 = pd.read_csv(files.table_1), pd.read_csv(files.table_2)
+wide, manifest = read_wide(files.scores, files.manifest), read_manifest(files.manifest)
 page = render(
     run=params.run,
-    table_1=pd.read_csv(files.table_1),
-    table_2=pd.read_csv(files.table_2),
+    headline=table_1.iloc[0],
+    paper_tables=[
+        table_of_run(table_1, wide, manifest, []),
+        table_of_run(table_2, wide, manifest, [read_rater_table(path) for path in files.ratings]),
+    ],
     difference=pd.read_csv(files.difference),
     pictures=[
         Picture(
@@ -27,7 +34,8 @@ page = render(
         )
         for name, png, caption in zip(params.figures, files.figures, files.captions, strict=True)
     ],
-    manifest=read_manifest(files.manifest),
+    real_artefacts=pd.read_csv(files.real_artefacts) if files.real_artefacts else None,
+    manifest=manifest,
     diagnostics={
         name: pd.read_csv(Path(folder, "diagnostics.csv"))
         for name, folder in zip(params.networks, files.networks, strict=True)
@@ -37,7 +45,8 @@ page = render(
         for name, png, caption in zip(params.networks, files.trainings, files.training_captions, strict=True)
     },
     costs=cost_table(Path(params.benchmarks), Path(params.logs), params.gpus_per_job),
-    stand_in=is_stand_in(read_wide(files.scores, files.manifest)),
+    stand_in=is_stand_in(wide),
+    rated=is_rated_stand_in(wide),
     versions=versions(),
 )
 with write_whole(snakemake.output[0]) as file:

@@ -265,3 +265,12 @@ def is_stand_in(wide: pd.DataFrame) -> bool:
         wide: One row a scan.
     """
     return f"rating:{STAND_IN}" in wide or f"rating:{RATED_STAND_IN}" in wide
+
+
+def is_rated_stand_in(wide: pd.DataFrame) -> bool:
+    """Say whether raters judged the segmentations of scans that are stand-ins.
+
+    Args:
+        wide: One row a scan.
+    """
+    return f"rating:{RATED_STAND_IN}" in wide

@@ -37,46 +37,44 @@ class Picture:
 def render(
     *,
     run: str,
-    table_1: pd.DataFrame,
-    table_2: pd.DataFrame,
+    headline: pd.Series,
+    paper_tables: list[tuple[str, pd.DataFrame, list[str]]],
     difference: pd.DataFrame,
+    real_artefacts: pd.DataFrame | None,
     pictures: list[Picture],
     manifest: pd.DataFrame,
     diagnostics: dict[str, pd.DataFrame],
     trainings: dict[str, Picture],
     costs: pd.DataFrame,
     stand_in: bool,
+    rated: bool,
     versions: dict[str, str],
 ) -> str:
     """Return the report.
 
     Args:
         run: Its name.
-        table_1, table_2: As :func:`decoupled_qc.tables.correlation_table` returns them.
+        headline: Row of Table 1 with the artefact uncertainty, see :func:`decoupled_qc.tables.correlation_table`.
+        paper_tables: Title, cells and footnotes of Tables 1 and 2, as :func:`decoupled_qc.run_tables.table_of_run` returns them.
         difference: As :func:`decoupled_qc.analysis.difference.difference` returns it.
+        real_artefacts: As :func:`decoupled_qc.analysis.real.real_artefacts` returns it; None without rated scans.
         pictures: In the order to show.
         manifest: The cohort, with the columns ``subject``, ``anatomy``, ``role``, ``label_source``.
         diagnostics: Model → what its check on validation scans found, any columns.
         trainings: Model → figure of its training, whose caption holds the warnings.
         costs: As :func:`decoupled_qc.costs.cost_table` returns them.
-        stand_in: Whether the real set's scans and ratings are stand-ins.
+        stand_in: Whether the real set's scans are stand-ins.
+        rated: Whether raters judged them all the same.
         versions: Name → version.
     """
-    paper_tables = [
-        {
-            "title": tables.title(set_name, stand_in),
-            "cells": _cells(tables.compared(table)),
-            "notes": tables.notes(set_name, stand_in, labels=tables.labels_of(manifest, set_name, stand_in)),
-        }
-        for set_name, table in (("simulated", table_1), ("real", table_2))
-    ]
     test = manifest[manifest["role"] == "test"]
     template = environment().get_template("report.html")
     return template.render(
         run=run,
-        headline=table_1.iloc[0],
+        headline=headline,
         number=tables.number,
-        paper_tables=paper_tables,
+        paper_tables=[{"title": title, "cells": _cells(cells), "notes": notes} for title, cells, notes in paper_tables],
+        real_artefacts=None if real_artefacts is None else _cells(_found(real_artefacts)),
         gains=_cells(_gains(difference, stand_in)),
         pictures=pictures,
         cohort=_cells(_cohort(manifest)),
@@ -87,6 +85,7 @@ def render(
         trainings=trainings,
         costs=_cells(_rounded(costs)),
         stand_in=stand_in,
+        rated=rated,
         versions=versions,
     )
 
@@ -112,6 +111,29 @@ def _cohort(manifest: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
+def _found(real_artefacts: pd.DataFrame) -> pd.DataFrame:
+    """Return how well each score finds what raters call bad, the best first within each question."""
+    ordered = real_artefacts.sort_values(["quantity", "contrast", "value"], ascending=[True, True, False])
+    rows = [
+        {
+            "quantity": row.quantity.replace("_", " "),
+            "contrast": row.contrast,
+            "score": f"{row.score} ({row.aggregation})",
+            "value": tables.number(row.value),
+            "95 % CI": _interval(row),
+            "scans": row.n_scans,
+            "subjects": row.n_subjects,
+        }
+        for row in ordered.itertuples()
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "contrast", "score", "value", "95 % CI", "scans", "subjects"])
+
+
+def _interval(row: tuple) -> str:
+    """Return the ends of a row's interval as text, NA where it has none."""
+    return f"{tables.number(row.ci_low)} to {tables.number(row.ci_high)}" if row.ci_low == row.ci_low else "NA"
+
+
 def _gains(difference: pd.DataFrame, stand_in: bool) -> pd.DataFrame:
     """Return how much stronger the artefact uncertainty's correlation is than each other score's."""
     sets = {"simulated": "simulated", "real": "stand-in" if stand_in else "real"}
@@ -121,9 +143,7 @@ def _gains(difference: pd.DataFrame, stand_in: bool) -> pd.DataFrame:
             "target": row.target,
             "other score": f"{row.baseline} ({row.baseline_aggregation})",
             "gain in |rho|": tables.number(row.difference),
-            "95 % CI": f"{tables.number(row.ci_low)} to {tables.number(row.ci_high)}"
-            if row.ci_low == row.ci_low
-            else "NA",
+            "95 % CI": _interval(row),
             "scans": row.n_scans,
             "subjects": row.n_subjects,
             "anatomies": row.n_anatomies,
