@@ -31,6 +31,15 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Fail a command of its own that skipped all it was asked for: what did not run was not passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus == 0 and session.config.option.markexpr in ON_REQUEST and not reporter.stats.get("passed"):
+        reporter.write_line("\nNothing ran: see the reasons for skipping.", red=True)
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 class Project:
     """A copy of the code in a folder of its own, with its own results."""
 
