@@ -65,16 +65,21 @@ def main() -> None:
         predictor = Predictor(model)
         begin(out, model.reference)
 
-        def whole():
-            result = predictor(read_scan(path))
-            write_result(out, one, result, key_of(path, model), model, pages=False)
+        key = key_of(path, model)
 
-        timed("first scan: read, predict, write", whole)
+        def whole():
+            write_result(out, one, predictor(read_scan(path)), key, model, pages=True)
+
+        timed("first scan: read, predict, write with its page", whole)
         timed("second scan", whole)
         scan = timed("of that: read", lambda: read_scan(path))
         image, _ = timed("of that: to the model's grid", lambda: to_model_grid(scan, model.card["spacing_mm"]))
         settings = {"epsilon": model.card["epsilon"], **model.card["inference"]}
-        timed("bare sliding-window pass", lambda: infer(model.network, image, **settings))
+        timed("of that: the network", lambda: infer(model.network, image, **settings))
+        result = timed("of that: all of the prediction, with maps on the scan's own grid", lambda: predictor(scan))
+        timed("of that: write the maps", lambda: write_result(out, one, result, key, model, pages=False))
+        timed("of that: write the maps and the page", lambda: write_result(out, one, result, key, model, pages=True))
+        timed("bare sliding-window pass", lambda: infer(model.network, image, **settings | {"mirror": False}))
     table = pd.DataFrame(rows).assign(
         threads=arguments.threads, device=str(predictor.device), spacing_mm=model.card["spacing_mm"]
     )

@@ -71,13 +71,14 @@ def bad_scans(folder):
 def test_each_bad_scan_has_a_row_that_says_why_and_stops_no_other(scan, model, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("decoupled_qc.scans.MAX_VOXELS", 90_000)  # of 2²⁸, so that the test stays small
     reasons = bad_scans(tmp_path / "bad")
-    code, table = predict(tmp_path / "out", model, tmp_path / "bad", tmp_path / "absent.nii", scan)
+    (tmp_path / "empty").mkdir()
+    code, table = predict(tmp_path / "out", model, tmp_path / "bad", tmp_path / "absent.nii", tmp_path / "empty", scan)
     assert code == 2  # input that cannot be used
-    assert table.loc["sub-01", "status"] == "ok" and (table["status"] == "error").sum() == len(reasons) + 1
+    assert table.loc["sub-01", "status"] == "ok" and (table["status"] == "error").sum() == len(reasons) + 2
     printed = capsys.readouterr().out
-    for name, reason in {**reasons, "absent": "does not exist"}.items():
+    for name, reason in {**reasons, "absent": "does not exist", "empty": "empty holds no file that ends in"}.items():
         said = table.loc[name, "error"]
-        assert reason in said and f"{name}.nii" in said and said in printed, name
+        assert reason in said and name in said and said in printed, name
         assert not (tmp_path / "out" / name).exists()
 
 

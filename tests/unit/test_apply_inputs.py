@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from decoupled_qc.apply.inputs import expand_patterns, find_inputs
+from decoupled_qc.apply.inputs import expand_patterns, find_inputs, no_scan_in
 from decoupled_qc.errors import InputError
 
 
@@ -103,6 +103,16 @@ def test_what_holds_no_scan_is_named(tmp_path):
     touch(tmp_path / "bids" / "dataset_description.json")
     with pytest.raises(InputError, match="bids holds no T1-weighted scan"):
         find_inputs([tmp_path / "bids"], tmp_path / "out", {})
+    with pytest.raises(InputError, match="empty holds no file"):
+        find_inputs([tmp_path / "empty", tmp_path / "bids"], tmp_path / "out", {})
+
+
+def test_a_folder_without_scans_stops_no_other(tmp_path):
+    (tmp_path / "empty").mkdir()
+    scan = touch(tmp_path / "a.nii")
+    found = find_inputs([tmp_path / "empty", scan], tmp_path / "out", {})
+    assert [one.path for one in found] == [tmp_path / "empty", scan]
+    assert no_scan_in(tmp_path / "empty").startswith(f"{tmp_path / 'empty'} holds no file that ends in .nii.gz")
 
 
 def test_patterns_and_lists(tmp_path):

@@ -40,7 +40,7 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     A BIDS dataset (a folder with ``dataset_description.json`` or ``sub-*``) gives its T1-weighted scans, any other folder all
     files with a readable suffix, in folders inside it too. Symbolic links are followed, loops not.
 
-    A folder that cannot be read is returned in place of its scans, so that it fails alone.
+    A folder without scans, or one that cannot be read, is returned in place of its scans, so that it fails alone.
 
     Args:
         given: Files and folders; a file need not exist, so that one wrong name among many is reported with its own row.
@@ -48,7 +48,7 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
         taken: Path → scan of earlier calls with the same results folder: a path keeps its name, and no other gets it.
 
     Raises:
-        InputError: A folder holds no scan.
+        InputError: There is no scan in any of them.
     """
     used = set(taken.values())
     found = {}
@@ -63,7 +63,17 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
                 found[key] = Input(file, name, _folder(file, name))
     if not found:
         raise InputError("No scan was given: name files, folders or a BIDS dataset.")
+    if all(os.path.isdir(one.path) and entries(one.path) is not None for one in found.values()):
+        raise InputError(no_scan_in(next(iter(found.values())).path))
     return list(found.values())
+
+
+def no_scan_in(folder: Path) -> str:
+    """Return in a sentence why a folder gives no scan."""
+    if entries(folder) is None:
+        return f"{folder} is a folder that cannot be read: correct its permissions."
+    kind = "T1-weighted scan in sub-*/[ses-*/]anat/" if _is_bids(folder) else f"file that ends in {', '.join(READABLE)}"
+    return f"{folder} holds no {kind}: give another folder, or the files themselves."
 
 
 def expand_patterns(patterns: Iterable[str]) -> list[str]:
@@ -95,18 +105,19 @@ def entries(folder: Path) -> list[Path] | None:
 
 
 def _in_folder(folder: Path, out: Path) -> list[Path]:
+    """Return the scans in a folder, and folders in it that cannot be read; the folder itself if there is neither."""
     if entries(folder) is None:
         return [folder]
-    if (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/")):
+    if _is_bids(folder):
         inside = [entry for pattern in BIDS_FOLDERS for entry in sorted(folder.glob(pattern))]
         files = [*bids.t1_scans(folder), *(entry for entry in inside if entries(entry) is None)]
-        kind = "T1-weighted scan in sub-*/[ses-*/]anat/"
     else:
         files = sorted(_walk(folder, out.resolve(), set()))
-        kind = f"file that ends in {', '.join(READABLE)}"
-    if not files:
-        raise InputError(f"{folder} holds no {kind}: give another folder, or the files themselves.")
-    return files
+    return files or [folder]
+
+
+def _is_bids(folder: Path) -> bool:
+    return (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/"))
 
 
 def _walk(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from decoupled_qc.analysis.prediction import FAIL, PASS, REVIEW
 from decoupled_qc.apply.folder import Model, open_model
-from decoupled_qc.apply.inputs import Input, find_inputs
+from decoupled_qc.apply.inputs import Input, find_inputs, no_scan_in
 from decoupled_qc.apply.output import (
     ERROR,
     alone,
@@ -156,7 +156,7 @@ class _Worker:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
         try:
             if one.path.is_dir():
-                raise InputError(f"{one.path} is a folder that cannot be read: correct its permissions.")
+                raise InputError(no_scan_in(one.path))
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
             key = key_of(one.path, self.predictor.model)
