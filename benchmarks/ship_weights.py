@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from quality import PLAUSIBLE_ML
 
+from decoupled_qc.apply.causes import NO_CAUSE, lead
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE, SHIPPED, open_model
 from decoupled_qc.apply.self_test import write_expected
 from decoupled_qc.files import write_whole
@@ -25,7 +26,7 @@ USABLE_DICE = 0.70  # on the labelled brain; below it the card warns first of al
 SETS = {"labelled_brain": "voxelmorph's test scan, brain", "ds002748": "brains", "ds000011": "defaced heads"}
 
 
-def real_scans() -> Iterator[str]:
+def real_scans(reference: dict) -> Iterator[str]:
     """Yield the card's section on real scans, as Markdown."""
     ours, classical = (pd.read_csv(TABLES / f"{name}.csv").iloc[0] for name in ("labelled", "classical"))
     if ours["dice"] < USABLE_DICE:
@@ -47,7 +48,7 @@ student's learning rate was lowered, for which the validation scans gave the sam
         return
     yield from _as_they_are(pd.read_csv(scans))
     if corrupted.is_file():
-        yield from _corrupted(pd.read_csv(corrupted), pd.read_csv(scans))
+        yield from _corrupted(pd.read_csv(corrupted), pd.read_csv(scans), reference)
     if copies.is_file():
         yield from _copies(pd.read_csv(copies))
 
@@ -68,13 +69,17 @@ def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame) -> Iterator[str]:
+def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame, reference: dict) -> Iterator[str]:
     severities = sorted(scans["severity"].unique())
     right = scans["cause"] == scans["artefact"]
+    functions, artefacts = reference["cause_model"]["functions"], reference["artefacts"]
+    likeliest = pd.Series([lead(scan, functions, artefacts)[0] for scan in scans.to_dict("records")])
+    forced, clear = (likeliest == scans["artefact"]).mean(), (clean["cause"] == NO_CAUSE).sum()
     n, chance = scans.groupby("set")["scan"].nunique().sum(), 1 / scans["artefact"].nunique()
     yield f"""
 The same {n} scans with one simulated artefact each: {right.mean():.0%} of {len(scans)} were given their own artefact as the cause
-(chance {chance:.0%}). Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} without artefact), by severity:
+(chance {chance:.0%}), {forced:.0%} where `none` is no answer; of the {len(clean)} scans as they are {clear} were given `none`.
+Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} without artefact), by severity:
 """
     yield "| artefact | " + " | ".join(f"severity {value:g}" for value in severities) + " |"
     yield "|---" * (len(severities) + 1) + "|"
@@ -125,8 +130,9 @@ def main(folder: str) -> None:
         target.mkdir()
         for name in (WEIGHTS, CARD, REFERENCE):
             shutil.copy(source / name, target / name)
-        text = _warned((source / MODEL_CARD).read_text(), json.loads((source / REFERENCE).read_text()))
-        (target / MODEL_CARD).write_text(text.rstrip() + "\n" + "\n".join(real_scans()) + "\n")
+        reference = json.loads((source / REFERENCE).read_text())
+        text = _warned((source / MODEL_CARD).read_text(), reference)
+        (target / MODEL_CARD).write_text(text.rstrip() + "\n" + "\n".join(real_scans(reference)) + "\n")
         write_expected(target)
 
 

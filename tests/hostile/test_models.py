@@ -63,7 +63,7 @@ def refusal(folder, reference):
 
 
 def test_every_key_that_a_verdict_rests_on_is_missed_by_name(folder, good):
-    unused = {"overall", "n", "confusion", "scale"}  # of the model card alone
+    unused = {"overall", "if_forced", "n", "confusion", "scale"}  # of the model card alone
     ranges = {("input_ranges", name) for name in good["input_ranges"]}  # any of them may be left out
     for place in places(good):
         spare = place in ranges or place[:2] == ("cause_accuracy", "confusion")
@@ -101,9 +101,18 @@ def test_a_wrong_value_is_refused_or_gives_a_verdict(folder, good, data):
         (("severity", "eddy"), {}, "'severity' is of other artefacts"),
         (("severity", "blur"), {"0-1": [1.0]}, "other bands"),
         (("severity", "noise"), {"<b>": [1.0]}, "bands such as"),
-        (("dice_model", "dice"), [0.5], "different lengths"),
+        (("dice_model", "weights"), [0.5], "'dice_model.weights' has 1 numbers, not 6"),
+        (("dice_model", "sd"), [1, 1, 0], "'dice_model.sd' has a number that is not above 0"),
+        (("dice_model", "low"), [9, 9, 9], "'dice_model.low' has a number above that of 'dice_model.high'"),
         (("dice_model", "half_width"), "wide", "'dice_model.half_width' is no finite number"),
         (("volume_model", "ratio"), -1, "'volume_model.ratio' is -1, outside 0"),
+        (("cause_model", "functions"), {"none": {}}, "'cause_model.functions' is no JSON object of none and the"),
+        (
+            ("cause_model", "functions", "blur", "weights"),
+            [1.0],
+            "'cause_model.functions.blur.weights' has 1 numbers, not 2",
+        ),
+        (("cause_model", "threshold"), None, "'cause_model.threshold' is no finite number"),
         (("cause_accuracy", "named", "blur", "n"), 1.5, "'cause_accuracy.named.blur.n' is no whole number"),
         (("input_ranges", "magic"), [0, 1], "'input_ranges.magic' is no property"),
         (("input_ranges", "snr"), None, "no property"),

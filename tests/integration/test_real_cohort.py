@@ -1,6 +1,11 @@
-"""A data set laid out as MR-ART goes from an S3 server to Table 2, as a user would run it: ``make test-cohort``."""
+"""A data set laid out as MR-ART goes from an S3 server to Table 2, as a user would run it: ``make test-cohort``.
+
+Its scores and MRIQC's measures are MR-ART's own where its tables are at hand, else made up; the images are balls that are
+the worse, the worse they were scored.
+"""
 
 import json
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -10,9 +15,36 @@ import pytest
 import yaml
 from bucket import serve
 
-SUBJECTS = [f"sub-{number:06d}" for number in range(1, 9)]
-SCORES = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
-GHOST = {"standard": 0.0, "headmotion1": 0.2, "headmotion2": 0.45}
+SHARED = Path(os.environ.get("DECOUPLED_QC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+KINDS = ("standard", "headmotion1", "headmotion2")
+GHOST = {1: 0.0, 2: 0.2, 3: 0.45}  # by score, 1 good to 3 bad
+MEASURES = ["cjv", "snr_total"]
+N_SUBJECTS = 8
+
+
+def read_published() -> pd.DataFrame:
+    """Return score and measures of the first people with three scans, the standard one good: scan as index."""
+    folder = SHARED / "mrart_tables"
+    tables = [pd.read_csv(folder / name, sep="\t", index_col="bids_name") for name in ("scores.tsv", "group_T1w.tsv")]
+    both = tables[0].join(tables[1][MEASURES], how="inner")
+    subject = both.index.str[:10]
+    good = subject[(both["score"] == 1) & both.index.str.contains("standard")]
+    whole = [name for name in good if (subject == name).sum() == len(KINDS)]
+    return both[subject.isin(whole[:N_SUBJECTS])]
+
+
+def make_up() -> pd.DataFrame:
+    """Return what :func:`read_published` would, the score following from the kind of scan."""
+    rows = [
+        (f"sub-{n:06d}_acq-{kind}_T1w", score) for n in range(1, N_SUBJECTS + 1) for score, kind in enumerate(KINDS, 1)
+    ]
+    made = pd.DataFrame(rows, columns=["bids_name", "score"]).set_index("bids_name")
+    return made.assign(cjv=0.3 + 0.1 * made["score"], snr_total=10.0 - made["score"])
+
+
+RATED = read_published() if (SHARED / "mrart_tables").is_dir() else make_up()
+SUBJECTS = sorted({name[:10] for name in RATED.index})
+CUT_OFF = f"{SUBJECTS[-1]}_acq-headmotion2_T1w"
 MM = 3.0
 OVERLAY = {
     "use_artefacts": ["noise"],
@@ -55,23 +87,18 @@ def head(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def fill(bucket, folder: Path) -> None:
     """Put the data set into the bucket: one subject's scan is cut off, as happens."""
-    scores, measures = ["bids_name\tscore"], ["bids_name\tcjv\tsnr_total"]
     for number, subject in enumerate(SUBJECTS):
         image, label = head(number)
-        for kind, score in SCORES.items():
+        for kind in KINDS:
             name = f"{subject}_acq-{kind}"
-            ghosted = (1 - GHOST[kind]) * image + GHOST[kind] * np.roll(image, 9, axis=1)
-            noise = np.random.default_rng([number, score]).normal(0, 10 * score, image.shape)
+            score = int(RATED.loc[f"{name}_T1w", "score"])
+            ghosted = (1 - GHOST[score]) * image + GHOST[score] * np.roll(image, 9, axis=1)
+            noise = np.random.default_rng([number, KINDS.index(kind)]).normal(0, 10 * score, image.shape)
             scan = compressed(np.abs(ghosted + noise).astype(np.int16), folder)
-            if (number, kind) == (7, "headmotion2"):
-                scan = scan[:-4000]
-            bucket.put(f"ds004173/{subject}/anat/{name}_T1w.nii.gz", scan)
+            bucket.put(f"ds004173/{subject}/anat/{name}_T1w.nii.gz", scan[:-4000] if f"{name}_T1w" == CUT_OFF else scan)
             bucket.put(f"ds004173/{subject}/anat/{name}_dseg.nii.gz", compressed(label, folder))
-            scores.append(f"{name}_T1w\t{score}")
-            measures.append(f"{name}_T1w\t{0.3 + 0.1 * score + 0.001 * number}\t{10 - score - 0.01 * number}")
-    tables = {"scores.tsv": scores, "mriqc-0.16.1/group_T1w.tsv": measures}
-    for path, lines in tables.items():
-        bucket.put(f"ds004173/derivatives/{path}", ("\n".join(lines) + "\n").encode())
+    for path, columns in {"scores.tsv": ["score"], "mriqc-0.16.1/group_T1w.tsv": MEASURES}.items():
+        bucket.put(f"ds004173/derivatives/{path}", RATED[columns].to_csv(sep="\t").encode())
     description = {"DatasetDOI": "doi:10.18112/openneuro.ds004173.v1.0.2"}
     bucket.put("ds004173/dataset_description.json", json.dumps(description).encode())
 
@@ -108,7 +135,7 @@ def test_every_file_is_verified_and_the_bad_scan_left_out_with_its_reason(result
     assert len(fetched) == 8 * 3 * 2 + 3 and fetched["sha256"].str.len().eq(64).all()
     audit = pd.read_csv(results / "cohort/audit.tsv", sep="\t", keep_default_na=False)
     bad = audit[audit["status"] != "ok"]
-    assert list(bad["scan"]) == ["sub-000008_acq-headmotion2_T1w"] and "read to its end" in bad["reason"].item()
+    assert list(bad["scan"]) == [CUT_OFF] and "read to its end" in bad["reason"].item()
 
 
 def test_real_subjects_bring_all_their_rated_scans_and_do_nothing_else(results):
@@ -122,7 +149,7 @@ def test_real_subjects_bring_all_their_rated_scans_and_do_nothing_else(results):
     assert manifest.groupby("subject")["role"].nunique().eq(1).all()
     assert manifest.loc[manifest["role"] != "real", "scan"].str.endswith("acq-standard").all()
     real = manifest[manifest["role"] == "real"]
-    assert len(real) == 9 - real["subject"].eq("sub-000008").any()
+    assert len(real) == 9 - real["subject"].eq(SUBJECTS[-1]).any()
     assert (manifest["label_source"] == "provided").all()
 
 
@@ -131,10 +158,11 @@ def test_ratings_and_shipped_measures_stand_in_the_scores(results):
     real = scores[scores["condition"] == "real"]
     rating = real[real["metric"] == "rating"]
     assert set(rating["aggregation"]) == {"rated"}
-    expected = rating["scan"].str.partition("_acq-")[2].map({name: 4 - score for name, score in SCORES.items()})
-    assert (rating["value"] == expected).all()
+    published = RATED.loc[rating["scan"] + "_T1w"]
+    assert (rating["value"].to_numpy() == 4 - published["score"].to_numpy()).all()
     cjv = real[(real["metric"] == "cjv") & (real["aggregation"] == "mriqc")].set_index("scan")["value"]
-    assert cjv.notna().all() and sorted(cjv.index) == sorted(rating["scan"])
+    assert sorted(cjv.index) == sorted(rating["scan"])
+    assert cjv[rating["scan"]].to_numpy() == pytest.approx(published["cjv"].to_numpy())
 
 
 def test_table_2_is_of_raters_and_no_stand_in(results):
@@ -150,7 +178,15 @@ def test_table_2_is_of_raters_and_no_stand_in(results):
 
 def test_each_score_is_asked_whether_it_finds_and_follows_motion(results):
     table = pd.read_csv(results / "analysis/real_artefacts.csv")
+    scores = pd.read_csv(results / "scores.csv")
+    scans = scores.loc[(scores["condition"] == "real") & (scores["metric"] == "rating"), "scan"]
+    shown = RATED.loc[scans + "_T1w"]
     cjv = table[(table["score"] == "cjv") & (table["aggregation"] == "mriqc")].set_index("contrast")["value"]
-    assert cjv["rating <= 1"] == cjv["rating <= 2"] == cjv["standard -> headmotion1"] == 1
+    for cut in set(4 - shown["score"]) - {3}:
+        bad = shown["cjv"][4 - shown["score"] <= cut].to_numpy()[:, None]
+        good = shown["cjv"][4 - shown["score"] > cut].to_numpy()
+        assert cjv[f"rating <= {cut}"] == pytest.approx(((bad > good) + (bad == good) / 2).mean())
+    by_kind = {kind: shown["cjv"][shown.index.str.contains(kind)].to_numpy() for kind in KINDS[:2]}
+    assert cjv["standard -> headmotion1"] == (by_kind["headmotion1"] > by_kind["standard"]).mean()
     ours = table[(table["score"] == "artefact_uncertainty") & (table["aggregation"] == "mean")]
     assert {"auroc", "change", "volume_change"} == set(ours["quantity"]) and ours["value"].notna().all()

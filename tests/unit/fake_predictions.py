@@ -25,7 +25,7 @@ def reference(seed: int = 0) -> dict:
     clean |= {f"uncertainty_{name}": scores(0.002, 60) for name in ARTEFACTS}
     severity = {name: {band: scores(0.02 * 2**place, 30) for place, band in enumerate(BANDS)} for name in ARTEFACTS}
     counts = {"n_scans": 660, "n_subjects": 60, "n_anatomies": 4}
-    return {"format": 1, "artefacts": list(ARTEFACTS), **counts, "level": 0.9, "clean": clean, "severity": severity}
+    return {"format": 2, "artefacts": list(ARTEFACTS), **counts, "level": 0.9, "clean": clean, "severity": severity}
 
 
 def row(scan: str, decision: str = "review", **changes: object) -> dict:

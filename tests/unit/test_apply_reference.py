@@ -4,19 +4,18 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import RidgeCV
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
-from decoupled_qc.analysis.prediction import dice_curve
+from decoupled_qc.apply.causes import discriminant, lead, named_cause
+from decoupled_qc.apply.expected_dice import LEAST_SD, PENALTIES, expected_dice, interval
 from decoupled_qc.apply.model_card import write_model_card
-from decoupled_qc.apply.reference import cause_accuracy, summarise, widened
+from decoupled_qc.apply.reference import cause_model, summarise, widened
 from decoupled_qc.apply.verdict import (
-    cause_rises,
     judge,
-    named_cause,
     nearest_severity,
     out_of_range,
     percentile,
-    predicted_dice,
 )
 from decoupled_qc.errors import InputError
 from decoupled_qc.report import wording
@@ -44,16 +43,36 @@ def test_the_reference_is_json_and_counts_what_stands_behind_it(reference):
     assert all(values == sorted(values) for values in reference["clean"].values())
 
 
-def test_predicted_dice_is_the_isotonic_fit_and_its_interval_holds_new_subjects_scans(reference):
-    measured = measured_scans()
-    score, dice = dice_curve(measured)
-    assert (np.diff(dice) <= 1e-12).all()
-    assert predicted_dice(score[7], reference["dice_model"])[0] == pytest.approx(dice[7])
+def test_expected_dice_is_the_ridge_fit_and_its_interval_holds_new_subjects_scans(reference):
+    measured, model = measured_scans(), reference["dice_model"]
+    rows = measured.to_dict("records")
+    x = np.log(measured[["task_uncertainty", "uncertainty_noise", "uncertainty_blur"]].to_numpy())
+    z = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), LEAST_SD)
+    ridge = RidgeCV(PENALTIES).fit(np.concatenate([z, z**2], axis=1), measured["dice:gm"])
+    fitted = np.clip(ridge.predict(np.concatenate([z, z**2], axis=1)), 0, 1)
+    assert [expected_dice(row, model, ARTEFACTS) for row in rows] == pytest.approx(fitted.tolist(), abs=1e-6)
     new = measured_scans(80)
     new = new[new["subject"].str.removeprefix("sub-").astype(int) >= 12]
-    ends = [predicted_dice(value, reference["dice_model"])[1:] for value in new["artefact_uncertainty"]]
+    ends = [interval(row, model, ARTEFACTS)[1:] for row in new.to_dict("records")]
     held = np.mean([low <= truth <= high for (low, high), truth in zip(ends, new["dice:gm"], strict=True)])
-    assert 0.85 < held <= 1.0
+    assert 0.85 < held <= 1.0 and model["half_width"] < 0.15
+
+
+def test_what_lies_beyond_the_fitted_scans_is_taken_as_at_their_end(reference):
+    model = reference["dice_model"]
+    worst, beyond = (scan(noise=noise) for noise in (math.exp(model["high"][1]), 50.0))
+    assert expected_dice(beyond, model, ARTEFACTS) == pytest.approx(expected_dice(worst, model, ARTEFACTS))
+    assert expected_dice(beyond, model, ARTEFACTS) < expected_dice(scan(), model, ARTEFACTS) - 0.2
+
+
+def test_of_two_causes_with_the_same_uncertainty_the_one_that_costs_more_dice_is_told():
+    """The sum of the variances is the same for both, so that no curve of the sum could tell them apart."""
+    measured = measured_scans()
+    blurred = measured["artefact"] == "blur"
+    measured.loc[blurred, "dice:gm"] = 0.9 - 0.05 * measured.loc[blurred, "severity"]
+    model = summarise(measured, ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1)["dice_model"]
+    noisy, soft = (expected_dice(scan(**{name: 0.2}), model, ARTEFACTS) for name in ("noise", "blur"))
+    assert noisy < 0.6 and soft > 0.8
 
 
 def test_volume_error_bars_hold_the_validation_volumes_and_scale_with_uncertainty(reference):
@@ -84,29 +103,67 @@ def test_pass_review_and_fail_follow_the_interval(reference):
     assert judge(scan(noise=0.4), reference, ["odd"])["decision"] == "fail"
 
 
-def test_the_cause_is_the_head_that_rises_most_over_clean_scans(reference):
+def test_the_cause_is_the_most_likely_artefact_or_none(reference):
     assert judge(scan(), reference, [])["cause"] == "none"
     assert judge(scan(noise=0.2), reference, [])["cause"] == "noise"
     assert judge(scan(blur=0.2, noise=0.05), reference, [])["cause"] == "blur"
-    rises = cause_rises(
-        {"uncertainty_noise": 1.0, "uncertainty_blur": math.e},
-        {"uncertainty_noise": [0.5, 2.0], "uncertainty_blur": [1.0, 1.0]},
-        ARTEFACTS,
+
+
+def test_the_discriminant_is_the_closed_form_for_two_kinds():
+    rng = np.random.default_rng(0)
+    covariance = np.array([[1.0, 0.7], [0.7, 1.0]])
+    means = {"none": (0.0, 0.0), "noise": (2.0, 0.0)}
+    draws = {name: rng.multivariate_normal(mean, covariance, 4000) for name, mean in means.items()}
+    table = pd.concat(
+        pd.DataFrame({"artefact": name, "uncertainty_noise": np.exp(x[:, 0]), "uncertainty_blur": np.exp(x[:, 1])})
+        for name, x in draws.items()
     )
-    assert rises["noise"] == pytest.approx(0.0, abs=1e-9) and rises["blur"] > 1e3
-    assert named_cause({"noise": 1.0, "blur": 2.0}, 2.0) == "none"
+    functions = discriminant(table, ["noise", "blur"])
+    assert list(functions) == ["none", "noise"]  # blur has no scan, so nothing is said of it
+    between = np.subtract(functions["noise"]["weights"], functions["none"]["weights"])
+    assert between == pytest.approx(np.linalg.solve(covariance, [2.0, 0.0]), rel=0.1)
+    middle = {
+        "uncertainty_noise": math.e,
+        "uncertainty_blur": 1.0,
+    }  # halfway between the means: as likely one as the other
+    assert lead(middle, functions, ["noise", "blur"])[0] == "noise"
+    assert abs(lead(middle, functions, ["noise", "blur"])[1]) < 0.15
+    both = {
+        "uncertainty_noise": math.e**1.5,
+        "uncertainty_blur": math.e**1.5,
+    }  # what clean scans do: heads rise together
+    assert named_cause(both, {"functions": functions, "threshold": 0.0}, ["noise", "blur"]) == "none"
+    own = {"uncertainty_noise": math.e**1.5, "uncertainty_blur": 1.0}
+    assert named_cause(own, {"functions": functions, "threshold": 0.0}, ["noise", "blur"]) == "noise"
+    assert named_cause(own, {"functions": functions, "threshold": 9.0}, ["noise", "blur"]) == "none"
+
+
+def test_an_artefact_that_another_head_answers_to_is_named_by_how_heads_move_together():
+    """Spike's head rises more with noise than with spikes: the highest rise would always be wrong for noise."""
+    rng, rows = np.random.default_rng(1), []
+    for subject in range(10):
+        for artefact, rise in (("none", (0, 0)), ("spike", (2, 0)), ("noise", (3, 1))):
+            spike, noise = np.exp(np.array(rise) + 0.3 * rng.normal(size=2))
+            found = {"uncertainty_spike": spike, "uncertainty_noise": noise}
+            rows.append({"subject": subject, "artefact": artefact, **found})
+    model, accuracy = cause_model(pd.DataFrame(rows), ["spike", "noise"], 0.9)
+    assert accuracy["overall"] > 0.8 and accuracy["if_forced"] >= accuracy["overall"] and accuracy["n"] == 20
+    assert set(model["functions"]) == {"none", "spike", "noise"}
 
 
 def test_the_accuracy_of_a_cause_is_counted_on_scans_whose_own_subject_is_left_out():
-    found = cause_accuracy(measured_scans(), ARTEFACTS, 0.9)
+    found = cause_model(measured_scans(), ARTEFACTS, 0.9)[1]
     assert found["overall"] > 0.9 and found["n"] == 48
     assert sum(one["n"] for one in found["named"].values()) == 60
     assert found["named"]["noise"]["accuracy"] > 0.9
-    shuffled = measured_scans()
+    shuffled, rng = measured_scans(), np.random.default_rng(0)
     corrupted = shuffled["artefact"] != "none"
-    swap = {"noise": "blur", "blur": "noise"}
-    shuffled.loc[corrupted, "artefact"] = shuffled.loc[corrupted, "artefact"].map(swap)
-    assert cause_accuracy(shuffled, ARTEFACTS, 0.9)["overall"] < 0.1  # heads that answer to the other one are wrong
+    shuffled.loc[corrupted, "artefact"] = rng.permutation(shuffled.loc[corrupted, "artefact"])
+    assert cause_model(shuffled, ARTEFACTS, 0.9)[1]["if_forced"] < 0.7  # what cannot be known is not counted as known
+    first = measured_scans()
+    first.loc[(first["subject"] == "sub-0") & (first["artefact"] == "noise"), "artefact"] = "blur"
+    confusion = cause_model(first, ARTEFACTS, 0.9)[1]["confusion"]
+    assert confusion["blur"]["noise"] == 2  # that subject's scans did not teach their own wrong names
 
 
 def test_percentiles_and_bands(reference):

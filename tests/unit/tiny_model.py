@@ -60,7 +60,7 @@ def write_tiny_model(folder, spacing_mm=4.0):
     sha256 = digest(folder / "weights.safetensors")
     card = {
         **{
-            "format": 1,
+            "format": 2,
             "artefacts": ARTEFACTS,
             "sha256": sha256,
             "spacing_mm": spacing_mm,

@@ -20,6 +20,7 @@ import pandas as pd
 from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.inputs import Input, entries
 from decoupled_qc.apply.predictor import Result
+from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.errors import ResourceError
 from decoupled_qc.files import write_whole
@@ -150,11 +151,8 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
     row = {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": OK, "error": "", **result.row}
     with storage(out):
         folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for name, file in result.maps.items():
-            written.append(folder / f"{one.scan}_desc-{name}.nii.gz")
-            with write_whole(written[-1]) as partial:
-                nib.save(file, partial)
+        names = {folder / f"{one.scan}_desc-{name}.nii.gz": file for name, file in result.maps.items()}
+        written = side_by_side(_write_map, names.items())
         if pages:
             written.append(write_scan_page(out, row, one.path, model.reference))
         summary = {
@@ -168,6 +166,13 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
         }
         _write_json(folder / f"{one.scan}_{SUMMARY}", summary)
     return row
+
+
+def _write_map(named: tuple[Path, nib.Nifti1Image]) -> Path:
+    path, file = named
+    with write_whole(path) as partial:
+        nib.save(file, partial)
+    return path
 
 
 def key_of(path: Path, model: Model) -> dict:

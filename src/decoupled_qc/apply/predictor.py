@@ -13,6 +13,7 @@ from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.measures import UL_PER_ML, measure
 from decoupled_qc.apply.oddities import oddities
 from decoupled_qc.apply.space import to_model_grid, to_native
+from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.apply.verdict import judge
 from decoupled_qc.inference import Prediction
 from decoupled_qc.inference import predict as infer
@@ -89,11 +90,14 @@ class Predictor:
 
 def _native(found: Prediction, affine: NDArray[np.float64], scan: Scan) -> dict[str, NDArray]:
     """Return all maps on the scan's own grid."""
-    probability = to_native(found.probability, affine, scan).clip(0, 1)
+    probability, *variances = side_by_side(
+        lambda values: to_native(values, affine, scan), [found.probability, *found.variance.values()]
+    )
+    probability = probability.clip(0, 1)
     maps = {"gm_probseg": probability, "gm_dseg": (probability > 0.5).astype(np.uint8)}
     total = np.zeros_like(probability)
-    for cause, value in found.variance.items():
-        maps[f"{cause}_variance"] = to_native(value, affine, scan)
+    for cause, values in zip(found.variance, variances, strict=True):
+        maps[f"{cause}_variance"] = values
         if cause != TASK:
-            total += maps[f"{cause}_variance"]
+            total += values
     return {**maps, "total_variance": total}

@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from decoupled_qc import metrics
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.conformal import conformal_quantile
-from decoupled_qc.analysis.prediction import dice_curve, half_width
+from decoupled_qc.analysis.conformal import conformal_quantile, held_out
 from decoupled_qc.analysis.volumes import SMALLEST_ML
+from decoupled_qc.apply.causes import NO_CAUSE, discriminant, lead
+from decoupled_qc.apply.expected_dice import dice_model
 from decoupled_qc.apply.folder import REFERENCE, Model, digest
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference_checks import BANDED, FORMAT
-from decoupled_qc.apply.verdict import NO_CAUSE, cause_rises, named_cause
 from decoupled_qc.conditions import NO_ARTEFACT
 from decoupled_qc.errors import InputError
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
@@ -38,6 +38,7 @@ RANGED = (
     "task_uncertainty",
     "artefact_uncertainty",
 )
+VALIDATION = "validation.csv"  # in the model folder
 WIDENING = 0.25  # of the width of a range on both sides, because validation scans are few
 
 
@@ -51,7 +52,7 @@ def make_model_folder(
     error_rate: float,
     inference: dict,
 ) -> pd.DataFrame:
-    """Write ``weights.safetensors``, ``model.json`` and ``reference.json``; return what was measured on each scan.
+    """Write ``weights.safetensors``, ``model.json``, ``reference.json`` and ``validation.csv``, the scans behind the reference.
 
     Args:
         trained: Folder of the trained student.
@@ -60,6 +61,9 @@ def make_model_folder(
         bands: Rising ends of the bands of severity.
         target_dice, error_rate: Of the decision, see :func:`decoupled_qc.analysis.prediction.decisions`.
         inference: The config's block.
+
+    Returns:
+        What ``validation.csv`` holds, see :func:`measure_scans`.
     """
     network, card = load_model(trained)
     card["simulators"] = card.pop("artefacts", {})  # settings by name; in a model folder ``artefacts`` are the names
@@ -72,6 +76,7 @@ def make_model_folder(
     }
     (folder / CARD).write_text(json.dumps({**about, **card}, indent=2) + "\n")
     measured = measure_scans(Predictor(Model(folder, network, {**card, **about}, {})), scans_table)
+    measured.to_csv(folder / VALIDATION, index=False, float_format="%.6g")
     found = {**summarise(measured, about["artefacts"], bands, target_dice, error_rate), "sha256": about["sha256"]}
     (folder / REFERENCE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     return measured
@@ -122,13 +127,12 @@ def summarise(
         )
     clean = measured[measured["artefact"] == NO_ARTEFACT]
     scores = [*BANDED, *(f"uncertainty_{name}" for name in artefacts)]
-    half = half_width(measured, error_rate)
     ratio = conformal_quantile(
         (measured["error_ml"].abs() / measured["volume_scale_ml"].clip(lower=SMALLEST_ML)).to_numpy(),
         measured["subject"].to_numpy(),
         1 - error_rate,
     )
-    score, dice = dice_curve(measured)
+    causes, accuracy = cause_model(measured, artefacts, 1 - error_rate)
     return {
         "format": FORMAT,
         "artefacts": artefacts,
@@ -138,8 +142,9 @@ def summarise(
         "level": 1 - error_rate,
         "clean": {name: _sorted(clean[name]) for name in scores},
         "severity": {name: severities(measured[measured["artefact"] == name], bands) for name in artefacts},
-        "cause_accuracy": cause_accuracy(measured, artefacts, 1 - error_rate),
-        "dice_model": {"score": score.tolist(), "dice": dice.tolist(), "half_width": _finite(half)},
+        "cause_model": causes,
+        "cause_accuracy": accuracy,
+        "dice_model": dice_model(measured, artefacts, error_rate),
         "volume_model": {"scale": "volume_scale_ml", "ratio": _finite(ratio)},
         "decision": {"dice_cut": target_dice, "error_rate": error_rate},
         "input_ranges": {name: widened(measured[name]) for name in RANGED if np.isfinite(measured[name]).any()},
@@ -159,43 +164,45 @@ def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_u
     return {name: _sorted(scans.loc[member == name, score]) for name in names}
 
 
-def cause_accuracy(measured: pd.DataFrame, artefacts: list[str], level: float) -> dict:
-    """Return how often the named cause is right, each scan being compared with other subjects' clean scans.
+def cause_model(measured: pd.DataFrame, artefacts: list[str], level: float) -> tuple[dict, dict]:
+    """Return how the cause is named, and how often that is right for scans of a subject that the fit has not seen.
 
-    ``threshold``: what the highest rise stays below on a share ``level`` of the clean scans. ``named``: cause → how
-    often it was right when it was named (``accuracy``, None if it never was), of ``n`` scans. ``overall``: share of corrupted
-    scans with the right cause; chance is 1 / artefacts.
+    Model: ``functions`` of :func:`decoupled_qc.apply.causes.discriminant`, and the ``threshold`` that the most likely artefact
+    stays below on a share ``level`` of the clean scans. Accuracy: ``named``, cause → how often it was right when it was named
+    (``accuracy``, None if it never was), of ``n`` scans; ``overall``: share of ``n`` corrupted scans with the right
+    cause, chance is 1 / artefacts; ``if_forced``: the same where the most likely artefact is always named; ``confusion``: what
+    was simulated → what was named → scans.
 
     Args:
         measured: From :func:`measure_scans`.
         artefacts: Of the model.
         level: (0, 1).
     """
-    clean = measured[measured["artefact"] == NO_ARTEFACT]
-    rises = []
-    for scan in measured.to_dict("records"):
-        others = clean[clean["subject"] != scan["subject"]]
-        base = {f"uncertainty_{name}": others[f"uncertainty_{name}"].tolist() for name in artefacts}
-        rises.append(cause_rises(scan, base, artefacts) if len(others) else dict.fromkeys(artefacts, 0.0))
-    highest = np.array([max(one.values()) for one in rises])
-    threshold = float(np.quantile(highest[(measured["artefact"] == NO_ARTEFACT).to_numpy()], level, method="higher"))
-    named = np.array([named_cause(one, threshold) for one in rises])
-    truth = measured["artefact"].to_numpy()
-    found = {}
+    truth, subject = measured["artefact"].to_numpy(), measured["subject"].to_numpy()
+    likeliest, excess = np.empty(len(measured), dtype=object), np.empty(len(measured))
+    for own in held_out(subject):
+        functions = discriminant(measured[~own], artefacts)
+        found = [lead(scan, functions, artefacts) for scan in measured[own].to_dict("records")]
+        likeliest[own], excess[own] = zip(*found, strict=True)
+    corrupted = truth != NO_ARTEFACT
+    threshold = float(np.quantile(excess[~corrupted], level)) if not corrupted.all() else 0.0
+    named = np.where(excess > threshold, likeliest, NO_CAUSE)
+    of_name = {}
     for cause in (NO_CAUSE, *artefacts):
         member = named == cause
         accuracy = float((truth[member] == cause).mean()) if member.any() else None
-        found[cause] = {"accuracy": accuracy, "n": int(member.sum())}
-    corrupted = truth != NO_ARTEFACT
-    return {
-        "threshold": threshold,
-        "named": found,
+        of_name[cause] = {"accuracy": accuracy, "n": int(member.sum())}
+    confusion = {
+        name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_CAUSE, *artefacts)}
+        for name in (NO_ARTEFACT, *artefacts)
+    }
+    model = {"functions": discriminant(measured, artefacts), "threshold": threshold}
+    return model, {
+        "named": of_name,
         "overall": float((named == truth)[corrupted].mean()),
+        "if_forced": float((likeliest == truth)[corrupted].mean()),
         "n": int(corrupted.sum()),
-        "confusion": {
-            name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_CAUSE, *artefacts)}
-            for name in (NO_ARTEFACT, *artefacts)
-        },
+        "confusion": confusion,
     }
 
 

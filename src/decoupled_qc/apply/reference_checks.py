@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from decoupled_qc.apply.verdict import NO_CAUSE, PLAIN_REASONS
+from decoupled_qc.apply.causes import NO_CAUSE
+from decoupled_qc.apply.verdict import PLAIN_REASONS
 
-FORMAT = 1  # of model.json and reference.json
+FORMAT = 2  # of model.json and reference.json
 BANDED = ("artefact_uncertainty", "task_uncertainty", "gm_volume_ml", "snr", "cnr")  # and each artefact's own
 MAX_VALUES = 100_000  # of one list: validation scans are hundreds
 MAX_BANDS = 100
+PER_CAUSE = ("low", "high", "mean", "sd")  # of each log variance in the curve of Dice
 BAND = re.compile(r"[0-9][0-9.e-]{0,30}")  # such as 0.25-0.5, which becomes a column's name
 COUNTS = ("n_scans", "n_subjects", "n_anatomies")
 
@@ -43,8 +45,9 @@ def problems_of_reference(reference: Mapping, artefacts: list[str], sha256: obje
     blocks = {
         "clean": [*BANDED, *(f"uncertainty_{name}" for name in artefacts)],
         "severity": artefacts,
-        "cause_accuracy": ["threshold", "named"],
-        "dice_model": ["score", "dice", "half_width"],
+        "cause_model": ["functions", "threshold"],
+        "cause_accuracy": ["named"],
+        "dice_model": [*PER_CAUSE, "weights", "offset", "half_width"],
         "volume_model": ["ratio"],
         "decision": ["dice_cut", "error_rate"],
         "input_ranges": [],
@@ -56,8 +59,9 @@ def problems_of_reference(reference: Mapping, artefacts: list[str], sha256: obje
             if key not in reference[block]:
                 yield f"'{block}.{key}' is missing"
     yield from _of_scores(reference["clean"], reference["severity"], artefacts)
+    yield from _of_cause_model(reference["cause_model"], artefacts)
     yield from _of_causes(reference["cause_accuracy"], artefacts)
-    yield from _of_models(reference["dice_model"], reference["volume_model"], reference["decision"])
+    yield from _of_models(reference["dice_model"], reference["volume_model"], reference["decision"], 1 + len(artefacts))
     yield from _of_ranges(reference["input_ranges"])
 
 
@@ -76,8 +80,22 @@ def _of_scores(clean: Mapping, severity: Mapping, artefacts: list[str]) -> Itera
             yield from _sorted_numbers(f"severity.{name}.{band}", values)
 
 
+def _of_cause_model(model: Mapping, artefacts: list[str]) -> Iterator[str]:
+    yield from _number("cause_model.threshold", model["threshold"])
+    functions = model["functions"]
+    if not isinstance(functions, dict) or set(functions) != {NO_CAUSE, *artefacts}:
+        yield "'cause_model.functions' is no JSON object of none and the artefacts of model.json"
+    for kind, one in functions.items():
+        key = f"cause_model.functions.{kind}"
+        if not isinstance(one, dict) or not {"weights", "offset"} <= set(one):
+            yield f"'{key}' is no JSON object with weights and offset"
+        yield from _numbers(f"{key}.weights", one["weights"])
+        if len(one["weights"]) != len(artefacts):
+            yield f"'{key}.weights' has {len(one['weights'])} numbers, not {len(artefacts)}"
+        yield from _number(f"{key}.offset", one["offset"])
+
+
 def _of_causes(found: Mapping, artefacts: list[str]) -> Iterator[str]:
-    yield from _number("cause_accuracy.threshold", found["threshold"])
     named = found["named"]
     if not isinstance(named, dict) or set(named) != {NO_CAUSE, *artefacts}:
         yield "'cause_accuracy.named' is no JSON object of none and the artefacts of model.json"
@@ -89,13 +107,16 @@ def _of_causes(found: Mapping, artefacts: list[str]) -> Iterator[str]:
             yield from _number(f"cause_accuracy.named.{cause}.accuracy", one["accuracy"], 0, 1)
 
 
-def _of_models(dice: Mapping, volume: Mapping, decision: Mapping) -> Iterator[str]:
-    yield from _sorted_numbers("dice_model.score", dice["score"], at_least=1)
-    yield from _numbers("dice_model.dice", dice["dice"])
-    if len(dice["dice"]) != len(dice["score"]):
-        yield "'dice_model.dice' and 'dice_model.score' are of different lengths"
-    if not all(0 <= value <= 1 for value in dice["dice"]):
-        yield "'dice_model.dice' has a number outside 0 to 1"
+def _of_models(dice: Mapping, volume: Mapping, decision: Mapping, n_causes: int) -> Iterator[str]:
+    for key, n in (*((key, n_causes) for key in PER_CAUSE), ("weights", 2 * n_causes)):
+        yield from _numbers(f"dice_model.{key}", dice[key])
+        if len(dice[key]) != n:
+            yield f"'dice_model.{key}' has {len(dice[key])} numbers, not {n}"
+    if not all(sd > 0 for sd in dice["sd"]):
+        yield "'dice_model.sd' has a number that is not above 0"
+    if any(low > high for low, high in zip(dice["low"], dice["high"], strict=True)):
+        yield "'dice_model.low' has a number above that of 'dice_model.high'"
+    yield from _number("dice_model.offset", dice["offset"])
     for key, value in (("dice_model.half_width", dice["half_width"]), ("volume_model.ratio", volume["ratio"])):
         if value is not None:  # too few subjects to give one
             yield from _number(key, value, 0)

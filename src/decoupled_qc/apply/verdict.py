@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from decoupled_qc.analysis.prediction import PASS, REVIEW, verdict
+from decoupled_qc.apply.causes import named_cause
+from decoupled_qc.apply.expected_dice import interval
 
-NO_CAUSE = "none"
 CLEAN = "clean"
 PLAIN_REASONS = {  # by input range: (what is said below it, above it)
     "gm_volume_ml": ("little grey matter ({:.0f} mL)", "much grey matter ({:.0f} mL)"),
@@ -35,13 +36,12 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
     """
     artefacts = reference["artefacts"]
     score = found["artefact_uncertainty"]
-    dice, low, high = predicted_dice(score, reference["dice_model"])
+    dice, low, high = interval(found, reference["dice_model"], artefacts)
     decision = verdict(np.array([low]), np.array([high]), reference["decision"]["dice_cut"])[0]
     reasons = oddities + out_of_range(found, reference["input_ranges"])
     ratio = reference["volume_model"]["ratio"]
     half_ml = math.nan if ratio is None else ratio * found["volume_scale_ml"]
-    rises = cause_rises(found, reference["clean"], artefacts)
-    cause = named_cause(rises, reference["cause_accuracy"]["threshold"])
+    cause = named_cause(found, reference["cause_model"], artefacts)
     named = reference["cause_accuracy"]["named"][cause]
     among = percentiles(score, reference)
     return {
@@ -69,13 +69,6 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
     }
 
 
-def predicted_dice(score: float, model: Mapping) -> tuple[float, float, float]:
-    """Return Dice and the ends of its interval, by the curve fitted on validation scans, constant beyond them."""
-    dice = float(np.interp(score, model["score"], model["dice"]))
-    half = math.inf if model["half_width"] is None else model["half_width"]
-    return dice, max(dice - half, 0.0), min(dice + half, 1.0)
-
-
 def percentile(value: float, reference: list[float]) -> float:
     """Return the share of reference values below a value, 0 to 100; equal ones count half."""
     below, upto = np.searchsorted(reference, value, "left"), np.searchsorted(reference, value, "right")
@@ -92,22 +85,6 @@ def percentiles(score: float, reference: Mapping) -> dict:
         for name, bands in reference["severity"].items()
     }
     return {CLEAN: percentile(score, reference["clean"]["artefact_uncertainty"]), **among}
-
-
-def cause_rises(found: Mapping[str, float], clean: Mapping, artefacts: list[str]) -> dict[str, float]:
-    """Return how far each head's log mean variance lies above clean reference scans, in their standard deviations."""
-    rises = {}
-    for name in artefacts:
-        logs = np.log(np.maximum(clean[f"uncertainty_{name}"], 1e-12))
-        spread = max(float(logs.std(ddof=1)) if len(logs) > 1 else 0.0, 1e-6)
-        rises[name] = (math.log(max(found[f"uncertainty_{name}"], 1e-12)) - float(logs.mean())) / spread
-    return rises
-
-
-def named_cause(rises: Mapping[str, float], threshold: float) -> str:
-    """Return the artefact that rises most, or ``none`` if not above what clean scans reach."""
-    cause = max(rises, key=rises.get)
-    return cause if rises[cause] > threshold else NO_CAUSE
 
 
 def nearest_severity(score: float, reference: Mapping, cause: str) -> str:

@@ -1,0 +1,81 @@
+"""The Dice to expect of a scan's segmentation, from the variances of all causes, by a curve fitted on validation scans."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+
+from decoupled_qc.analysis.conformal import conformal_quantile, held_out
+from decoupled_qc.apply.causes import SMALLEST, features
+
+TARGET = "dice:gm"
+PENALTIES = np.logspace(-2, 3, 20)  # of which leave-one-out picks one
+LEAST_SD = 1e-6
+
+
+def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) -> dict:
+    """Return the curve, and the half-width of its interval, conformal by subject and from fits without the subject at hand.
+
+    Dice = offset + sum over causes of a_c x_c + b_c x_c^2, with x_c the log mean variance of a cause, the task's among them,
+    standardised and held within the range of the scans that were fitted; ridge regression. The artefact uncertainty alone,
+    their sum, cannot tell a cause that costs much Dice from one that costs little.
+
+    Args:
+        measured: Validation scans: ``dice:gm``, ``subject``, ``task_uncertainty`` and ``uncertainty_<artefact>``.
+        artefacts: Of the model.
+        error_rate: (0, 1), share of new subjects' scans whose interval may miss.
+
+    Returns:
+        ``low``, ``high``, ``mean``, ``sd`` of each x; ``weights`` of all x, then of all x^2; ``offset``; ``half_width``,
+        None where there are too few subjects for this rate.
+    """
+    residuals, subject = np.empty(len(measured)), measured["subject"].to_numpy()
+    for own in held_out(subject):
+        model = _fit(measured[~own], artefacts)
+        predicted = [expected_dice(scan, model, artefacts) for scan in measured[own].to_dict("records")]
+        residuals[own] = np.abs(measured.loc[own, TARGET].to_numpy() - predicted)
+    half = conformal_quantile(residuals, subject, 1 - error_rate)
+    return {**_fit(measured, artefacts), "half_width": half if math.isfinite(half) else None}
+
+
+def expected_dice(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> float:
+    """Return the Dice to expect, [0, 1].
+
+    Args:
+        found: What was measured on a scan.
+        model: From :func:`dice_model`.
+        artefacts: Of the model.
+    """
+    x = np.clip(_features(found, artefacts), model["low"], model["high"])
+    z = (x - model["mean"]) / model["sd"]
+    return float(np.clip(model["offset"] + np.dot(model["weights"], [*z, *z**2]), 0, 1))
+
+
+def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> tuple[float, float, float]:
+    """Return the Dice to expect and the ends of its interval, all of [0, 1] where none can be promised."""
+    dice = expected_dice(found, model, artefacts)
+    half = math.inf if model["half_width"] is None else model["half_width"]
+    return dice, max(dice - half, 0.0), min(dice + half, 1.0)
+
+
+def _fit(measured: pd.DataFrame, artefacts: list[str]) -> dict:
+    x = np.stack([_features(scan, artefacts) for scan in measured.to_dict("records")])
+    mean, sd = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SD)
+    z = (x - mean) / sd
+    ridge = RidgeCV(PENALTIES).fit(np.concatenate([z, z**2], axis=1), measured[TARGET])
+    return {
+        "low": x.min(axis=0).tolist(),
+        "high": x.max(axis=0).tolist(),
+        "mean": mean.tolist(),
+        "sd": sd.tolist(),
+        "weights": ridge.coef_.tolist(),
+        "offset": float(ridge.intercept_),
+    }
+
+
+def _features(found: Mapping[str, float], artefacts: list[str]) -> NDArray[np.float64]:
+    """Return the log mean variance of the task and of each head."""
+    return np.array([math.log(max(found["task_uncertainty"], SMALLEST)), *features(found, artefacts)])
