@@ -70,8 +70,8 @@ WHY = {
 QUALITY_WHY = {
     "demo": "the demo trains minutes, not days, and its test head is one that no network has seen: on validation scans Dice is "
     "0.87 and rho −0.86; contrast hardly varies between warps of one head, so CNR there follows the artefact alone",
-    "release": "a copy resampled linearly is smoother and lies on another grid: 15 of the 17 score 6 to 29 % higher; a spike of the "
-    "least of these severities takes as much Dice as of the most; scan by scan: `benchmarks/release`",
+    "release": "a copy resampled linearly is smoother and lies on another grid: 15 of the 17 score 6 to 29 % higher; a spike of "
+    "the least of these severities takes as much Dice as of the most; scan by scan: `benchmarks/release`",
 }
 HEAD = ["benchmark", "what", "against", "measured", "asked", "met"]
 
