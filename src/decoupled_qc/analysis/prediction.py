@@ -1,4 +1,9 @@
-"""A decision for each scan: predicted Dice with an interval, and pass, review or fail."""
+"""A decision for each scan by the artefact uncertainty alone: predicted Dice with an interval, and pass, review or fail.
+
+What the paper's score is worth by itself; a user's scan is judged by all variances, :mod:`decoupled_qc.apply.expected_dice`.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -59,7 +64,7 @@ def _decided(scans: pd.DataFrame, calibration: pd.DataFrame, target_dice: float,
     found["n_calibration_subjects"] = n
     if n < 2:
         return found.assign(verdict=REVIEW, note=f"no prediction: {n} calibration subjects, 2 are needed")
-    half = half_width(calibration, error_rate)
+    half = half_width(calibration, error_rate, predict_dice)
     predicted = predict_dice(calibration, scans)
     low, high = np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1)
     decided = verdict(low, high, target_dice)
@@ -77,20 +82,6 @@ def verdict(low: np.ndarray, high: np.ndarray, target_dice: float) -> np.ndarray
         target_dice: Lowest Dice that is good enough.
     """
     return np.select([low >= target_dice, high < target_dice], [PASS, FAIL], REVIEW)
-
-
-def half_width(calibration: pd.DataFrame, error_rate: float) -> float:
-    """Return the half-width of intervals of Dice: conformal by subject, from fits without the subject at hand.
-
-    Args:
-        calibration: Scans of two subjects or more, with ``subject``, ``dice:gm`` and the score.
-        error_rate: (0, 1).
-    """
-    residuals, subject = np.empty(len(calibration)), calibration["subject"].to_numpy()
-    for own in held_out(subject):
-        predicted = predict_dice(calibration[~own], calibration[own])
-        residuals[own] = np.abs(calibration.loc[own, "dice:gm"].to_numpy() - predicted)
-    return conformal_quantile(residuals, subject, 1 - error_rate)
 
 
 def predict_dice(calibration: pd.DataFrame, scans: pd.DataFrame) -> np.ndarray:
@@ -112,3 +103,23 @@ def dice_curve(calibration: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     fitted = calibration.groupby(tables.OURS)["dice:gm"].agg(["mean", "size"])  # equal scores, equal prediction
     curve = isotonic_regression(fitted["mean"].to_numpy(), weights=fitted["size"].to_numpy(), increasing=False).x
     return fitted.index.to_numpy(), curve
+
+
+def half_width(
+    calibration: pd.DataFrame, error_rate: float, predict: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]
+) -> float:
+    """Return the half-width of intervals of Dice: conformal by subject, from fits without the subject at hand.
+
+    Args:
+        calibration: Scans of two subjects or more, with ``subject``, ``dice:gm`` and what ``predict`` needs.
+        error_rate: (0, 1).
+        predict: Of (scans to fit, scans to predict) → Dice (n,) of the latter.
+
+    Returns:
+        Of Dice; infinite where so few subjects cannot promise this rate.
+    """
+    residuals, subject = np.empty(len(calibration)), calibration["subject"].to_numpy()
+    for own in held_out(subject):
+        predicted = predict(calibration[~own], calibration[own])
+        residuals[own] = np.abs(calibration.loc[own, "dice:gm"].to_numpy() - predicted)
+    return conformal_quantile(residuals, subject, 1 - error_rate)

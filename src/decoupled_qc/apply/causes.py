@@ -10,7 +10,7 @@ from sklearn.covariance import ledoit_wolf
 
 NO_CAUSE = "none"
 SMALLEST = 1e-12  # of a mean variance
-LEAST_SD = 1e-6  # of a log variance among scans of one kind
+LEAST_SD = 1e-6  # of a log mean variance, so that a head that never moves divides nothing by 0
 
 
 def discriminant(measured: pd.DataFrame, artefacts: list[str]) -> dict[str, dict]:
@@ -25,7 +25,7 @@ def discriminant(measured: pd.DataFrame, artefacts: list[str]) -> dict[str, dict
         artefacts: Of the model, in the order of x; one without a scan is never named.
 
     Returns:
-        kind → ``weights`` and ``offset`` of g_k, ``none`` among the kinds.
+        kind → ``weights`` (artefacts,) C^-1 m_k and ``offset`` - m_k' C^-1 m_k / 2 of g_k, ``none`` among the kinds.
 
     Source: Fisher 1936; Hastie, Tibshirani & Friedman 2009, section 4.3.
     """
@@ -46,7 +46,7 @@ def discriminant(measured: pd.DataFrame, artefacts: list[str]) -> dict[str, dict
 
 
 def features(found: Mapping[str, float], artefacts: list[str]) -> NDArray[np.float64]:
-    """Return the log mean variance of each head."""
+    """Return (artefacts,) the natural logarithm of each head's mean variance."""
     return np.log([max(found[f"uncertainty_{name}"], SMALLEST) for name in artefacts])
 
 

@@ -1,4 +1,4 @@
-"""The Dice to expect of a scan's segmentation, from the variances of all causes, by a curve fitted on validation scans."""
+"""The Dice to expect of a scan's segmentation, from the variances of all causes, by a surface fitted on validation scans."""
 
 import math
 from collections.abc import Mapping
@@ -8,16 +8,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
-from decoupled_qc.analysis.conformal import conformal_quantile, held_out
-from decoupled_qc.apply.causes import SMALLEST, features
+from decoupled_qc.analysis.prediction import half_width
+from decoupled_qc.apply.causes import LEAST_SD, SMALLEST, features
 
 TARGET = "dice:gm"
 PENALTIES = np.logspace(-2, 3, 20)  # of which leave-one-out picks one
-LEAST_SD = 1e-6
 
 
 def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) -> dict:
-    """Return the curve, and the half-width of its interval, conformal by subject and from fits without the subject at hand.
+    """Return the surface, and the half-width of its interval, conformal by subject and from fits without the subject at hand.
 
     Dice = offset + sum over causes of a_c x_c + b_c x_c^2, with x_c the log mean variance of a cause, the task's among them,
     standardised and held within the range of the scans that were fitted; ridge regression. The artefact uncertainty alone,
@@ -32,12 +31,12 @@ def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) 
         ``low``, ``high``, ``mean``, ``sd`` of each x; ``weights`` of all x, then of all x^2; ``offset``; ``half_width``,
         None where there are too few subjects for this rate.
     """
-    residuals, subject = np.empty(len(measured)), measured["subject"].to_numpy()
-    for own in held_out(subject):
-        model = _fit(measured[~own], artefacts)
-        predicted = [expected_dice(scan, model, artefacts) for scan in measured[own].to_dict("records")]
-        residuals[own] = np.abs(measured.loc[own, TARGET].to_numpy() - predicted)
-    half = conformal_quantile(residuals, subject, 1 - error_rate)
+
+    def predict(calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
+        model = _fit(calibration, artefacts)
+        return np.array([expected_dice(scan, model, artefacts) for scan in scans.to_dict("records")])
+
+    half = half_width(measured, error_rate, predict)
     return {**_fit(measured, artefacts), "half_width": half if math.isfinite(half) else None}
 
 

@@ -75,8 +75,9 @@ def make_model_folder(
         "inference": inference,
     }
     (folder / CARD).write_text(json.dumps({**about, **card}, indent=2) + "\n")
-    measured = measure_scans(Predictor(Model(folder, network, {**card, **about}, {})), scans_table)
-    measured.to_csv(folder / VALIDATION, index=False, float_format="%.6g")
+    scans = measure_scans(Predictor(Model(folder, network, {**card, **about}, {})), scans_table)
+    scans.to_csv(folder / VALIDATION, index=False, float_format="%.6g")
+    measured = pd.read_csv(folder / VALIDATION)  # so that the reference follows from that table, digit for digit
     found = {**summarise(measured, about["artefacts"], bands, target_dice, error_rate), "sha256": about["sha256"]}
     (folder / REFERENCE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     return measured

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from decoupled_qc.apply.causes import NO_CAUSE
+
 DECISIONS = {"pass": "Pass", "review": "Review", "fail": "Fail"}
 
 
@@ -48,7 +50,7 @@ def verdict(row: Mapping) -> str:
     if span := interval(row, "predicted_dice_low", "predicted_dice_high", 2):
         dice += f" ({span})"
     cause = text(row.get("cause"))
-    named = "no artefact stands out" if cause in ("", "none") else f"most likely cause: {cause}"
+    named = "no artefact stands out" if cause in ("", NO_CAUSE) else f"most likely cause: {cause}"
     return f"{decision}: {dice}; {named}{_how_sure(row)}."
 
 
@@ -59,6 +61,7 @@ def _how_sure(row: Mapping) -> str:
         return ""
     if accuracy is None:
         return f" (never named on validation scans, of {subjects:.0f} subjects)"
-    return (
-        f" (right for {100 * accuracy:.0f} % of the {scans:.0f} validation scans so named, of {subjects:.0f} subjects)"
-    )
+    share, of_subjects = f"{100 * accuracy:.0f} %", f"of {subjects:.0f} subjects"
+    if text(row.get("cause")) in ("", NO_CAUSE):  # artefacts too weak to stand out are so called too
+        return f" ({share} of the {scans:.0f} validation scans so called held none, {of_subjects})"
+    return f" (right for {share} of the {scans:.0f} validation scans so named, {of_subjects})"
