@@ -57,17 +57,19 @@ scan's, for which these scans were the reason.
 
 def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
     low, high = PLAUSIBLE_ML
-    yield "| scans as they are | n | grey matter, mL: median (range) | 450 to 900 mL | pass / review / fail | unlike training |"
-    yield "|---|---|---|---|---|---|"
+    verdicts = "pass / review / fail | unlike training | noise σ², median | cause named"
+    yield f"| scans as they are | n | grey matter, mL: median (range) | {low} to {high} mL | {verdicts} |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name, what in SETS.items():
         rows = scans[scans["set"] == name]
         if rows.empty:
             continue
-        volume, decided = rows["gm_volume_ml"], rows["decision"].value_counts()
+        volume, noise, decided = rows["gm_volume_ml"], rows["uncertainty_noise"], rows["decision"].value_counts()
+        causes = ", ".join(f"{cause} {count}" for cause, count in rows["cause"].value_counts().items())
         counts = " / ".join(str(decided.get(key, 0)) for key in ("pass", "review", "fail"))
         yield (
             f"| {name} ({what}) | {len(rows)} | {volume.median():.0f} ({volume.min():.0f} to {volume.max():.0f}) | "
-            f"{volume.between(low, high).sum()} | {counts} | {rows['unlike_training'].sum()} |"
+            f"{volume.between(low, high).sum()} | {counts} | {rows['unlike_training'].sum()} | {noise.median():.3f} | {causes} |"
         )
 
 
