@@ -27,9 +27,10 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         stand_in: Whether the real set is a stand-in.
     """
     sets = {"simulated": "simulated", "real": "stand-in" if stand_in else "real"}
+    several = table["model"].nunique() > 1
     rows = [
         {
-            "network": row.model,
+            **({"network": row.model} if several else {}),
             "set": f"{sets[row.set]}, {row.target}",
             "rank": "" if pd.isna(row.rank) else str(int(row.rank)),
             "score": score_label(row.score, row.aggregation),

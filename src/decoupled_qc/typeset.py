@@ -8,6 +8,8 @@ import pandas as pd
 
 from decoupled_qc.files import write_whole
 
+LONGEST_FLOAT = 35  # rows that fit onto a page
+
 
 def number(value: float, digits: int) -> str:
     """Return a number with fixed decimals and a true minus sign, which a rounded 0 does not get; NA for NaN."""
@@ -39,7 +41,11 @@ def as_markdown(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
 
 
 def as_latex(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
-    """Return a table as LaTeX (booktabs) with caption and footnotes; ``Table N.`` at the title's start is left to LaTeX."""
+    """Return a table as LaTeX with caption and footnotes; ``Table N.`` at the title's start is left to LaTeX.
+
+    It needs the packages booktabs and graphicx, which makes one that is wider than the text narrower; one of more than
+    ``LONGEST_FLOAT`` rows goes over several pages and needs longtable.
+    """
 
     def escaped(text: str) -> str:
         for plain in "%&#_":
@@ -47,22 +53,30 @@ def as_latex(title: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
         text = text.replace("<", "$<$").replace("|", "$|$").replace("\N{MINUS SIGN}", "$-$")
         return text.replace("rho", r"$\rho$")
 
+    caption = rf"\caption{{{escaped(title.split('. ', 1)[-1])}. {escaped(' '.join(notes))}}}"
+    form = "".join("l" if is_text(cells[name]) else "r" for name in cells)
+    header = [r"\toprule", " & ".join(escaped(name) for name in cells.columns) + r" \\", r"\midrule"]
     body = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in cells.itertuples(index=False)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{escaped(title.split('. ', 1)[-1])}. {escaped(' '.join(notes))}}}",
-            rf"\begin{{tabular}}{{{''.join('l' if is_text(cells[name]) else 'r' for name in cells)}}}",
-            r"\toprule",
-            " & ".join(escaped(name) for name in cells.columns) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
+    narrow = r"\footnotesize\setlength{\tabcolsep}{4pt}"
+    if len(cells) > LONGEST_FLOAT:
+        above = [
+            r"\begingroup" + narrow + r"\setlength{\LTcapwidth}{\textwidth}",
+            rf"\begin{{longtable}}{{{form}}}",
+            caption + r" \\",
         ]
-    )
+        header += [r"\endfirsthead", *header, r"\endhead"]
+        below = [r"\bottomrule", r"\end{longtable}", r"\endgroup"]
+    else:
+        fitted = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
+        above = [
+            r"\begin{table}",
+            r"\centering" + narrow,
+            caption,
+            r"\medskip",
+            fitted + rf"\begin{{tabular}}{{{form}}}",
+        ]
+        below = [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
+    return "\n".join([*above, *header, *body, *below, ""])
 
 
 def write(

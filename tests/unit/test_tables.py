@@ -1,4 +1,6 @@
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -180,3 +182,26 @@ def test_words_stand_at_the_left_and_numbers_at_the_right():
     assert r"\begin{tabular}{lrrl}" in typeset.as_latex("Title", cells, [])
     first, second = typeset.aligned(cells)[2:]
     assert first == "SNR            NA  < 0.001  agrees " and second.startswith("uncertainty  \N{MINUS SIGN}0.5")
+
+
+def test_a_table_longer_than_a_page_goes_over_several_with_its_header_on_each():
+    cells = pd.DataFrame({"score": [f"s{n}" for n in range(40)], "rho": ["0.5"] * 40})
+    long, short = (typeset.as_latex("Title", rows, ["Note."]) for rows in (cells, cells[:35]))
+    assert long.count(r"\begin{longtable}{lr}") == long.count(r"\end{longtable}") == 1 and "tabular" not in long
+    assert long.count(r"score & $\rho$ \\") == 2 and r"\endfirsthead" in long
+    assert long.count("s39 & 0.5") == 1 and short.count(r"\begin{tabular}{lr}") == 1 and "longtable" not in short
+
+
+PREAMBLE = r"\documentclass{article}\usepackage{booktabs,graphicx,longtable}\usepackage[T1]{fontenc}\begin{document}"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
+def test_latex_compiles_and_no_table_is_wider_than_the_text(tmp_path):
+    words = pd.DataFrame({"score": [f"a & b_{n} % 5 # | < rho" for n in range(3)], "rho": ["\N{MINUS SIGN}0.5"] * 3})
+    wide = pd.concat([words.add_suffix(f" {n}") for n in range(6)], axis=1)
+    long = pd.concat([words] * 20)
+    text = [typeset.as_latex("Table 1. A title", cells, ["Note: 95 %."]) for cells in (words, wide, long)]
+    (tmp_path / "all.tex").write_text("\n".join([PREAMBLE, *text, r"\end{document}"]))
+    call = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "Overfull" not in done.stdout, done.stdout[-2000:]
