@@ -12,7 +12,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from decoupled_qc import metrics
-from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import conformal_quantile, held_out
 from decoupled_qc.analysis.volumes import SMALLEST_ML
 from decoupled_qc.apply.causes import NO_CAUSE, discriminant, lead
@@ -103,7 +102,6 @@ def measure_scans(predictor: Predictor, scans_table: Path) -> pd.DataFrame:
                 **{name: getattr(scan, name) for name in ("scan", "subject", "anatomy", "artefact", "severity")},
                 "dice:gm": metrics.dice(maps["gm_dseg"].astype(bool), truth),
                 "error_ml": measures["gm_volume_ml"] - float(truth.sum()) * voxel_ml,
-                tables.OURS: measures["artefact_uncertainty"],
                 **measures,
             }
         )
