@@ -45,6 +45,7 @@ NOT_ASKED = {("simulate", "bias", "bare FFT pair")}  # it acts on the image
 LIMITS = {
     ("dag", "full configuration", "seconds"): (10.0, "s"),
     ("dag", "10000 scans", "seconds"): (30.0, "s"),
+    ("audit", "5000 scans", "audit_s"): (300.0, "s"),
     ("analysis", "all", "seconds"): (600.0, "s"),
     ("analysis", "all", "peak_gib"): (4.0, "GiB"),
     ("predict", "second scan", "s"): (60.0, "s"),

@@ -16,7 +16,7 @@ import results
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
-BENCHMARKS = ("simulate", "train", "inference", "predict", "analysis", "coverage", "dag", "scaling")
+BENCHMARKS = ("simulate", "train", "inference", "predict", "analysis", "coverage", "dag", "audit", "scaling")
 HOSTILE_MORE = 10  # times as many hostile cases as in the quick tests
 
 

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from bucket import serve
 
+from decoupled_qc.cohort.subjects import LABEL_SOURCE
+
 SHARED = Path(os.environ.get("DECOUPLED_QC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 KINDS = ("standard", "headmotion1", "headmotion2")
 GHOST = {1: 0.0, 2: 0.2, 3: 0.45}  # by score, 1 good to 3 bad
@@ -45,6 +47,8 @@ def make_up() -> pd.DataFrame:
 RATED = read_published() if (SHARED / "mrart_tables").is_dir() else make_up()
 SUBJECTS = sorted({name[:10] for name in RATED.index})
 CUT_OFF = f"{SUBJECTS[-1]}_acq-headmotion2_T1w"
+WITHOUT_LABELS = SUBJECTS[0]
+WITHOUT_LABEL = "headmotion1"  # of the others
 MM = 3.0
 OVERLAY = {
     "use_artefacts": ["noise"],
@@ -86,7 +90,7 @@ def head(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fill(bucket, folder: Path) -> None:
-    """Put the data set into the bucket: one subject's scan is cut off, as happens."""
+    """Put the data set into the bucket: one scan is cut off, as happens, and labels are missing."""
     for number, subject in enumerate(SUBJECTS):
         image, label = head(number)
         for kind in KINDS:
@@ -96,7 +100,8 @@ def fill(bucket, folder: Path) -> None:
             noise = np.random.default_rng([number, KINDS.index(kind)]).normal(0, 10 * score, image.shape)
             scan = compressed(np.abs(ghosted + noise).astype(np.int16), folder)
             bucket.put(f"ds004173/{subject}/anat/{name}_T1w.nii.gz", scan[:-4000] if f"{name}_T1w" == CUT_OFF else scan)
-            bucket.put(f"ds004173/{subject}/anat/{name}_dseg.nii.gz", compressed(label, folder))
+            if subject != WITHOUT_LABELS and kind != WITHOUT_LABEL:
+                bucket.put(f"ds004173/{subject}/anat/{name}_dseg.nii.gz", compressed(label, folder))
     for path, columns in {"scores.tsv": ["score"], "mriqc-0.16.1/group_T1w.tsv": MEASURES}.items():
         bucket.put(f"ds004173/derivatives/{path}", RATED[columns].to_csv(sep="\t").encode())
     description = {"DatasetDOI": "doi:10.18112/openneuro.ds004173.v1.0.2"}
@@ -132,7 +137,7 @@ pytestmark = pytest.mark.cohort
 
 def test_every_file_is_verified_and_the_bad_scan_left_out_with_its_reason(results):
     fetched = pd.read_csv(results / "cohort/fetched.tsv", sep="\t")
-    assert len(fetched) == 8 * 3 * 2 + 3 and fetched["sha256"].str.len().eq(64).all()
+    assert len(fetched) == 8 * 3 + 7 * 2 + 3 and fetched["sha256"].str.len().eq(64).all()
     audit = pd.read_csv(results / "cohort/audit.tsv", sep="\t", keep_default_na=False)
     bad = audit[audit["status"] != "ok"]
     assert list(bad["scan"]) == [CUT_OFF] and "read to its end" in bad["reason"].item()
@@ -150,7 +155,16 @@ def test_real_subjects_bring_all_their_rated_scans_and_do_nothing_else(results):
     assert manifest.loc[manifest["role"] != "real", "scan"].str.endswith("acq-standard").all()
     real = manifest[manifest["role"] == "real"]
     assert len(real) == 9 - real["subject"].eq(SUBJECTS[-1]).any()
-    assert (manifest["label_source"] == "provided").all()
+
+
+def test_a_scan_without_label_gets_that_of_its_subject_or_a_classical_one(results):
+    manifest = pd.read_csv(results / "cohort/manifest.tsv", sep="\t", keep_default_na=False)
+    own = manifest["subject"] != WITHOUT_LABELS
+    moved = manifest["scan"].str.contains(WITHOUT_LABEL)
+    assert (own & moved).any() and (~own).any()
+    assert set(manifest.loc[own & moved, "label_source"]) == {"provided, moved rigidly"}
+    assert set(manifest.loc[own & ~moved, "label_source"]) == {"provided"}
+    assert set(manifest.loc[~own & ~moved, "label_source"]) == {LABEL_SOURCE}
 
 
 def test_ratings_and_shipped_measures_stand_in_the_scores(results):

@@ -1,6 +1,7 @@
 """Real scans: listing, audit, admission, roles, preparation."""
 
 import nibabel as nib
+import nibabel.processing
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from decoupled_qc.cohort import aseg, checks, prepare, sources, splits
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
+from decoupled_qc.metrics import dice
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2, "real": 0.0}
 ADMIT = {"pattern": "*", "good": None, "real": None, "strict": False, "min_subjects": 3}
@@ -290,6 +292,27 @@ def test_prepared_batch_keeps_volumes_and_names_where_labels_come_from(bids, tmp
     assert np.allclose(nib.affines.voxel_sizes(made.affine), 4)
     grey_ml = (np.asanyarray(made.dataobj) == 2).sum() * 4**3 / 1000
     assert grey_ml == pytest.approx((head(0)[1] == 2).sum() * MM**3 / 1000, rel=0.05)
+
+
+def test_a_prepared_map_goes_back_onto_the_native_grid(tmp_path):
+    """From an oblique scan of thick slices stored left to right backwards, by the two affines alone."""
+    values, label = head(0)
+    tilt = nib.eulerangles.euler2mat(0.2, 0.1, -0.15)
+    affine = nib.affines.from_matvec(tilt @ np.diag([-MM, MM, 1.5 * MM]), [60, -40, -80])
+    label = label[:, :, ::2].copy()  # squeezed along the slices: still one body, of unequal axes
+    path = write(tmp_path, "sub-01", 0, values=values[:, :, ::2], label=label, affine=affine)
+    nib.save(nib.Nifti1Image(label, affine), path.with_name("sub-01_dseg.nii.gz"))
+    scans = find(tmp_path).assign(role="test")
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    prepare.prepare_scans(scans, tmp_path / "no-atlas", folder, spacing_mm=MM, registration_mm=4.0, best_rating=1)
+    row = pd.read_csv(folder / "subjects.tsv", sep="\t").iloc[0]
+    prepared, native = nib.load(folder / row["dseg"]), nib.load(row["source"])
+    back = nib.processing.resample_from_to(prepared, native, order=0)
+    assert back.shape == native.shape and np.allclose(back.affine, native.affine)
+    assert dice(np.asanyarray(back.dataobj) == 2, label == 2) > 0.95
+    shifted = nib.Nifti1Image(np.roll(np.asanyarray(back.dataobj), 2, axis=0), affine)
+    assert dice(np.asanyarray(shifted.dataobj) == 2, label == 2) < 0.95  # which two voxels beside it would not be
 
 
 def test_freesurfer_values_become_tissues():
