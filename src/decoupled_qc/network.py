@@ -149,7 +149,9 @@ def limit(value: Tensor, low: float, high: float) -> Tensor:
 def _initialise(network: nn.Module) -> None:
     """Draw He-normal weights for every convolution."""
     for module in network.modules():
-        if isinstance(module, nn.Conv3d):
+        if (
+            isinstance(module, nn.Conv3d) and not module.weight.is_meta
+        ):  # PyTorch would import its compiler to draw no numbers
             nn.init.kaiming_normal_(module.weight, a=0.01, nonlinearity="leaky_relu")
             nn.init.zeros_(module.bias)
 
