@@ -100,7 +100,10 @@ class Training:
         script = ROOT / "workflow/scripts/train.py"
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
-            [sys.executable, "-c", JOB, script, json.dumps(self.job)], env=environment, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", JOB, script, json.dumps(self.job)],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a group of its own, which can be told to stop as a cluster does
         )
 
     def steps(self) -> list[int]:
@@ -108,15 +111,22 @@ class Training:
         text = self.log.read_text() if self.log.is_file() else ""
         return [int(number) for number in re.findall(r"step +(\d+)/", text)]
 
-    def stop(self, number: int, at_least: int, pause: float) -> int:
-        """Start, send a signal some time after a step, and return the exit code."""
+    def stop(self, number: int, at_least: int, pause: float, *, everyone: bool = False) -> int:
+        """Start, send a signal some time after a step, to the job or to all its processes, and return the exit code."""
         process = self.start()
         deadline = time.monotonic() + 300
         while max(self.steps(), default=-1) < at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(pause)
-        process.send_signal(number)
-        return process.wait(timeout=300)
+        if everyone:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        code = process.wait(timeout=300)
+        if everyone:
+            with pytest.raises(ProcessLookupError):  # the job waits for those that it started
+                os.killpg(process.pid, 0)
+        return code
 
     def result(self) -> tuple[bytes, str]:
         return (self.model / "weights.safetensors").read_bytes(), (self.model / "metrics.csv").read_text()
@@ -158,8 +168,10 @@ def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_pat
     undisturbed = one.start()
     assert two.stop(signal.SIGTERM, 8, 0.0) == RESTART
     assert list(two.model.parent.iterdir()) == [] and two.checkpoint.exists()
+    assert two.stop(signal.SIGUSR1, 14, 0.0, everyone=True) == RESTART
+    assert torch.load(two.checkpoint, weights_only=True)["state"]["progress"]["step"] == two.steps()[-1] + 1
     assert two.start().wait(timeout=240) == 0 and undisturbed.wait(timeout=240) == 0
-    assert "Resuming at step" in two.log.read_text() and two.steps()[0] > 8
+    assert "Resuming at step" in two.log.read_text() and two.steps()[0] > 14
     alone, shared = (pd.read_csv(training.model / "metrics.csv") for training in (one, two))
     assert shared["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), abs=1e-5)
     assert shared["variance_noise"].to_numpy() == pytest.approx(alone["variance_noise"].to_numpy(), abs=1e-5)
