@@ -1,5 +1,6 @@
 """What is minimised, term by term, against the equations."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,29 @@ def test_without_the_consistency_term_only_equation_5_is_left():
     total = sum(variance.values()) + 0.05
     assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
     assert terms["consistency"] > 0
+
+
+@pytest.mark.parametrize("causes", [("task",), ("task", "noise"), ("task", "spike", "noise", "blur", "wrap", "motion")])
+def test_heads_driven_to_their_floor_are_seen_though_together_they_say_more_than_epsilon(causes):
+    """Each can say no less than exp(-6), six of them 0.0149; the paper's last epsilon is 0.05 / 64."""
+    batch, network = batch_with_and_without("noise"), networks(*causes)
+    for head in network.log_variance.values():
+        torch.nn.init.zeros_(head.local[-1].weight)
+        torch.nn.init.constant_(head.local[-1].bias, -9.0)
+    epsilon = 0.05 / 64
+
+    def share():
+        _, terms = objective(network, {}, batch, RECIPE, epsilon, False, torch.device("cpu"))
+        total = sum(float(terms[f"variance_{cause}"]) for cause in causes)
+        return total, float(terms["share_below_epsilon"])
+
+    total, collapsed = share()
+    assert total == pytest.approx(len(causes) * math.exp(-6)) and total > epsilon
+    assert collapsed == 1
+    torch.nn.init.constant_(network.log_variance[causes[-1]].local[-1].bias, -5.5)
+    total, healthy = share()
+    assert total > len(causes) * math.exp(-6) + epsilon
+    assert healthy == 0
 
 
 def test_with_plain_segmentation_loss_the_variance_learns_from_equation_4_and_the_segmentation_does_not():
