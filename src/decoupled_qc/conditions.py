@@ -15,6 +15,7 @@ from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.errors import InputError
 from decoupled_qc.kspace import rescale
 from decoupled_qc.seeds import rng_for
 
@@ -132,8 +133,18 @@ def banded(
 
 
 def remake(row: pd.Series, image: Tensor) -> Tensor:
-    """Return a simulated scan again, bit for bit, from its row in ``scans.tsv`` and the clean scan."""
-    return artefacts.corrupt(image, json.loads(row["records"]))
+    """Return a simulated scan again, bit for bit, from its row in ``scans.tsv`` and the clean scan.
+
+    Raises:
+        InputError: The row is of the condition ``outside``, whose scans follow from the label too.
+    """
+    records = json.loads(row["records"])
+    if any("outside" in record for record in records):
+        raise InputError(
+            f"{row['scan']} has its artefact outside the brain alone, which the label tells: make it again with "
+            "decoupled_qc.outside.remake, which takes the label."
+        )
+    return artefacts.corrupt(image, records)
 
 
 def write_condition(
