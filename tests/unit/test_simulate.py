@@ -213,6 +213,10 @@ def test_requests_that_make_no_sense_are_named(scan, tmp_path, capsys):
         ([], "--artefact"),
         (["--artefact", "blur", "--record", "x.json"], "--record"),
         (["--artefact", "blurr"], "no artefact 'blurr'"),
+        (
+            ["--artefact", "noise", "--artefact", "blur", "--artefact", "noise"],
+            "--artefact noise is given more than once",
+        ),
         (["--artefact", "blur", "--severity", "1.2"], "outside [0, 1]"),
         (["--record", str(tmp_path / "none.json")], "none.json is not a record"),
         (["--artefact", "blur", "--config", str(tmp_path / "none.yaml")], "none.yaml has no readable block"),
