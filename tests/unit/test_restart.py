@@ -18,9 +18,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from torch.distributed.run import get_args_parser
 
 from decoupled_qc.checkpoint import RESTART, Checkpoint, key_of
 from decoupled_qc.cohort.manifest import COLUMNS
+from decoupled_qc.jobs import STOPPING
+from decoupled_qc.torchrun import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 60
@@ -162,7 +165,7 @@ def test_killed_three_times_and_told_to_stop_once_ends_with_the_same_weights(coh
 
 def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_path):
     """Of one batch, two patches each; gloo in place of GPUs."""
-    settings = {"batch_size": 4, "forward_batch_size": 2, "steps": 24, "ladder": LADDER}
+    settings = {"batch_size": 4, "forward_batch_size": 2, "steps": 50, "ladder": LADDER}
     one = Training(cohort, tmp_path / "one", **settings)
     two = Training(cohort, tmp_path / "two", processes=2, **settings)
     undisturbed = one.start()
@@ -176,6 +179,15 @@ def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_pat
     assert shared["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), abs=1e-5)
     assert shared["variance_noise"].to_numpy() == pytest.approx(alone["variance_noise"].to_numpy(), abs=1e-5)
     assert len(pd.read_csv(two.model / "held_out.csv")) == len(pd.read_csv(one.model / "held_out.csv")) > 4
+
+
+def test_torchrun_hands_on_every_signal_that_stops_a_training_and_waits_while_it_saves(monkeypatch):
+    """For less than the two minutes of profiles/slurm/config.yaml."""
+    for name, value in PATIENCE.items():
+        monkeypatch.setenv(name, value)
+    told = get_args_parser().parse_args(["script.py"])
+    assert {number.name for number in STOPPING} <= set(told.signals_to_handle.split(","))
+    assert 60 < told.shutdown_timeout < 120
 
 
 def checkpoint(path, key="this"):
