@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_training import RECIPE, batch_with_and_without, maps_of, networks, stream
 
-from decoupled_qc.losses import consistency
+from decoupled_qc.losses import consistency, ssim
 from decoupled_qc.objective import objective
 
 
@@ -110,6 +110,19 @@ def test_heads_driven_to_their_floor_are_seen_though_together_they_say_more_than
     total, healthy = share()
     assert total > len(causes) * math.exp(-6) + epsilon
     assert healthy == 0
+
+
+def test_the_weight_of_ssim_reaches_the_loss_and_without_it_two_l1_terms_are_left():
+    batch, network, task = batch_with_and_without("noise"), networks("task", "noise"), networks("task")
+    predicted, target = maps_of(network, batch.image)[1]["task"], maps_of(task, batch.clean)[1]["task"]
+    l1 = (predicted - target).abs().mean()
+    edges = sum((predicted - target).diff(dim=axis).abs().mean() for axis in (1, 2, 3))
+    dissimilarity = 1 - ssim(predicted[:, None], target[:, None]).mean()
+    assert dissimilarity > 0.1
+    for weight in (0.0, 0.1, 2.0):
+        loss, terms = terms_of(network, {"task": task}, batch, ssim_weight=weight)
+        assert float(terms["consistency"]) == pytest.approx(float(l1 + edges + weight * dissimilarity), rel=1e-5)
+        assert float(loss) == pytest.approx(float(terms["likelihood"] + terms["consistency"]), rel=1e-5)
 
 
 def test_with_plain_segmentation_loss_the_variance_learns_from_equation_4_and_the_segmentation_does_not():
