@@ -254,6 +254,10 @@ def texture(image: Tensor) -> Tensor:
     whatever the subject: noise is as rough at one voxel as at four, blur smooth at one and rough at four, and smoother still in
     its second differences, a ghost brightness in the air. A short training would not find this by itself.
 
+    A difference that leads out of the patch is taken with its opposite face: along each axis that is 1, 2 and all of the 4 planes
+    of the last block for the lags 1, 2 and 4, and 1 of the first and the last block's for second differences. These hold contrast
+    between two faces, not roughness, in training as at inference; weights were trained with it, so a change needs new ones.
+
     Args:
         image: (B, 1, D, H, W), float, range [0, 1], sides >= 4; what is left of a side that 4 does not divide is not used.
 
