@@ -17,12 +17,15 @@ from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs, no_scan_in
 from decoupled_qc.apply.output import (
     ERROR,
+    PAGE,
+    TABLE,
     alone,
     begin,
     earlier_row,
     error_row,
     key_of,
     read_rows,
+    refuse_other_model,
     storage,
     write_result,
     write_rows,
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         several, 3 goes before 2 before 4.
 
     Raises:
-        InputError: There is no scan, or no model.
+        InputError: There is no scan or no model, or the folder for results holds something else.
         ResourceError: The results cannot be written, or another run is writing them.
     """
     if arguments.jobs < 1:
@@ -78,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
-    look = arguments.out / ("predictions.csv" if arguments.no_pages else "index.html")
+    look = arguments.out / (TABLE if arguments.no_pages else PAGE)
     print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {look}")
     for row in errors:
         print(f"  {row['error']}")
@@ -105,8 +108,10 @@ def predict_all(
         The row of each input, and the exit code.
 
     Raises:
+        InputError: The earlier rows are of another model.
         ResourceError: The results cannot be written.
     """
+    refuse_other_model(out, earlier, model)
     begin(out, model.reference)
     rows, code = dict(earlier), 0
     progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
