@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from decoupled_qc import agreement, audit, correlate, rate, simulate, status
 from decoupled_qc.apply import export_onnx, predict, self_test
 from decoupled_qc.errors import exit_code, sentence
+from decoupled_qc.memory import lacks_memory
 
 COMMANDS = (predict, self_test, simulate, audit, correlate, rate, agreement, status, export_onnx)
 
@@ -38,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if chosen.debug:
             raise
-        print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
-        return exit_code(error)
+        told = MemoryError() if lacks_memory(error) else error
+        print(f"decoupled-qc: {sentence(told)}", file=sys.stderr)
+        return exit_code(told)
     except KeyboardInterrupt:
         print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
         return 130

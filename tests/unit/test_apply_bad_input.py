@@ -15,6 +15,7 @@ from apply_command import MM, predict, volume, write
 from tiny_model import write_tiny_model
 
 import decoupled_qc
+from decoupled_qc.apply import predictor
 
 
 def huge_header():
@@ -224,5 +225,40 @@ def test_a_fault_in_one_scan_shows_where_it_lies_only_when_asked(scan, model, tm
     call += "from decoupled_qc.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["predict", scan, "-o", tmp_path / "out", "--model", model, *(["--debug"] if debug else [])]
     done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True)
-    assert done.returncode == 2 and "could not be predicted (ZeroDivisionError" in done.stdout
+    said = "This should not have happened (ZeroDivisionError: division by zero): report it, with what --debug shows."
+    assert done.returncode == 1 and f"{scan}: {said}" in done.stdout
     assert ("Traceback" in done.stderr) == debug
+
+
+OF_TORCH = (
+    "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+@pytest.mark.parametrize("error", [RuntimeError(OF_TORCH), RuntimeError("CUDA out of memory."), MemoryError()])
+def test_a_scan_that_needs_too_much_memory_fails_alone_with_its_own_code(scan, model, tmp_path, monkeypatch, error):
+    other, plain = write(tmp_path / "other.nii", volume()[::-1].copy()), predictor.infer
+
+    def full(network, image, **settings):
+        monkeypatch.setattr(predictor, "infer", plain)
+        raise error
+
+    monkeypatch.setattr(predictor, "infer", full)
+    code, table = predict(tmp_path / "out", model, tmp_path / "absent.nii", scan, other)
+    assert code == 3 and table["status"].to_dict() == {"absent": "error", "sub-01": "error", "other": "ok"}
+    told = f"{scan} needs more memory than there is: use a machine with more, or fewer --jobs."
+    assert table.loc["sub-01", "error"] == told
+
+
+def test_a_scan_for_whose_voxels_memory_is_not_enough_is_not_called_damaged(scan, model, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(nib.arrayproxy.ArrayProxy, "__array__", full)
+    code, table = predict(tmp_path / "out", model, scan)
+    assert code == 3 and "needs more memory than there is" in table.loc["sub-01", "error"]
+
+
+def test_a_fault_of_ours_outweighs_bad_input_in_the_exit_code(scan, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor, "infer", lambda *_, **__: 1 / 0)
+    assert predict(tmp_path / "out", model, scan, tmp_path / "absent.nii")[0] == 1

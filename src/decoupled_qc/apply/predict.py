@@ -32,12 +32,14 @@ from decoupled_qc.apply.output import (
 )
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.errors import InputError, ResourceError, sentence
+from decoupled_qc.memory import lacks_memory
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.scans import read_scan
 
 log = logging.getLogger(__name__)
 
-INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 2, 3, 4  # exit codes
+FAULT, INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 1, 2, 3, 4  # exit codes
+GRAVEST = (RESOURCE_FAILED, FAULT, INPUT_FAILED, 0)  # first: the code of a call is that of its gravest scan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Predict all scans; print what became of them.
 
     Returns:
-        0; 2 if a scan could not be read or used; 3 if the machine lacked something; 4 if asked to and a scan is that bad. Of
-        several, 3 goes before 2 before 4.
+        0; 1 if a scan met a fault of ours; 2 if one could not be read or used; 3 if the machine lacked something; 4 if asked to
+        and a scan is that bad. Of several, 3 goes before 1 before 2 before 4.
 
     Raises:
         InputError: There is no scan or no model, or the folder for results holds something else.
@@ -117,7 +119,7 @@ def predict_all(
     progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
     for one, row, failed in _each(inputs, out, model, jobs, pages):
         rows[one.scan] = row
-        code = max(code, failed)
+        code = min(code, failed, key=GRAVEST.index)
         write_rows(out, rows, model.reference)
         progress.update()
     progress.close()
@@ -170,18 +172,16 @@ class _Worker:
                 result = self.predictor(read_scan(one.path))
                 row = write_result(out, one, result, key, self.predictor.model, pages=self.pages)
             return row, 0
-        except InputError as error:
-            return error_row(one, str(error)), INPUT_FAILED
-        except MemoryError:
-            reason = f"{one.path} needs more memory than there is: use a machine with more, or fewer --jobs."
-            return error_row(one, reason), RESOURCE_FAILED
         except ResourceError:
             raise
-        except OSError as error:  # of reading: what cannot be written is a ResourceError
-            return error_row(one, sentence(error)), INPUT_FAILED
-        except Exception as error:  # a fault of ours in one scan must not stop the others
+        except Exception as error:  # whatever one scan meets must not stop the others
+            if lacks_memory(error):
+                reason = f"{one.path} needs more memory than there is: use a machine with more, or fewer --jobs."
+                return error_row(one, reason), RESOURCE_FAILED
+            if isinstance(error, InputError | OSError):  # of reading: what cannot be written is a ResourceError
+                return error_row(one, sentence(error)), INPUT_FAILED
             log.debug("%s", one.path, exc_info=True)
-            return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED
+            return error_row(one, f"{one.path}: {sentence(error)}"), FAULT
 
 
 _worker: Callable[[Input, Path], tuple[dict, int]]
