@@ -47,6 +47,16 @@ def test_nothing_is_unpickled(folder):
         open_model(folder)
 
 
+def wide_layers(channels, head_channels, patch_size, batch_size):
+    """Return a change that makes the network wide where it has the most voxels, with few enough weights."""
+
+    def change(card):
+        card["network"].update(channels=channels, head_channels=head_channels)
+        card["inference"].update(patch_size=patch_size, batch_size=batch_size)
+
+    return change
+
+
 @pytest.mark.parametrize(
     "change, reason",
     [
@@ -62,6 +72,9 @@ def test_nothing_is_unpickled(folder):
         (lambda card: card.update(spacing_mm=1e-9), "spacing_mm is 1e-09, outside"),
         (lambda card: card.update(epsilon="0.1"), "epsilon is '0.1'"),
         (lambda card: card["inference"].update(patch_size=4096), "patch_size is 4096"),
+        (wide_layers([512, 16], 4, 256, 1), "a batch of windows takes 64 GiB in one layer, more than 8"),
+        (wide_layers([8, 4096], 4, 128, 32), "a batch of windows takes 256 GiB in one layer, more than 8"),
+        (wide_layers([8, 16], 4096, 64, 1), "a batch of windows takes 12 GiB in one layer, more than 8"),
         (lambda card: card["inference"].update(patch_size=17), "patch_size is no multiple of 2"),
         (lambda card: (card.update(patch_size=16), card["inference"].update(patch_size=65536)), "patch_size is 65536"),
         (lambda card: card.update(epsilon=10**400), "epsilon is 1000"),

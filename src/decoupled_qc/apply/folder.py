@@ -22,6 +22,7 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 MAX_JSON_BYTES = 50_000_000
 MAX_DEPTH = 30  # of blocks within blocks in them
 MAX_PARAMETERS = 500_000_000
+MAX_LAYER_GIB = 8  # of a batch of windows in the widest layer; the paper's network takes a tenth of that
 LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant to take all memory
     "spacing_mm": (0.2, 10.0),
     "epsilon": (0.0, 10.0),
@@ -142,6 +143,16 @@ def _problems_of_card(card: dict) -> Iterator[str]:
             yield f"{key} is {value!r}, outside {low} to {high}"
     if inference["patch_size"] % 2 ** (len(channels) - 1):
         yield f"patch_size is no multiple of {2 ** (len(channels) - 1)}"
+    layer_gib = _widest_layer_bytes(network, **inference) / 2**30
+    if layer_gib > MAX_LAYER_GIB:
+        yield f"a batch of windows takes {layer_gib:.0f} GiB in one layer, more than {MAX_LAYER_GIB}"
+
+
+def _widest_layer_bytes(network: dict, *, patch_size: int, batch_size: int, **_: object) -> float:
+    """Return the memory of the widest layer for a batch of windows: what a decoder block takes in, or all heads' blocks."""
+    decoder = (2 * n / 8**level for level, n in enumerate(network["channels"]))
+    channels = max(*decoder, network["head_channels"] * len(network["causes"]))
+    return 4.0 * channels * batch_size * patch_size**3
 
 
 def _check_weights(path: Path, card: dict) -> None:
