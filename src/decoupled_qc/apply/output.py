@@ -23,7 +23,7 @@ from decoupled_qc.apply.predictor import Result
 from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.delimited import read_cells
-from decoupled_qc.errors import InputError, ResourceError
+from decoupled_qc.errors import FULL, InputError, ResourceError
 from decoupled_qc.files import write_whole
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
@@ -39,7 +39,6 @@ SUMMARY = "desc-summary.json"
 IDENTITY_DIGITS = 12
 OK, ERROR = "ok", "error"
 ABOUT = ("scan", "input", "folder", "status", "error", "model")  # columns; a row with an error has no model
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no locks
 
 

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
     look = arguments.out / (TABLE if arguments.no_pages else PAGE)
-    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {look}")
+    print(f"{len(rows)} scan{'s' * (len(rows) != 1)}: {', '.join(counts)}, {len(errors)} not usable. See {look}")
     for row in errors:
         print(f"  {row['error']}")
     bad = {FAIL: {FAIL}, REVIEW: {FAIL, REVIEW}, None: set()}[arguments.fail_on]

@@ -38,7 +38,10 @@ def to_model_grid(scan: Scan, spacing_mm: float) -> tuple[Tensor, NDArray[np.flo
         raise InputError(f"{scan.path} covers {size} mm: give a scan of a whole brain.")
     if np.prod(extent_mm / spacing_mm) > MAX_VOXELS:
         size = " x ".join(f"{side:.0f}" for side in extent_mm)
-        raise InputError(f"{scan.path} covers {size} mm, far more than a head: correct its voxel size, or crop it.")
+        raise InputError(
+            f"{scan.path} covers {size} mm, which at the model's {spacing_mm:g} mm is more than {MAX_VOXELS} voxels: crop it, "
+            "or correct its voxel size."
+        )
     black = np.percentile(scan.image.numpy(), BLACK_PERCENTILE)
     lifted = np.clip(scan.image.numpy() - np.float32(black), 0, None)
     file = isotropic(nib.Nifti1Image(lifted, scan.file.affine), spacing_mm)
