@@ -1,0 +1,98 @@
+"""Reference and card of the weights in the package follow from the tables that are committed beside them."""
+
+import importlib
+import json
+
+import pandas as pd
+import pytest
+from phantom import ROOT
+from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
+
+from decoupled_qc.apply import folder
+from decoupled_qc.apply.reference import summarise
+
+needs_weights = pytest.mark.skipif(not (folder.SHIPPED / "MODEL_CARD.md").is_file(), reason="no weights are shipped")
+
+
+@pytest.fixture
+def ship(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("ship_weights")
+
+
+def nearly(found, wanted):
+    """Say whether two JSON values are the same but for the last digits of sums."""
+    if isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(nearly(found[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(nearly, found, wanted))
+    return found == (pytest.approx(wanted, rel=1e-6, abs=1e-9) if isinstance(wanted, float) else wanted)
+
+
+@needs_weights
+def test_the_committed_card_and_reference_are_what_the_committed_tables_make(ship):
+    assert (folder.SHIPPED / "MODEL_CARD.md").read_text() == ship.shipped_card()
+    assert nearly(ship.shipped_reference(), json.loads((folder.SHIPPED / "reference.json").read_text()))
+
+
+def real_tables(tables):
+    """Write what benchmarks/release.py writes, of one scan."""
+    tables.mkdir()
+    dice = pd.DataFrame([{"dice": 0.6, "gm_volume_ml": 700.0, "freesurfer_ml": 650.0}])
+    for name in ("labelled", "classical"):
+        dice.to_csv(tables / f"{name}.csv", index=False)
+    row = {"set": "ds002748", "scan": "sub-01", "gm_volume_ml": 600.0, "decision": "pass", "cause": "none"}
+    row |= {"unlike_training": False, "uncertainty_noise": 0.02, "uncertainty_blur": 0.02, "predicted_dice": 0.9}
+    pd.DataFrame([row]).to_csv(tables / "scans.csv", index=False)
+    named = [("noise", 0.5, "noise"), ("noise", 1.0, "noise"), ("blur", 0.5, "none"), ("blur", 1.0, "noise")]
+    rows = [row | {"artefact": kind, "severity": severity, "cause": cause} for kind, severity, cause in named]
+    pd.DataFrame(rows).to_csv(tables / "corrupted.csv", index=False)
+
+
+@pytest.fixture
+def package(ship, tmp_path, monkeypatch):
+    """A package of the tiny model, and tables for it."""
+    real_tables(tmp_path / "tables")
+    monkeypatch.setattr(ship, "SHIPPED", write_tiny_model(tmp_path / "weights"))
+    monkeypatch.setattr(ship, "TABLES", tmp_path / "tables")
+    return tmp_path
+
+
+def test_the_cards_section_on_real_scans_is_made_without_any_prediction(ship, package):
+    card = package / "weights" / "MODEL_CARD.md"
+    card.write_text("# Model card\n\nOf validation scans.\n\n## On real scans\n\nOld numbers.\n")
+    before = (package / "weights" / "reference.json").read_text()
+    ship.rewrite()
+    text = card.read_text()
+    assert text.startswith("# Model card\n\nOf validation scans.\n\n## On real scans\n\n**These weights are not good")
+    assert "Old numbers" not in text and "already on the model's grid of\n4 mm" in text
+    for line in (
+        "|  | none | noise | blur | n |",
+        "| noise | 0 | 2 | 0 | 2 |",
+        "| blur | 1 | 1 | 0 | 2 |",
+        "| noise | 100%, 0.90 (n = 1) | 100%, 0.90 (n = 1) |",
+    ):
+        assert line in text.splitlines()
+    ship.rewrite()
+    assert card.read_text() == text
+    assert json.loads((package / "weights" / "reference.json").read_text()) == json.loads(before)
+
+
+def test_reference_and_card_follow_from_the_validation_scans_as_read_back(ship, package):
+    measured = measured_scans().assign(gm_volume_ml=500.0)
+    measured.to_csv(package / "tables" / "validation.csv", index=False, float_format="%.6g")
+    subjects = pd.DataFrame({"role": ["train"], "anatomy": ["s1"], "label_source": ["ANTs Atropos"]})
+    subjects.to_csv(package / "tables" / "subjects.csv", index=False)
+    (package / "weights" / "MODEL_CARD.md").write_text("Old.\n\n## On real scans\n")
+    sha256 = json.loads((package / "weights" / "model.json").read_text())["sha256"]
+    card = json.loads((package / "weights" / "model.json").read_text())
+    (package / "weights" / "model.json").write_text(json.dumps({**card, "versions": {}}))
+    ship.rewrite()
+    read = pd.read_csv(package / "tables" / "validation.csv")
+    wanted = {**summarise(read, ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1), "sha256": sha256}
+    assert nearly(json.loads((package / "weights" / "reference.json").read_text()), wanted)
+    assert wanted["input_ranges"]["gm_volume_ml"] == [500.0, 500.0]
+    text = (package / "weights" / "MODEL_CARD.md").read_text()
+    assert "| train | 1 | 1 | ANTs Atropos |" in text and "| gm_volume_ml | 500 | 500 |" in text
+    assert f"than {wanted['kind_model']['threshold']:.1f}, 25 % more than any of them" in text
+    assert text.count("## On real scans") == 1 and "Old." not in text
