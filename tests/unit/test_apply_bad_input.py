@@ -16,6 +16,8 @@ from tiny_model import write_tiny_model
 
 import decoupled_qc
 from decoupled_qc.apply import predictor
+from decoupled_qc.apply.space import to_model_grid
+from decoupled_qc.scans import as_scan
 
 
 def huge_header():
@@ -64,7 +66,7 @@ def bad_scans(folder):
         "large": "more than 90000 voxels",
         "zero": "is constant",
         "speck": "shows",
-        "far": "which at the model's 4 mm is more than 268435456 voxels: crop it, or correct its voxel size",
+        "far": "far more than a head: correct its voxel size, or crop it",
         "plane": "nearly lie in a plane",
     }
 
@@ -262,3 +264,10 @@ def test_a_scan_for_whose_voxels_memory_is_not_enough_is_not_called_damaged(scan
 def test_a_fault_of_ours_outweighs_bad_input_in_the_exit_code(scan, model, tmp_path, monkeypatch):
     monkeypatch.setattr(predictor, "infer", lambda *_, **__: 1 / 0)
     assert predict(tmp_path / "out", model, scan, tmp_path / "absent.nii")[0] == 1
+
+
+def test_a_model_of_a_fine_grid_names_that_grid_and_not_the_scans_voxels():
+    scan = as_scan(nib.Nifti1Image(volume(), np.diag([MM, MM, MM, 1.0])), "head.nii")
+    told = "head.nii covers 160 x 192 x 176 mm, which at the model's 0.2 mm is more than 268435456 voxels: crop it."
+    with pytest.raises(decoupled_qc.errors.InputError, match=told):
+        to_model_grid(scan, 0.2)

@@ -34,6 +34,15 @@ def test_other_weights_than_the_card_names_are_refused(folder):
         open_model(folder)
 
 
+def test_weights_that_are_no_real_numbers_are_refused(folder):
+    weights = {key: value.to(torch.int32) for key, value in open_model(folder).network.state_dict().items()}
+    save_file(weights, folder / "weights.safetensors")
+    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")))
+    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")), "reference.json")
+    with pytest.raises(InputError, match="does not fit the network in model.json"):
+        open_model(folder)
+
+
 class Bomb:
     def __reduce__(self):
         return (pytest.fail, ("the pickle was run",))
@@ -66,6 +75,11 @@ def wide_layers(channels, head_channels, patch_size, batch_size):
         (lambda card: card["network"].update(channels=[4] * 100), "two to eight"),
         (lambda card: card["network"].update(causes=["task", "../../evil", "blur"]), "causes are not"),
         (lambda card: card["network"].update(causes=["task", "noise", "noise"]), "causes are not"),
+        (
+            lambda card: card["network"].update(causes=["task", "noise", "total"]),
+            "means something else, one of clean, none",
+        ),
+        (lambda card: card["network"]["start_log_variance"].update(task=1e300), "a number outside -100 to 100"),
         (lambda card: card["network"].update(__class__="x"), "network has the keys"),
         (lambda card: card["network"].update(dropout=2), "dropout is 2"),
         (lambda card: card.update(artefacts=["noise"]), "artefacts differ"),
