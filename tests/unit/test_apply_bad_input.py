@@ -3,15 +3,19 @@
 import errno
 import gzip
 import json
+import runpy
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from apply_command import MM, predict, volume, write
+from phantom import ROOT
 from tiny_model import write_tiny_model
 
 import decoupled_qc
@@ -271,3 +275,31 @@ def test_a_model_of_a_fine_grid_names_that_grid_and_not_the_scans_voxels():
     told = "head.nii covers 160 x 192 x 176 mm, which at the model's 0.2 mm is more than 268435456 voxels: crop it."
     with pytest.raises(decoupled_qc.errors.InputError, match=told):
         to_model_grid(scan, 0.2)
+
+
+def run_batch(scans, model, out, monkeypatch):
+    """Run the script of a batch in this process, without the job around it."""
+    monkeypatch.setattr("decoupled_qc.jobs.start", lambda *_: None)
+    params = SimpleNamespace(folder=str(out), scans={str(path): path.name[:5] for path in scans}, model=str(model))
+    job = SimpleNamespace(log=[None], threads=1, params=params)
+    runpy.run_path(str(ROOT / "workflow/scripts/predict_batch.py"), init_globals={"snakemake": job})
+
+
+def test_a_batch_whose_memory_was_not_enough_fails_and_its_retry_goes_on(scan, model, tmp_path, monkeypatch, caplog):
+    other, plain, calls = write(tmp_path / "other.nii", volume()[::-1].copy()), predictor.infer, []
+
+    def full(network, image, **settings):
+        calls.append(image.shape)
+        if len(calls) == 2:
+            raise MemoryError
+        return plain(network, image, **settings)
+
+    monkeypatch.setattr(predictor, "infer", full)
+    scans, out = (scan, other, tmp_path / "absent.nii"), tmp_path / "batch"
+    with pytest.raises(decoupled_qc.errors.ResourceError, match="Memory was not enough for some scans of .*batch"):
+        run_batch(scans, model, out, monkeypatch)
+    assert f"{other} needs more memory than there is" in caplog.text
+    (out / "predictions.csv").unlink()  # as Snakemake removes what a failed job was to make
+    run_batch(scans, model, out, monkeypatch)
+    table = pd.read_csv(out / "predictions.csv").set_index("scan")
+    assert table["status"].to_dict() == {"sub-0": "ok", "other": "ok", "absen": "error"} and len(calls) == 3
