@@ -87,8 +87,11 @@ def _features(found: Mapping[str, float], names: list[str]) -> NDArray[np.float6
 
 def _fit(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and sd of each measure, and the inverse of the shrunk covariance of the standardised ones."""
-    mean, sd = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SD)
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    sd = np.maximum(spread, LEAST_SD)
     covariance = ledoit_wolf((x - mean) / sd, assume_centered=True)[0]
+    covariance += np.diag(1 - (spread / sd) ** 2)  # so that what hardly varies has a variance of 1 too
+    covariance += 1e-6 * np.eye(len(sd))  # of two scans nothing can be inverted
     return mean, sd, np.linalg.inv(covariance)
 
 
