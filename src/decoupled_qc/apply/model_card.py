@@ -9,7 +9,7 @@ import pandas as pd
 
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE
 from decoupled_qc.apply.kind import WIDENING
-from decoupled_qc.apply.reference import MILD, severities
+from decoupled_qc.apply.reference import EDGE_SHARE, MILD, severities
 from decoupled_qc.conditions import NO_ARTEFACT
 from decoupled_qc.models import CARD, WEIGHTS
 
@@ -57,6 +57,7 @@ def model_card(
         causes=_table(["", *confusion], [[name, *row.values()] for name, row in confusion.items()]),
         ranges=_table(["property", "from", "to"], ranges),
         mild=MILD,
+        edge_share=EDGE_SHARE,
         widening=WIDENING,
     )
 
