@@ -206,7 +206,7 @@ def take(source: Path) -> None:
 def measure(run: Path) -> None:
     """Measure the package's weights on the validation scans of a run, which needs no training of its own."""
     keep_subjects(run)
-    scans = measure_scans(Predictor(open_model()), run / "conditions" / "reference" / "scans.tsv")
+    scans = measure_scans(Predictor(open_model(SHIPPED)), run / "conditions" / "reference" / "scans.tsv")
     scans.to_csv(TABLES / VALIDATION, index=False, float_format="%.6g")
 
 

@@ -3,13 +3,16 @@
 import importlib
 import json
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
-from phantom import ROOT
+from phantom import ROOT, head
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
 from decoupled_qc.apply import folder
 from decoupled_qc.apply.reference import summarise
+from decoupled_qc.cohort.manifest import COLUMNS
 
 needs_weights = pytest.mark.skipif(not (folder.SHIPPED / "MODEL_CARD.md").is_file(), reason="no weights are shipped")
 
@@ -96,3 +99,52 @@ def test_reference_and_card_follow_from_the_validation_scans_as_read_back(ship, 
     assert "| train | 1 | 1 | ANTs Atropos |" in text and "| gm_volume_ml | 500 | 500 |" in text
     assert f"is above {wanted['kind_model']['threshold']:.1f},\n  25 % more than that of any validation scan" in text
     assert text.count("## On real scans") == 1 and "Old." not in text
+
+
+def write_run(run):
+    """Write a run's cohort and its validation scans: two subjects, clean and with each artefact."""
+    reference = run / "conditions" / "reference"
+    reference.mkdir(parents=True)
+    (run / "cohort").mkdir()
+    (run / "cohort" / "x").touch()
+    rows, affine = [], np.diag([4.0, 4.0, 4.0, 1.0])
+    for number, (subject, artefact) in enumerate((s, a) for s in ("s1", "s2") for a in ("none", *ARTEFACTS)):
+        values = np.roll(head().numpy(), number, axis=1)
+        nib.save(nib.Nifti1Image(values * 1000, affine), reference / f"{number}.nii.gz")
+        label = np.where((values > 0.4) & (values < 0.7), 2, 0).astype(np.uint8)
+        nib.save(nib.Nifti1Image(label, affine), reference / f"{number}_dseg.nii.gz")
+        about = {"scan": number, "subject": subject, "anatomy": "a", "artefact": artefact}
+        files = {"image": f"{number}.nii.gz", "dseg": f"{number}_dseg.nii.gz"}
+        rows.append({**about, "severity": 0.0 if artefact == "none" else 0.5, **files})
+    pd.DataFrame(rows).to_csv(reference / "scans.tsv", sep="\t", index=False)
+    cohort = dict.fromkeys(COLUMNS, "x") | {"anatomy": "a", "role": "validation", "label_source": "mine"}
+    manifest = pd.DataFrame([cohort | {"subject": subject} for subject in ("s1", "s2")])
+    manifest.to_csv(run / "cohort" / "manifest.tsv", sep="\t", index=False)
+
+
+def test_the_packages_weights_are_measured_again_on_a_runs_validation_scans(ship, package, monkeypatch):
+    write_run(package / "run")
+    card = json.loads((package / "weights" / "model.json").read_text())
+    (package / "weights" / "model.json").write_text(json.dumps({**card, "versions": {}}))
+    (package / "weights" / "MODEL_CARD.md").write_text("Old.\n")
+    monkeypatch.setattr("sys.argv", ["ship_weights.py", "--measure", str(package / "run")])
+    ship.main()
+    assert folder.open_model(package / "weights").reference["n_scans"] == 6
+    assert len(pd.read_csv(package / "tables" / "validation.csv")) == 6
+    text = (package / "weights" / "MODEL_CARD.md").read_text()
+    assert "| validation | 2 | 1 | mine |" in text and "## On real scans" in text
+
+
+def test_a_runs_model_folder_is_taken_with_the_scans_behind_its_reference(ship, package, monkeypatch):
+    write_run(package / "run")
+    source = write_tiny_model(package / "run" / "model")
+    card = json.loads((source / "model.json").read_text())
+    (source / "model.json").write_text(json.dumps({**card, "versions": {}}))
+    (source / "MODEL_CARD.md").write_text("Old.\n")
+    measured_scans().to_csv(source / "validation.csv", index=False)
+    monkeypatch.setattr("sys.argv", ["ship_weights.py", str(source)])
+    ship.main()
+    there = sorted(path.name for path in (package / "weights").iterdir())
+    assert there == ["MODEL_CARD.md", "model.json", "reference.json", "self_test.json", "weights.safetensors"]
+    assert folder.open_model(package / "weights").reference["n_scans"] == 60
+    assert "| validation | 2 | 1 | mine |" in (package / "weights" / "MODEL_CARD.md").read_text()

@@ -24,7 +24,7 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 MAX_JSON_BYTES = 50_000_000
 MAX_DEPTH = 30  # of blocks within blocks in them
 MAX_PARAMETERS = 500_000_000
-MAX_LAYER_GIB = 8  # of a batch of windows in the widest layer; the paper's network takes a tenth of that
+MAX_LAYER_GIB = 8  # of a batch of windows in the widest layer; the paper's network takes a twentieth of that
 LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant to take all memory
     "spacing_mm": (0.2, 10.0),
     "epsilon": (0.0, 10.0),
