@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from decoupled_qc.errors import exit_code, sentence
+from decoupled_qc.memory import lacks_memory
 
 # Each has ``add_arguments`` and ``run``, and a docstring whose first line is its help.
 COMMANDS = {
@@ -53,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if chosen.debug:
             raise
-        print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
-        return exit_code(error)
+        told = MemoryError() if lacks_memory(error) else error
+        print(f"decoupled-qc: {sentence(told)}", file=sys.stderr)
+        return exit_code(told)
     except KeyboardInterrupt:
         print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
         return 130
