@@ -72,7 +72,8 @@ def decoupling_parts(table: pd.DataFrame) -> Parts:
     notes = [
         "decoupling index: 0 none, 1 perfect; attribution accuracy: share of scans whose artefact's head rises most, in standard "
         "deviations of clean scans; rise: the same rise, mean; share inside: share of a head's variance where its artefact "
-        "lies, less that part's share of the volume. Higher is better in all. " + CI_NOTE
+        f"lies, less that part's share of the volume. Higher is better in all. {CI_NOTE} The clean scans' standard deviation is "
+        "drawn anew with them.",
     ]
     return "How far each variance answers to its own artefact", pd.DataFrame(rows), notes
 

@@ -102,6 +102,35 @@ def test_interval_widens_with_the_scatter_between_subjects():
     assert row["ci_low"] < row["value"] < row["ci_high"]
 
 
+def test_intervals_of_the_leakage_hold_the_truth_and_miss_it_on_both_sides():
+    """Log variances are standard normal over clean scans and rise by 5 +- 1, so the truth is 5."""
+    ends = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        clean, rise = rng.normal(size=(2, 12))
+        logs = {"none": clean, "noise": clean + 5 + rise, "blur": clean}
+        rows = [
+            (
+                f"sub-{index:02d}",
+                f"{index}-{name}",
+                "student",
+                0,
+                "clean" if name == "none" else f"sim-{name}",
+                name,
+                0.5,
+            )
+            + (f"variance_{head}", "mean", np.exp(log))
+            for name, of_name in logs.items()
+            for index, log in enumerate(of_name)
+            for head in ("noise", "blur")
+        ]
+        row = value(table_of(pd.DataFrame(rows, columns=list(COLUMNS))), "leakage", "noise", "noise")
+        ends.append((row["ci_low"], row["ci_high"]))
+    low, high = np.array(ends).T
+    assert ((low <= 5) & (high >= 5)).mean() > 0.88
+    assert (low > 5).mean() < 0.07 and (high < 5).mean() < 0.1  # 0.15 and 0 with the drawn standard deviation as it is
+
+
 def test_degenerate_runs_say_why():
     one = table_of(run_of(OWN, n_subjects=1))
     assert one["value"].isna().all() and one["note"].str.contains("fewer than two subjects").all()
