@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from decoupled_qc.analysis.volumes import WITH_ARTEFACT
 from decoupled_qc.figures.style import score_label
 from decoupled_qc.typeset import number
 
@@ -46,8 +47,8 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
     ]
     cuts = table["dice_cut"].dropna().unique()
     notes = [
-        "rho: Spearman with the target; tau: Kendall's tau-b. Rank by rho in the direction of the score's meaning; nearer to 1 "
-        f"or \N{MINUS SIGN}1 is better. {CI_NOTE}",
+        "rho: Spearman with the target; tau: Kendall's tau-b. Rank by rho in the direction of the score's meaning: those of "
+        f"which more means a better scan (as SNR) should have 1, all others \N{MINUS SIGN}1. {CI_NOTE}",
         "AURC, AUGRC: area under the (generalised) risk-coverage curve, risk 1 \N{MINUS SIGN} Dice, lower is better; AUROC of "
         f"failed scans{''.join(f' (Dice below {cut:g})' for cut in cuts)}, higher is better; of simulated scans only.",
     ]
@@ -79,13 +80,13 @@ def decoupling_parts(table: pd.DataFrame) -> Parts:
 
 
 def volumes_parts(table: pd.DataFrame) -> Parts:
-    """Return title, cells and footnotes of the coverage of the volume's error bars, all simulated scans.
+    """Return title, cells and footnotes of the coverage of the volume's error bars, scans with an artefact.
 
     Args:
         table: As :func:`decoupled_qc.analysis.volumes.volumes` returns it, of one network.
     """
     rows = []
-    for (bars, on), own in table[table["scans"] == "all"].groupby(["bars", "calibrated_on"], sort=False):
+    for (bars, on), own in table[table["scans"] == WITH_ARTEFACT].groupby(["bars", "calibrated_on"], sort=False):
         at_level = {row.level: row for row in own.itertuples()}
         cells = {f"{level:.0%}".replace("%", " %"): number(row.coverage, 2) for level, row in at_level.items()}
         shown = at_level[0.9]
@@ -101,7 +102,8 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
         )
     notes = [
         "Share of scans whose reference volume lies in the interval of each stated level; equal to the level is best. Width and "
-        "interval score (width plus 2 / (1 \N{MINUS SIGN} level) times what lies outside): lower is better.",
+        "interval score (width plus 2 / (1 \N{MINUS SIGN} level) times what lies outside): lower is better. Simulated scans with "
+        "an artefact: a bar above clean does not exist for a clean scan.",
         "sum var: the paper's, summed voxel variance above clean, taken for a volume; sqrt sum var: its root, as if voxels erred "
         "independently; sum sd: summed standard deviations above clean, as if all erred together; scaled, conformal: multiples "
         "of the summed variance, fitted on other subjects' scans, without a clean scan.",

@@ -238,7 +238,7 @@ rule figure_leaderboard:
     input:
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
-        correlation=f"{OUT}/analysis/correlation.csv",
+        leaderboard=f"{OUT}/analysis/leaderboard.csv",
     output:
         **figure_files("leaderboard"),
     log:

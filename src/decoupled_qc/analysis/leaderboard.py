@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
+from decoupled_qc.analysis.scores import strength
 
 KEY = ["model", "replicate", "set", "score", "aggregation"]
 COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "rho_seed_sd", "n_replicates"]
@@ -15,7 +15,7 @@ SETS = (("simulated", "dice"), ("real", "rating"))
 def leaderboard(
     correlation: pd.DataFrame, risk: pd.DataFrame, replicates: pd.DataFrame, *, dice_cut: float
 ) -> pd.DataFrame:
-    """Return all scores of each network and set, the strongest |rho| first; scores without a rho last and without a rank.
+    """Return all scores of each network and set, the strongest first; scores without a rho last and without a rank.
 
     The rank is by rho, turned to the direction that a score's meaning gives it, as the AURC and AUROC are; ``note`` says where
     rho has the other sign, and why a number is missing.
@@ -40,12 +40,10 @@ def leaderboard(
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
     rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})
+    rows["strength"] = strength(rows)
     rows["note"] = [_note(row) for row in rows.itertuples()]
-    strength = rows["rho"] * rows["score"].map(lambda score: 1 if score in HIGHER_IS_BETTER else -1)
-    rows["rank"] = (
-        strength.groupby([rows[name] for name in KEY[:3]]).rank(ascending=False, method="min").astype("Int64")
-    )
-    order = rows.assign(strength=strength, first=rows["set"] != "simulated")
+    rows["rank"] = rows.groupby(KEY[:3])["strength"].rank(ascending=False, method="min").astype("Int64")
+    order = rows.assign(first=rows["set"] != "simulated")
     order = order.sort_values([*KEY[:2], "first", "strength", "score"], ascending=[True, True, True, False, True])
     return order[COLUMNS].reset_index(drop=True)
 
@@ -53,7 +51,7 @@ def leaderboard(
 def _note(row: tuple) -> str:
     """Return the correlation's note, whether rho has the other sign, and why a number is missing."""
     notes = [row.note] if isinstance(row.note, str) and row.note else []
-    if row.rho * (1 if row.score in HIGHER_IS_BETTER else -1) < 0:
+    if row.strength < 0:
         notes.append("rho has the sign opposite to the score's meaning")
     if row.n_replicates < 2:
         notes.append("no spread between trainings: one")

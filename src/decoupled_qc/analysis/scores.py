@@ -240,6 +240,15 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
 
 
+def strength(correlations: pd.DataFrame) -> pd.Series:
+    """Return rho turned to the direction that each score's meaning gives it: 1 is best, below 0 the score means the opposite.
+
+    Args:
+        correlations: With the columns ``rho`` and ``score``.
+    """
+    return correlations["rho"] * np.where(correlations["score"].isin(HIGHER_IS_BETTER), 1, -1)
+
+
 def counted(scans: pd.DataFrame) -> dict[str, int]:
     """Return on how many scans, subjects and anatomies a number rests, as every table states it.
 
