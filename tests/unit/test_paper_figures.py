@@ -90,6 +90,19 @@ def test_figure_5_reads_decibels_and_ratios_from_the_records(run):
     np.testing.assert_allclose(blur["value"], 2 + 10 * blur["severity"])
 
 
+def test_figure_5_states_the_worst_of_each_sweep_where_they_end_at_different_severities(run):
+    wide = run.wide[~((run.wide["condition"] == "sweep-blur") & (run.wide["severity"] > 0.7))]
+    folders = run.scans("clean", "sweep-noise", "sweep-blur")
+    drawing = figure_5(wide, folders, ARTEFACTS, bars="sum_var", spacing_mm=SPACING_MM)
+    blur = drawing.rows[(drawing.rows["artefact"] == "blur") & np.isclose(drawing.rows["severity"], 0.6)]
+    volume, bar = (blur["volume_ml"] / blur["reference_volume_ml"]).mean(), blur["half_width_ml"].mean()
+    assert (
+        f"at the worst blur the volume is {100 * volume:.0f} % of the reference with bars of ±{bar:.1f} mL"
+        in drawing.caption
+    )
+    assert "nan" not in drawing.caption
+
+
 def test_figure_5_without_the_clean_scan_or_with_unknown_bars(run):
     wide = run.wide[run.wide["scan"] != f"{run.wide['subject'].min()}_clean"]
     settings = {"artefacts": ARTEFACTS, "spacing_mm": SPACING_MM}
