@@ -6,6 +6,7 @@ import pandas as pd
 
 from decoupled_qc.analysis.volumes import WITH_ARTEFACT
 from decoupled_qc.figures.style import score_label
+from decoupled_qc.tables import SPREAD_COLUMN, SPREAD_NOTE, spread
 from decoupled_qc.typeset import number
 
 Parts = tuple[str, pd.DataFrame, list[str]]
@@ -28,7 +29,7 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         stand_in: Whether the real set is a stand-in.
     """
     sets = {"simulated": "simulated", "real": "stand-in" if stand_in else "real"}
-    several = table["model"].nunique() > 1
+    several, replicated = table["model"].nunique() > 1, (table["n_replicates"] > 1).any()
     rows = [
         {
             **({"network": row.model} if several else {}),
@@ -36,6 +37,7 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
             "rank": "" if pd.isna(row.rank) else str(int(row.rank)),
             "score": score_label(row.score, row.aggregation),
             "rho": _with_interval(row),
+            **({SPREAD_COLUMN: spread(row)} if replicated else {}),
             "tau": number(row.tau_b, 2),
             "rho within artefact": number(row.rho_within_artefact, 2),
             "AURC": number(row.aurc, 3),
@@ -52,6 +54,7 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         "AURC, AUGRC: area under the (generalised) risk-coverage curve, risk 1 \N{MINUS SIGN} Dice, lower is better; AUROC of "
         f"failed scans{''.join(f' (Dice below {cut:g})' for cut in cuts)}, higher is better; of simulated scans only.",
     ]
+    notes += [SPREAD_NOTE] if replicated else []
     return "All scores", pd.DataFrame(rows), [*notes, STAND_IN_NOTE] if stand_in else notes
 
 

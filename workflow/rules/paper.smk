@@ -258,6 +258,7 @@ rule figure_leaderboard:
 rule table_1:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",
+        replicates=f"{OUT}/analysis/replicates.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
@@ -280,6 +281,7 @@ rule table_1:
 rule table_2:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",
+        replicates=f"{OUT}/analysis/replicates.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
         ratings=ratings_of("real"),

@@ -54,7 +54,7 @@ def _note(row: tuple) -> str:
     if row.strength < 0:
         notes.append("rho has the sign opposite to the score's meaning")
     if row.n_replicates < 2:
-        notes.append("no spread between trainings: one")
+        notes.append("no spread between trainings: one" if row.n_replicates else "spread not computed over trainings")
     if row.set != "simulated":
         notes.append("risk-coverage and rho within artefacts are of simulated scans only")
     elif row.no_auroc and isinstance(row.no_auroc, str):
