@@ -12,6 +12,10 @@ from decoupled_qc.typeset import number
 Parts = tuple[str, pd.DataFrame, list[str]]
 
 CI_NOTE = "Brackets: 95 %, bootstrap of whole subjects."
+ALIKE_NOTE = (
+    "Where all subjects are alike there is none; where all are at an end of the scale, the exact one of so many."
+)
+FEW_SUBJECTS = 6
 STAND_IN_NOTE = "Stand-in: scans with artefacts by foreign simulators, not real ones; their rating is not a rater's."
 TRENDS = {("dice", "gm"): "1 \N{MINUS SIGN} Dice", ("artefact_uncertainty", "mean"): "artefact uncertainty"}
 ALL_SCANS = {
@@ -77,7 +81,7 @@ def decoupling_parts(table: pd.DataFrame) -> Parts:
         "decoupling index: 0 none, 1 perfect; attribution accuracy: share of scans whose artefact's head rises most, in standard "
         "deviations of clean scans; rise: the same rise, mean; share inside: share of a head's variance where its artefact "
         f"lies, less that part's share of the volume. Higher is better in all. {CI_NOTE} The clean scans' standard deviation is "
-        "drawn anew with them.",
+        f"drawn anew with them. {ALIKE_NOTE}",
     ]
     return "How far each variance answers to its own artefact", pd.DataFrame(rows), notes
 
@@ -126,9 +130,14 @@ def severity_parts(table: pd.DataFrame) -> Parts:
         row = next(iter(found.values()))
         shown = {name: _with_interval(found[key], "tau") for key, name in TRENDS.items() if key in found}
         rows.append({"artefact": artefact, **shown, "severities": str(row.n_severities), **_counts(row)})
+    fewest = min((int(row["subjects"]) for row in rows), default=FEW_SUBJECTS)
+    few = (
+        [f"Only {fewest} subjects: the intervals stand on what these have in common."] if fewest < FEW_SUBJECTS else []
+    )
     notes = [
         "Kendall's tau-b of severity with each, mean over subjects: 1 if it rises at every step, 0 without a trend, below 0 if "
-        f"it falls. {CI_NOTE}"
+        f"it falls. {CI_NOTE} {ALIKE_NOTE}",
+        *few,
     ]
     return "How quality and uncertainty follow severity", pd.DataFrame(rows), notes
 

@@ -44,9 +44,14 @@ WRONG = {"blur": {"noise": 2.0}, "noise": {"spike": 2.0}, "spike": {"blur": 2.0}
 
 def test_perfect_heads_have_index_and_accuracy_1():
     table = table_of(run_of(OWN))
-    for quantity in ("decoupling_index", "attribution_accuracy"):
+    # All ten subjects are alike, which proves nothing of others: of a share there is still the exact interval.
+    for quantity, low, note in (
+        ("decoupling_index", np.nan, "no interval: all subjects alike"),
+        ("attribution_accuracy", 0.025**0.1, "exact interval"),
+    ):
         row = value(table, quantity)
-        assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((1, 1, 1))
+        assert row["value"] == pytest.approx(1) and row["ci_low"] == pytest.approx(low, nan_ok=True)
+        assert note in row["note"]
         assert (row["n_scans"], row["n_subjects"], row["n_anatomies"]) == (30, 10, 2)
 
 
@@ -164,10 +169,14 @@ def test_severity_trend_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("dice", "tau", "share"),
-    [((0.9, 0.8, 0.6, 0.3), 1, 1), ((0.3, 0.6, 0.8, 0.9), -1, 0), ((0.9, 0.6, 0.8, 0.3), 2 / 3, 0)],
+    ("dice", "tau", "share", "ends"),
+    [
+        ((0.9, 0.8, 0.6, 0.3), 1, 1, (2 * 0.025**0.5 - 1, 1)),  # exact, of two subjects
+        ((0.3, 0.6, 0.8, 0.9), -1, 0, (-1, 1 - 2 * 0.025**0.5)),
+        ((0.9, 0.6, 0.8, 0.3), 2 / 3, 0, (np.nan, np.nan)),
+    ],
 )
-def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share):
+def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share, ends):
     rows = [
         (subject, f"{subject}-{step}", "student", 0, "sweep-blur", "blur", (step + 1) / 4, "dice", "gm", value)
         for subject in ("sub-1", "sub-2")
@@ -177,7 +186,9 @@ def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share):
     table = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1)
     row = table[(table["measure"] == "dice") & (table["aggregation"] == "gm")].iloc[0]
     assert len(table) == 1 and row["artefact"] == "blur"
-    assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau] * 3)  # both subjects alike
+    assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau, *ends], nan_ok=True)
+    assert ("exact interval" in row["note"]) == np.isfinite(ends[0])
+    assert ("no interval: all subjects alike" in row["note"]) == np.isnan(ends[0])
     assert row["share_increasing"] == share
 
 
@@ -223,7 +234,7 @@ def test_the_interval_is_widened_for_the_number_of_subjects_with_an_artefact(mon
     scores, asked = run_of(OWN), set()
     few = scores[(scores["condition"] == "clean") | scores["subject"].isin(["sub-00", "sub-01", "sub-02"])]
     monkeypatch.setattr(
-        "decoupled_qc.analysis.decoupling.percentile_interval", lambda draws, n: (asked.add(n) or 0.0, 0.0)
+        "decoupled_qc.analysis.resampling.percentile_interval", lambda draws, n: (asked.add(n) or 0.0, 0.0)
     )
     assert value(table_of(few), "decoupling_index")["n_subjects"] == 3
     assert asked == {3}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import SHARE, stated_interval, subject_draws
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -156,18 +156,16 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
     if not np.isfinite(sd).all():
         notes.append("no value: clean scans of fewer than two subjects, or all alike")
     estimate = {key: value[0] for key, value in _statistics(rises, once, sd).items()}
-    ends = dict.fromkeys(estimate, None)
-    n_drawn = rises.scans["subject"].nunique()  # with an artefact: of the matched scans fewer than of the clean ones
-    several = rises.scans["subject"].nunique() > 1
-    if several:
+    ends = {key: value[None] for key, value in estimate.items()}
+    if rises.scans["subject"].nunique() > 1:
         weights = subject_draws(rises.subject, n_boot, rng_for(seed, "decoupling", set_name))
         draws = [_statistics(rises, drawn, rises.unit(drawn)) for drawn in weights]
         ends = {key: np.concatenate([draw[key] for draw in draws]) for key in estimate}
-    else:
-        notes.append("no interval: one subject")
     for quantity, artefact, head, key, place in _cells(rises):
         of_it = rises.scans if artefact == "all" else rises.scans[rises.artefact == artefact]
-        low, high = percentile_interval(ends[key][(slice(None), *place)], n_drawn) if several else (np.nan, np.nan)
+        counts = tables.counted(of_it)  # subjects with this artefact: of the matched scans fewer than of the clean ones
+        draws_of_it, bounds = ends[key][(slice(None), *place)], SHARE if quantity.startswith("attribution") else None
+        low, high, note = stated_interval(draws_of_it, counts["n_subjects"], bounds)
         yield {
             "quantity": quantity,
             "artefact": artefact,
@@ -175,9 +173,9 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
             "value": float(estimate[key][place]),
             "ci_low": low,
             "ci_high": high,
-            **tables.counted(of_it),
+            **counts,
             "n_boot": n_boot,
-            "note": "; ".join(notes),
+            "note": "; ".join([*notes, note] if note else notes),
         }
 
 

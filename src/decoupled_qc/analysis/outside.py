@@ -65,9 +65,8 @@ def _change(scans: pd.DataFrame, clean: pd.DataFrame, measure: str, n_boot: int,
         beyond = (values[used.index] < reference.min()) | (values[used.index] > reference.max())
         change = moved.to_numpy() / spread
         row |= {"change_sd": float(change.mean()), "share_beyond_clean": float(beyond.mean())}
-        row["ci_low"], row["ci_high"] = mean_interval(change, used["subject"].to_numpy(), n_boot, rng)
-        if used["subject"].nunique() < 2:
-            notes.append("no interval: one subject")
+        row["ci_low"], row["ci_high"], note = mean_interval(change, used["subject"].to_numpy(), n_boot, rng)
+        notes += [note] if note else []
     name, aggregation = measure.split(":", 1)
     fixed = {"clean_sd": spread, **tables.counted(used), "n_boot": n_boot, "note": "; ".join(notes)}
     return {"measure": name, "aggregation": aggregation, **row, **fixed}

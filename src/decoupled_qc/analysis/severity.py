@@ -50,14 +50,11 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         taus.append(float(stats.kendalltau(own["severity"], values).statistic) if np.ptp(values) > 0 else 0.0)
         increasing.append(bool((np.diff(values) > 0).all()))
     name, aggregation = measure.split(":", 1)
-    low = high = np.nan
     notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
     notes = notes if len(complete) < len(scans) else []
-    if len(taus) > 1:
-        rng = rng_for(seed, "severity", artefact, measure)
-        low, high = mean_interval(np.array(taus), np.arange(len(taus)), n_boot, rng)
-    else:
-        notes.append("no interval: one subject" if taus else "no tau: no subject with two severities")
+    rng = rng_for(seed, "severity", artefact, measure)
+    low, high, note = mean_interval(np.array(taus), np.arange(len(taus)), n_boot, rng, bounds=(-1.0, 1.0))
+    notes.append(note if taus else "no tau: no subject with two severities")
     return {
         "artefact": artefact,
         "measure": name,
@@ -71,5 +68,5 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         "n_subjects": len(taus),
         "n_anatomies": complete["anatomy"].nunique(),
         "n_boot": n_boot,
-        "note": "; ".join(notes),
+        "note": "; ".join(filter(None, notes)),
     }

@@ -8,7 +8,7 @@ from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, held_out, interval_score
-from decoupled_qc.analysis.resampling import mean_interval
+from decoupled_qc.analysis.resampling import SHARE, mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -157,12 +157,9 @@ def _scored(
             low, high = volume[member] - half[member], volume[member] + half[member]
             covered = ((low <= truth[member]) & (truth[member] <= high)).astype(float)
             row["coverage"] = covered.mean()
-            notes = []
-            if len(np.unique(subject)) > 1:
-                rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
-                row["ci_low"], row["ci_high"] = mean_interval(covered, subject, n_boot, rng)
-            else:
-                notes.append("no interval: one subject")
+            rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
+            row["ci_low"], row["ci_high"], note = mean_interval(covered, subject, n_boot, rng, bounds=SHARE)
+            notes = [note] if note else []
             if np.isfinite(half[member]).all():
                 row["width_ml"] = float(2 * half[member].mean())
                 row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())
