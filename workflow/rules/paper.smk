@@ -22,7 +22,7 @@ rule figure_1:
         code=fingerprint("figure_1"),
         artefacts=ARTEFACTS,
     message:
-        "Drawing figure 1: the same artefact, harmless or not."
+        "Drawing figure 1: the same artefact, in the grey matter or not."
     script:
         "../scripts/figure_1.py"
 
