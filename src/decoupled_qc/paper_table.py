@@ -90,7 +90,7 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
                 "score": _label(row),
                 "paper": typeset.number(row.paper, 2) if row.target in QUANTITIES else number(row.paper),
                 "this run": number(row.this_run),
-                "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
+                "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
                 "difference": number(row.difference),
                 "scans": str(row.n_scans),
                 "subjects": str(row.n_subjects),

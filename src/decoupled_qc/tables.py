@@ -123,7 +123,7 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "score": label(set_name, row.score),
                 "rho": number(row.rho),
-                "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
+                "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
                 **({SPREAD_COLUMN: spread(row)} if SPREAD[0] in table else {}),
                 "p": p_value(row.p),
                 "scans": str(row.n_scans),
@@ -214,9 +214,7 @@ def rater_notes(agreement: pd.DataFrame) -> list[str]:
     if agreement.empty:
         return []
     pairs = [
-        f"{typeset.number(row.kappa, 2)}"
-        + (f" [{typeset.number(row.ci_low, 2)}, {typeset.number(row.ci_high, 2)}]" if math.isfinite(row.ci_low) else "")
-        + f" (rho {typeset.number(row.rho, 2)}, {row.n_scans} scans)"
+        f"{typeset.with_interval(row.kappa, row.ci_low, row.ci_high, 2)} (rho {typeset.number(row.rho, 2)}, {row.n_scans} scans)"
         for row in agreement.itertuples()
     ]
     return [

@@ -16,6 +16,17 @@ def number(value: float, digits: int) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
 
 
+def with_interval(value: float, low: float, high: float, digits: int) -> str:
+    """Return a number with its interval in brackets, without them if it has none."""
+    ends = f" [{number(low, digits)}, {number(high, digits)}]" if math.isfinite(low) else ""
+    return number(value, digits) + ends
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    """Return the ends of an interval, NA for NaN."""
+    return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) else "NA"
+
+
 def is_text(column: pd.Series) -> bool:
     """Say whether no cell of a column begins like a number; such a column stands at the left, numbers at the right."""
     return not column.str.match("[<\N{MINUS SIGN}]? ?[0-9]|NA$").any()

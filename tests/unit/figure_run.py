@@ -6,6 +6,7 @@ from phantom import SETTINGS
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
+from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
 from decoupled_qc.analysis.prediction import decisions
 from decoupled_qc.analysis.replicates import replicates
@@ -47,6 +48,7 @@ class Run:
         read = read_scores(scores), read_subjects(manifest)
         self.correlation = correlate(*read, **draws)
         del draws["n_permutations"]
+        self.difference = difference(*read, **draws)
         self.decoupling, self.trend = decoupling(*read, **draws), severity_trend(*read, **draws)
         self.risk = risk_coverage(*read, dice_cuts=[0.5, 0.75, 0.85], **draws)
         self.replicates = replicates(*read)

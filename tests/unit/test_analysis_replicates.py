@@ -45,13 +45,13 @@ def test_leaderboard_holds_it_beside_the_interval(three):
     row = cell(table, "simulated", "snr")
     assert row["rho_seed_sd"] == cell(found, "simulated", "snr")["rho_seed_sd"] > 0
     assert row["n_replicates"] == 3 and row["ci_low"] < row["rho"] < row["ci_high"]
-    title, cells, notes = leaderboard_parts(table, stand_in=False)
+    _, _, cells, notes = leaderboard_parts(table, stand_in=False)
     shown = dict(zip(table["score"] + table["set"], cells["seed SD (n)"], strict=True))
     assert shown["snrsimulated"] == f"{row['rho_seed_sd']:.3f} (3)" and "seed SD (n)" in notes[-1]
     without = leaderboard(*parts, found[found["score"] != "snr"], dice_cut=0.7)
     assert "spread not computed over trainings" in cell(without, "simulated", "snr")["note"]
     one = leaderboard(*parts, replicates(first, subjects), dice_cut=0.7)
-    assert "seed SD (n)" not in leaderboard_parts(one, stand_in=False)[1]
+    assert "seed SD (n)" not in leaderboard_parts(one, stand_in=False)[2]
     assert "no spread between trainings: one" in cell(one, "simulated", "snr")["note"]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis.correlation import TELLS_KINDS_APART
 from decoupled_qc.analysis.scores import strength
 
 KEY = ["model", "replicate", "set", "score", "aggregation"]
@@ -35,7 +36,7 @@ def leaderboard(
     at_cut["no_auroc"] = at_cut["note"].where(at_cut["value"].isna(), "")
     wide = wide.join(at_cut[["dice_cut", "value", "no_auroc"]].rename(columns={"value": "auroc"})).reset_index()
     within = correlation[correlation["set"] == "simulated_within_artefact"].assign(set="simulated")
-    within = within[[*KEY, "rho"]].rename(columns={"rho": "rho_within_artefact"})
+    within = within[[*KEY, "rho", "note"]].rename(columns={"rho": "rho_within_artefact", "note": "within"})
     rows = pd.concat([correlation[(correlation["set"] == name) & (correlation["target"] == of)] for name, of in SETS])
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
@@ -53,6 +54,7 @@ def _note(row: tuple) -> str:
     notes = [row.note] if isinstance(row.note, str) and row.note else []
     if row.strength < 0:
         notes.append("rho has the sign opposite to the score's meaning")
+    notes += [part for part in str(row.within).split("; ") if TELLS_KINDS_APART in part]
     if row.n_replicates < 2:
         notes.append("no spread between trainings: one" if row.n_replicates else "spread not computed over trainings")
     if row.set != "simulated":

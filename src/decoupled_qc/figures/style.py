@@ -1,7 +1,6 @@
 """The one look of all figures: sizes, fonts, one colour per artefact, and how a drawing is saved."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,8 +235,7 @@ def rho_text(row: pd.Series) -> str:
     Args:
         row: With ``rho``, ``ci_low``, ``ci_high``.
     """
-    interval = f" [{number(row['ci_low'])}, {number(row['ci_high'])}]" if math.isfinite(row["ci_low"]) else ""
-    return f"\N{GREEK SMALL LETTER RHO} = {number(row['rho'])}{interval}"
+    return f"\N{GREEK SMALL LETTER RHO} = {typeset.with_interval(row['rho'], row['ci_low'], row['ci_high'], 2)}"
 
 
 def scale(axes: Axes, which: str, values: pd.Series) -> None:
