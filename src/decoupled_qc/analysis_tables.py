@@ -3,9 +3,10 @@
 import pandas as pd
 
 from decoupled_qc.analysis.correlation import SIMPSON, TELLS_KINDS_APART
+from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.analysis.volumes import WITH_ARTEFACT
 from decoupled_qc.figures.style import score_label
-from decoupled_qc.tables import SPREAD_COLUMN, SPREAD_NOTE, TARGET, p_value, spread
+from decoupled_qc.tables import SPREAD_COLUMN, SPREAD_NOTE, p_value, spread
 from decoupled_qc.typeset import number, with_interval
 
 Parts = tuple[pd.DataFrame, str, pd.DataFrame, list[str]]  # the rows shown, title, the same as cells, footnotes
@@ -90,7 +91,7 @@ def difference_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         table: As :func:`decoupled_qc.analysis.difference.difference` returns it, of one network.
         stand_in: Whether the real set is a stand-in.
     """
-    table = table[table["target"] == table["set"].map(TARGET)]
+    table = table[table["target"] == table["set"].map(TARGET_OF)]
     rows = [
         {
             "set": _set_name(row, stand_in),

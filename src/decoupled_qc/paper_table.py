@@ -5,8 +5,9 @@ import math
 import pandas as pd
 
 from decoupled_qc import typeset
+from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.paper_plots import QUANTITIES, plot_rows
-from decoupled_qc.tables import PAPER, TARGET, label, number
+from decoupled_qc.tables import PAPER, label, number
 
 COLUMNS = [
     "set",
@@ -65,7 +66,7 @@ def paper_table(
             rows.append(
                 {
                     "set": set_name,
-                    "target": TARGET[set_name],
+                    "target": TARGET_OF[set_name],
                     "score": score,
                     "paper": paper,
                     "this_run": found["rho"],

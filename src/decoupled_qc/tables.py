@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from decoupled_qc import typeset
+from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.errors import InputError
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
@@ -35,14 +36,7 @@ PAPER_NOTE = {
 # Which tissue masks SNR and CNR are taken in: the paper's rows, and beside them what a new scan allows.
 TISSUE_MASK = {"simulated": "reference", "real": "predicted"}
 OTHER_MASKS = {"simulated": {"snr_predicted_masks": ("snr", "predicted"), "cnr_predicted_masks": ("cnr", "predicted")}}
-TARGET = {"simulated": "dice", "real": "rating"}
-LABELS = {
-    "artefact_uncertainty": "Artefact uncertainty",
-    "artefact_uncertainty_gm_mean": "Artefact uncertainty, near GM",
-    "snr": "SNR",
-    "cnr": "CNR",
-    "entropy": "Entropy",
-}
+GM_MEAN_LABEL = {"artefact_uncertainty_gm_mean": "Artefact uncertainty, near GM"}
 IN_PREDICTED = "predicted masks: the network's grey matter, and for white matter what it encloses and is brighter"
 MASK_NOTE = {
     "simulated": "SNR and CNR in reference masks, our reading of the paper, need a reference, which the artefact "
@@ -84,7 +78,7 @@ def correlation_table(correlation: pd.DataFrame, set_name: str, replicates: pd.D
         "entropy": ("entropy", "mean"),
         "artefact_uncertainty_gm_mean": ("artefact_uncertainty", "gm_mean"),
     }
-    members = correlation[(correlation["set"] == set_name) & (correlation["target"] == TARGET[set_name])]
+    members = correlation[(correlation["set"] == set_name) & (correlation["target"] == TARGET_OF[set_name])]
     columns = COLUMNS
     if replicates is not None and (replicates["n_replicates"] > 1).any():
         members, columns = (
@@ -98,7 +92,7 @@ def correlation_table(correlation: pd.DataFrame, set_name: str, replicates: pd.D
             rows.append(found.assign(score=name))
         elif name in PAPER[set_name]:
             raise InputError(
-                f"Set '{set_name}' has no correlation of {TARGET[set_name]} with {score} ({aggregation}): "
+                f"Set '{set_name}' has no correlation of {TARGET_OF[set_name]} with {score} ({aggregation}): "
                 f"scores.csv needs both metrics for its scans."
             )
     return pd.concat(rows)[columns].reset_index(drop=True)
@@ -145,7 +139,9 @@ def spread(row: tuple) -> str:
 def label(set_name: str, score: str) -> str:
     """Return a score's name as a table shows it, SNR and CNR with the masks they are taken in."""
     measure, mask = OTHER_MASKS.get(set_name, {}).get(score, (score, TISSUE_MASK[set_name]))
-    return LABELS.get(measure, measure) + (f", {mask} masks" if measure in ("snr", "cnr") else "")
+    return (typeset.LABELS | GM_MEAN_LABEL).get(measure, measure) + (
+        f", {mask} masks" if measure in ("snr", "cnr") else ""
+    )
 
 
 def number(value: float) -> str:

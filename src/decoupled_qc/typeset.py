@@ -1,4 +1,4 @@
-"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX; and numbers as text."""
+"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX; and numbers and scores as text."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,27 @@ import pandas as pd
 
 from decoupled_qc.files import write_whole
 
+LABELS = {  # of scores
+    "artefact_uncertainty": "Artefact uncertainty",
+    "entropy": "Entropy",
+    "snr": "SNR",
+    "cnr": "CNR",
+    "cjv": "CJV",
+    "efc": "EFC",
+    "fber": "FBER",
+    "snrd": "SNRd",
+    "wm2max": "WM2MAX",
+    "fwhm_mm": "FWHM",
+    "gradient_entropy": "Gradient entropy",
+    "edge_strength": "Average edge strength",
+    "ridge_dice": "Ridge",
+    "pairwise_dice": "Pairwise Dice",
+    "iou": "IoU",
+    "volume_cv": "Volume CV",
+    "structure_entropy": "Entropy in GM",
+    "total_variance": "Total variance",
+    "dice": "GM Dice",
+}
 LONGEST_FLOAT = 35  # rows that fit onto a page
 
 

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis.correlation import TELLS_KINDS_APART
-from decoupled_qc.analysis.scores import strength
+from decoupled_qc.analysis.scores import TARGET_OF, strength
 
 KEY = ["model", "replicate", "set", "score", "aggregation"]
 COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "rho_seed_sd", "n_replicates"]
 COLUMNS += ["tau_b", "rho_within_artefact"]
 COLUMNS += ["aurc", "e_aurc", "augrc", "dice_cut", "auroc", "n_scans", "n_subjects", "n_anatomies", "note"]
-SETS = (("simulated", "dice"), ("real", "rating"))
 
 
 def leaderboard(
@@ -37,7 +36,8 @@ def leaderboard(
     wide = wide.join(at_cut[["dice_cut", "value", "no_auroc"]].rename(columns={"value": "auroc"})).reset_index()
     within = correlation[correlation["set"] == "simulated_within_artefact"].assign(set="simulated")
     within = within[[*KEY, "rho", "note"]].rename(columns={"rho": "rho_within_artefact", "note": "within"})
-    rows = pd.concat([correlation[(correlation["set"] == name) & (correlation["target"] == of)] for name, of in SETS])
+    sets = [correlation[(correlation["set"] == name) & (correlation["target"] == of)] for name, of in TARGET_OF.items()]
+    rows = pd.concat(sets)
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
     rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})

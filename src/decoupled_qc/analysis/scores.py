@@ -23,6 +23,7 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
+TARGET_OF = {"simulated": "dice", "real": "rating"}  # of the sets that tables and leaderboard show
 NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
 OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")

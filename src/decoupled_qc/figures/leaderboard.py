@@ -6,8 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from decoupled_qc.analysis.leaderboard import SETS
-from decoupled_qc.analysis.scores import needs_reference, strength
+from decoupled_qc.analysis.scores import OURS, TARGET_OF, needs_reference, strength
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
@@ -27,7 +26,6 @@ COLUMNS = [
     "kind",
 ]
 COLUMNS += ["n_scans", "n_subjects", "n_anatomies"]
-OURS = ("artefact_uncertainty", "mean")
 ROW_MM, MOST_MM = 4.2, 220.0
 FREE, REFERENCE, OPPOSITE = "needs no reference", "uses reference masks", "sign opposite to its meaning"
 MARKS = {FREE: ("o", "full"), REFERENCE: ("o", "none"), OPPOSITE: ("X", "full")}  # (marker, how it is filled)
@@ -40,10 +38,10 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
         board: As :func:`decoupled_qc.analysis.leaderboard.leaderboard` returns it, of one network.
         stand_in: Whether the real set is a stand-in.
     """
-    rows = pd.concat([_shown(board, set_name, target) for set_name, target in SETS])
+    rows = pd.concat([_shown(board, set_name, target) for set_name, target in TARGET_OF.items()])
     height = min(30 + ROW_MM * rows["set"].value_counts().max(), MOST_MM) if len(rows) else 40
     figure = style.new_figure(style.TWO_COLUMNS_MM, height)
-    panels = figure.subplots(1, len(SETS), sharex=True)
+    panels = figure.subplots(1, len(TARGET_OF), sharex=True)
     for axes, (set_name, title) in zip(panels, TITLES.items(), strict=True):
         shown = rows[rows["set"] == set_name]
         _draw_panel(axes, shown)
@@ -84,7 +82,7 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
     """Draw one set's scores from top to bottom."""
     places = np.arange(len(shown))[::-1]
     for place, row in zip(places, shown.itertuples(), strict=True):
-        own = (row.score, row.aggregation) == OURS
+        own = f"{row.score}:{row.aggregation}" == OURS
         colour = style.COLOURS[0] if own else style.CLEAN_COLOUR
         marker, fill = MARKS[row.kind]
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.2 if own else 0.8, zorder=1)

@@ -62,27 +62,6 @@ CLEAN_COLOUR = "#555555"
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 STAND_IN_TEXT = "stand-in: artefacts by foreign simulators, not real scans"
 COUNTED = {"scans": "scan", "subjects": "subject", "anatomies": "anatomy"}
-LABELS = {
-    "artefact_uncertainty": "Artefact uncertainty",
-    "entropy": "Entropy",
-    "snr": "SNR",
-    "cnr": "CNR",
-    "cjv": "CJV",
-    "efc": "EFC",
-    "fber": "FBER",
-    "snrd": "SNRd",
-    "wm2max": "WM2MAX",
-    "fwhm_mm": "FWHM",
-    "gradient_entropy": "Gradient entropy",
-    "edge_strength": "Average edge strength",
-    "ridge_dice": "Ridge",
-    "pairwise_dice": "Pairwise Dice",
-    "iou": "IoU",
-    "volume_cv": "Volume CV",
-    "structure_entropy": "Entropy in GM",
-    "total_variance": "Total variance",
-    "dice": "GM Dice",
-}
 AGGREGATIONS = {
     "gm_mean": "near GM",
     "gm_only": "inside GM",
@@ -183,7 +162,7 @@ def score_label(score: str, aggregation: str) -> str:
     if score.startswith("variance_"):
         name = f"{score.removeprefix('variance_')} variance"
     else:
-        name = LABELS.get(score, score).replace("_", " ")
+        name = typeset.LABELS.get(score, score).replace("_", " ")
     how = AGGREGATIONS.get(aggregation, aggregation.replace("_", " "))
     return f"{name} ({how})" if how else name
 
