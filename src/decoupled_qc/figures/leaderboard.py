@@ -66,7 +66,8 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
     caption = (
         "All scores, strongest first, each on the scans that have it; blue is the paper's score (eq. 9). Hollow: uses "
         "masks of the reference, which a new scan does not have. \N{GREEK SMALL LETTER RHO} is turned to the direction of "
-        "the score's meaning; cross, below 0: it has the opposite sign. An interval across 0 leaves the sign open."
+        "the score's meaning; cross, below 0: it has the opposite sign. An interval (95 %, bootstrap of subjects) across 0 "
+        "leaves that open."
     )
     for row in rows[(rows["set"] == "simulated") & (rows["rank"] == 1)].itertuples():
         caption += (
@@ -91,7 +92,7 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
     axes.set_yticks(places, [style.score_label(row.score, row.aggregation) for row in shown.itertuples()])
     axes.margins(y=0.02)
     axes.axvline(0, color="black", linewidth=0.5)
-    axes.set_xlabel("\N{GREEK SMALL LETTER RHO} as meant, 95 % bootstrap of subjects")
+    axes.set_xlabel("\N{GREEK SMALL LETTER RHO} as meant, with 95 % interval")
 
 
 def _shown(board: pd.DataFrame, set_name: str, target: str) -> pd.DataFrame:
