@@ -1,12 +1,12 @@
 """Time and memory of the statistics on a large table: ``python benchmarks/analysis.py [scans] [scores] [--csv FILE]``.
 
-A synthetic table of 10,000 scans (six a subject) and 20 scores by default, with 5,000 bootstrap draws and 9,999
-permutations, as a full run has them; read from a file, one process, one thread. Everything is linear in draws x scans x
-scores but for the sorting of each score, n log n, once, and BCa's jackknife, subjects x scans x scores; failures cost
-by the number of Dice cuts too. Memory grows with the table, and with draws x scores x 8 bytes: weights of draws are
-taken in chunks of 2 MB. On one thread of a busy machine with two cores: 2,000 scans 62 s, 10,000 scans 288 s (54 and
-248 s of processor), at most 0.74 GiB. Then one score's interval alone, beside what draws one by one cost: pingouin (if
-installed), and SciPy in a loop over whole subjects.
+A synthetic table of 10,000 scans (six a subject) and 20 scores by default, and beside them sweeps of one subject in ten and
+two mixtures of each, with 5,000 bootstrap draws and 9,999 permutations, as a full run has them; read from a file, one
+process, one thread. Everything is linear in draws x scans x scores but for the sorting of each score, n log n, once, and
+BCa's jackknife, subjects x scans x scores; failures cost by the number of Dice cuts too. Memory grows with the table, and
+with draws x scores x 8 bytes: weights of draws are taken in chunks of 2 MB. Then the same of the demo's own scores, as
+committed. Then one score's interval alone, beside what draws one by one cost: pingouin (if installed), and SciPy in a loop
+over whole subjects. ``RESULTS.md`` has the times.
 """
 
 import argparse
@@ -21,16 +21,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.additivity import additivity
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
+from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.prediction import decisions
 from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.resampling import WeightedSpearman, percentile_interval, subject_draws
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores
+from decoupled_qc.analysis.severity import severity_trend
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.analysis.working_point import working_points
 
@@ -39,6 +43,9 @@ HEADS = ("task", *ARTEFACTS)
 DRAWS = {"n_boot": 5000, "seed": 1}
 CUTS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]  # as the configuration has them
 PEER_DRAWS = 100
+SEVERITIES = np.linspace(1 / 6, 1, 6)  # of a sweep
+MIXTURES = ("spike+noise", "blur+motion")
+DEMO = Path(__file__).parents[1] / "results/demo/scores.csv"
 
 
 def main():
@@ -50,12 +57,17 @@ def main():
     )
     arguments = parser.parse_args()
     scores, subjects = synthetic(arguments.scans, arguments.scores)
-    n_scans = scores["scan"].nunique()
+    n_scans = scores.loc[tables.simulated(scores), "scan"].nunique()
     print(f"{n_scans} scans of {len(subjects)} subjects, {arguments.scores} scores")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scores.csv"
         scores.to_csv(file, index=False)
         rows = timed(parts(file, subjects))
+    if DEMO.is_file():
+        print(f"{DEMO.parent}:")
+        names = read_scores(DEMO)["subject"].unique()
+        of_demo = timed(parts(DEMO, pd.DataFrame({"subject": names, "anatomy": names, "role": "test"})))
+        rows.append(("demo", *of_demo[-1][1:]))
     table = pd.DataFrame(rows, columns=["what", "seconds", "cpu_seconds", "peak_gib"])
     if arguments.csv:
         table.assign(scans=n_scans, scores=arguments.scores).to_csv(arguments.csv, index=False, float_format="%.2f")
@@ -85,6 +97,9 @@ def parts(file: Path, subjects: pd.DataFrame) -> dict[str, Callable[[], pd.DataF
         "risk_coverage": keep("risk_coverage", risk_coverage, *run, **cuts, **DRAWS),
         "working_points": keep("working_points", working_points, *run, **cuts, **DRAWS),
         "decoupling": keep("decoupling", decoupling, *run, **DRAWS),
+        "additivity": keep("additivity", additivity, *run, **DRAWS),
+        "localisation": keep("localisation", localisation, *run, **DRAWS),
+        "severity_trend": keep("severity_trend", severity_trend, *run, **DRAWS),
         "volumes": keep("volumes", volumes, *run, voxel_ml=0.001, **DRAWS),
         "decisions": keep("decisions", decisions, *run, target_dice=0.75, error_rate=0.1),
         "replicates": keep("replicates", replicates, *run),
@@ -111,7 +126,7 @@ def timed(steps: dict[str, Callable[[], pd.DataFrame]]) -> list[tuple]:
 
 def compare(scores: pd.DataFrame, out: Path | None) -> None:
     """Time the interval of one score's rho, ours and draw by draw, with the same number of draws."""
-    kept = scores[(scores["condition"] != "validation") & scores["metric"].isin(["dice", "artefact_uncertainty"])]
+    kept = scores[tables.simulated(scores) & scores["metric"].isin(["dice", "artefact_uncertainty"])]
     wide = kept.pivot(index=["subject", "scan"], columns="metric", values="value")
     x, y = wide["artefact_uncertainty"].to_numpy(), wide["dice"].to_numpy()
     subject = wide.index.get_level_values("subject").to_numpy()
@@ -135,7 +150,7 @@ def compare(scores: pd.DataFrame, out: Path | None) -> None:
         import pingouin
 
         peers["pingouin.compute_bootci, which draws scans"] = lambda: pingouin.compute_bootci(
-            x, y, func="spearman", n_boot=PEER_DRAWS, method="per", seed=1
+            x, y, func="spearman", n_boot=PEER_DRAWS, paired=True, method="per", seed=1
         )
     except ImportError:
         print("pingouin is not installed: no comparison with it")
@@ -160,35 +175,47 @@ def seconds(function: Callable[[], None]) -> float:
 
 
 def synthetic(n_scans: int, n_scores: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return scores of scans whose uncertainty follows Dice, and the subjects; 1 % are validation subjects."""
+    """Return scores of scans whose uncertainty follows Dice, and the subjects; 1 % are validation subjects.
+
+    ``n_scans`` are clean or have one artefact; sweeps and mixtures come on top.
+    """
     rng = np.random.default_rng(0)
-    n_subjects = n_scans // (1 + len(ARTEFACTS))
-    names = [f"sub-{index:05d}" for index in range(n_subjects)]
-    kinds = np.tile(("none", *ARTEFACTS), n_subjects)
-    subject = np.repeat(names, 1 + len(ARTEFACTS))
-    damage = np.where(kinds == "none", 0, rng.uniform(0, 1, len(kinds)))
-    dice = 0.9 - 0.5 * damage + rng.normal(0, 0.03, len(kinds)) + np.repeat(rng.normal(0, 0.02, n_subjects), 6)
-    condition = np.where(kinds == "none", "clean", np.char.add("sim-", kinds)).astype(object)
-    condition[np.isin(subject, names[: max(10, n_subjects // 100)])] = "validation"
+    names = [f"sub-{index:05d}" for index in range(n_scans // (1 + len(ARTEFACTS)))]
+    plan = pd.DataFrame([("none", "clean", 0.0), *((name, f"sim-{name}", np.nan) for name in ARTEFACTS)])
+    mixtures = pd.DataFrame([(name, "mix", np.nan) for name in MIXTURES])
+    sweeps = pd.DataFrame([(name, f"sweep-{name}", severity) for name in ARTEFACTS for severity in SEVERITIES])
+    many = pd.concat([plan, mixtures])
+    base = pd.concat(
+        [of.assign(subject=name) for name in names for of in ([many, sweeps] if name[-1] == "0" else [many])]
+    )
+    base = base.rename(columns={0: "artefact", 1: "condition", 2: "severity"}).reset_index(drop=True)
+    base["severity"] = base["severity"].where(base["severity"].notna(), rng.uniform(0, 1, len(base)))
+    base.loc[base["subject"].isin(names[: max(10, len(names) // 100)]), "condition"] = "validation"
+    base["scan"] = base["subject"] + "_" + base.groupby("subject").cumcount().astype(str)
+    kinds, damage, n = base["artefact"].to_numpy(), base["severity"].to_numpy(), len(base)
+    dice = 0.9 - 0.5 * damage + rng.normal(0, 0.03, n) + rng.normal(0, 0.02, len(names))[base["subject"].factorize()[0]]
     values = {
         ("dice", "gm"): dice,
-        ("artefact_uncertainty", "mean"): np.exp(-3 * dice + rng.normal(0, 0.2, len(kinds))),
+        ("artefact_uncertainty", "mean"): np.exp(-3 * dice + rng.normal(0, 0.2, n)),
     }
     for head in HEADS[: n_scores - 1]:
         rise = 2.0 * damage * (kinds == head)
-        values[f"variance_{head}", "mean"] = np.exp(rise + rng.normal(0, 0.3, len(kinds)))
+        values[f"variance_{head}", "mean"] = np.exp(rise + rng.normal(0, 0.3, n))
     uncertain = 5 + 40 * damage
     values |= {
-        ("volume_ml", "gm"): 600 + uncertain * rng.normal(size=len(kinds)),
-        ("reference_volume_ml", "gm"): np.full(len(kinds), 600.0),
+        ("volume_ml", "gm"): 600 + uncertain * rng.normal(size=n),
+        ("reference_volume_ml", "gm"): np.full(n, 600.0),
         ("volume_variance_ml", "gm"): 100 + uncertain,
         ("volume_variance_ml", "above_certain"): uncertain,
         ("volume_sd_ml", "gm"): 400 + 3 * uncertain,
     }
+    local = base["condition"].str.startswith("sim-") & (rng.uniform(size=n) < 0.5)
+    for head in ("volume", *HEADS):
+        share = 0.5 + 0.2 * (kinds == head) + rng.uniform(-0.2, 0.2, n)
+        values["share_inside", head] = np.where(local, share, np.nan)
     for index in range(n_scores - 1 - len(HEADS)):
-        values[f"measure_{index:02d}", "scan"] = -dice + rng.normal(0, 0.02 * (index + 1), len(kinds))
-    base = pd.DataFrame({"subject": subject, "scan": np.char.add(np.char.add(subject, "_"), kinds), "artefact": kinds})
-    base = base.assign(condition=condition, severity=damage, model="student", replicate="0")
+        values[f"measure_{index:02d}", "scan"] = -dice + rng.normal(0, 0.02 * (index + 1), n)
+    base = base.assign(model="student", replicate="0")
     tall = [base.assign(metric=metric, aggregation=of, value=value) for (metric, of), value in values.items()]
     return pd.concat(tall, ignore_index=True), pd.DataFrame({"subject": names, "anatomy": names, "role": "test"})
 

@@ -54,6 +54,7 @@ LIMITS = {
     ("audit", "5000 scans", "audit_s"): (300.0, "s"),
     ("analysis", "all", "seconds"): (600.0, "s"),
     ("analysis", "all", "peak_gib"): (4.0, "GiB"),
+    ("analysis", "demo", "seconds"): (180.0, "s"),
     ("predict", "second scan", "s"): (60.0, "s"),
     ("predict", "second scan", "peak_gib"): (4.0, "GiB"),
 }

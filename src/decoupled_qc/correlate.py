@@ -29,6 +29,7 @@ SHOWN_FAILURE = [
     "note",
 ]
 ALL = "all"
+SCAN = "scan"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=Path, help="csv or tsv with a header and one row per scan")
     parser.add_argument("--target", default="dice", help="column with Dice or a rating (default: %(default)s)")
     parser.add_argument("--subject", default="subject", help="column that names the subject (default: %(default)s)")
-    parser.add_argument("--scan", help="column that names the scan; then no scan may be listed twice")
+    parser.add_argument(
+        "--scan",
+        help=f"column that names the scan, none twice (default: '{SCAN}' if there is one, none twice in a subject; without "
+        "either no row may be the same as another)",
+    )
     parser.add_argument(
         "--score", action="append", metavar="COLUMN", help="again for another; default: every column of numbers"
     )
@@ -165,7 +170,8 @@ def read_table(
 
     Args:
         path: Comma-separated, or tab-separated if it ends in .tsv.
-        target, subject, scan, group: Names of columns; ``scan`` and ``group`` may be None.
+        target, subject, scan, group: Names of columns; ``scan`` and ``group`` may be None. Without ``scan`` the column
+            :data:`SCAN`, if there is one, names the scans of each subject.
         scores: Names of columns; None for all others in which most cells that are not missing are numbers; a
             column of text is no score, a bad cell in a column of numbers is an error.
 
@@ -184,10 +190,16 @@ def read_table(
             raise InputError(f"{path} has no column '{column}': it has {', '.join(table.columns)}{ranked}.")
     if table.empty:
         raise InputError(f"{path} has a header but no row: give it one row per scan.")
+    of_subject = [] if scan else [subject]  # a column by the usual name may count the scans of each subject
+    scan = scan or (SCAN if SCAN in table and SCAN not in (target, subject, group, *(scores or [])) else None)
     for column in (subject, *(name for name in (scan, group) if name)):
         refuse(path, table[column].str.strip() == "", f"column '{column}' is empty: fill it in")
     if scan:
-        refuse(path, table.duplicated(scan), f"column '{scan}' names a scan that an earlier row has: keep one")
+        twice = table.duplicated([*of_subject, scan])
+        refuse(path, twice, f"column '{scan}' names a scan that an earlier row has: keep one")
+    else:
+        same = f"is the same as an earlier row in every column: keep one, or tell the scans apart in a column '{SCAN}'"
+        refuse(path, table.duplicated(), same)
     if scores is None:
         others = [column for column in table if column not in (target, subject, scan, group)]
         scores = [column for column in others if _holds_numbers(table[column])]

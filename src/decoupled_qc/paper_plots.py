@@ -49,7 +49,8 @@ def plot_rows(figure_5: pd.DataFrame, figure_8: pd.DataFrame, *, n_boot: int, se
         for quantity, column in (("volume", "volume_ml"), ("half_width", "variance_above_clean_ml")):
             values = (worst[column] / worst["reference_volume_ml"]).to_numpy()
             rng = rng_for(seed, "paper", name, quantity)
-            found = float(values.mean()), *mean_interval(values, worst["subject"].to_numpy(), n_boot, rng)
+            low, high, _ = mean_interval(values, worst["subject"].to_numpy(), n_boot, rng)
+            found = float(values.mean()), low, high
             as_far = math.isclose(place, paper["at"], abs_tol=0.05)
             apart = "" if as_far else f"not comparable ({place:g} {paper['unit']}, paper {paper['at']:g})"
             rows.append(_row("figure_5", name, quantity, paper[quantity] / REFERENCE, found, worst, apart))

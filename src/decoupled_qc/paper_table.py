@@ -5,8 +5,9 @@ import math
 import pandas as pd
 
 from decoupled_qc import typeset
+from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.paper_plots import QUANTITIES, plot_rows
-from decoupled_qc.tables import PAPER, TARGET, label, number
+from decoupled_qc.tables import PAPER, label, number
 
 COLUMNS = [
     "set",
@@ -65,7 +66,7 @@ def paper_table(
             rows.append(
                 {
                     "set": set_name,
-                    "target": TARGET[set_name],
+                    "target": TARGET_OF[set_name],
                     "score": score,
                     "paper": paper,
                     "this_run": found["rho"],
@@ -90,7 +91,7 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
                 "score": _label(row),
                 "paper": typeset.number(row.paper, 2) if row.target in QUANTITIES else number(row.paper),
                 "this run": number(row.this_run),
-                "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
+                "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
                 "difference": number(row.difference),
                 "scans": str(row.n_scans),
                 "subjects": str(row.n_subjects),

@@ -5,9 +5,17 @@ import math
 import pandas as pd
 
 from decoupled_qc import typeset
+from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.errors import InputError
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
+SPREAD_KEY = ["model", "set", "target", "score", "aggregation"]
+SPREAD = ["rho_seed_sd", "n_replicates"]
+SPREAD_COLUMN = "seed SD (n)"
+SPREAD_NOTE = (
+    f"{SPREAD_COLUMN}: standard deviation of rho over trainings that differ in their seed alone, and their number; NA: not "
+    "computed over trainings."
+)
 
 # rho and p as printed (Shaw et al. 2021, Tables 1 and 2); the p of the first rows is not available.
 PAPER = {
@@ -28,14 +36,7 @@ PAPER_NOTE = {
 # Which tissue masks SNR and CNR are taken in: the paper's rows, and beside them what a new scan allows.
 TISSUE_MASK = {"simulated": "reference", "real": "predicted"}
 OTHER_MASKS = {"simulated": {"snr_predicted_masks": ("snr", "predicted"), "cnr_predicted_masks": ("cnr", "predicted")}}
-TARGET = {"simulated": "dice", "real": "rating"}
-LABELS = {
-    "artefact_uncertainty": "Artefact uncertainty",
-    "artefact_uncertainty_gm_mean": "Artefact uncertainty, near GM",
-    "snr": "SNR",
-    "cnr": "CNR",
-    "entropy": "Entropy",
-}
+GM_MEAN_LABEL = {"artefact_uncertainty_gm_mean": "Artefact uncertainty, near GM"}
 IN_PREDICTED = "predicted masks: the network's grey matter, and for white matter what it encloses and is brighter"
 MASK_NOTE = {
     "simulated": "SNR and CNR in reference masks, our reading of the paper, need a reference, which the artefact "
@@ -48,7 +49,7 @@ METHOD_NOTE = (
 )
 
 
-def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
+def correlation_table(correlation: pd.DataFrame, set_name: str, replicates: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return Table 1 (``simulated``: Dice) or Table 2 (``real``: rating) of this run.
 
     The paper's three scores come first; entropy and the uncertainty near the grey matter follow. ``snr`` and ``cnr``
@@ -58,9 +59,10 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
     Args:
         correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it, of one network.
         set_name: ``simulated`` or ``real``.
+        replicates: As :func:`decoupled_qc.analysis.replicates.replicates` returns it, if the spread is wanted.
 
     Returns:
-        The columns ``COLUMNS``.
+        The columns ``COLUMNS``, and ``SPREAD`` where a rho is known of several trainings.
 
     Raises:
         InputError: There are several networks, or the table lacks one of the paper's scores.
@@ -76,7 +78,13 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
         "entropy": ("entropy", "mean"),
         "artefact_uncertainty_gm_mean": ("artefact_uncertainty", "gm_mean"),
     }
-    members = correlation[(correlation["set"] == set_name) & (correlation["target"] == TARGET[set_name])]
+    members = correlation[(correlation["set"] == set_name) & (correlation["target"] == TARGET_OF[set_name])]
+    columns = COLUMNS
+    if replicates is not None and (replicates["n_replicates"] > 1).any():
+        members, columns = (
+            members.merge(replicates[[*SPREAD_KEY, *SPREAD]], on=SPREAD_KEY, how="left"),
+            COLUMNS + SPREAD,
+        )
     rows = []
     for name, (score, aggregation) in wanted.items():
         found = members[(members["score"] == score) & (members["aggregation"] == aggregation)]
@@ -84,10 +92,10 @@ def correlation_table(correlation: pd.DataFrame, set_name: str) -> pd.DataFrame:
             rows.append(found.assign(score=name))
         elif name in PAPER[set_name]:
             raise InputError(
-                f"Set '{set_name}' has no correlation of {TARGET[set_name]} with {score} ({aggregation}): "
+                f"Set '{set_name}' has no correlation of {TARGET_OF[set_name]} with {score} ({aggregation}): "
                 f"scores.csv needs both metrics for its scans."
             )
-    return pd.concat(rows)[COLUMNS].reset_index(drop=True)
+    return pd.concat(rows)[columns].reset_index(drop=True)
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +117,8 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "score": label(set_name, row.score),
                 "rho": number(row.rho),
-                "95 % CI": f"{number(row.ci_low)} to {number(row.ci_high)}" if math.isfinite(row.ci_low) else "NA",
+                "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
+                **({SPREAD_COLUMN: spread(row)} if SPREAD[0] in table else {}),
                 "p": p_value(row.p),
                 "scans": str(row.n_scans),
                 "subjects": str(row.n_subjects),
@@ -121,10 +130,18 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def spread(row: tuple) -> str:
+    """Return the standard deviation of rho over trainings and their number, NA of fewer than two."""
+    several = row.n_replicates > 1
+    return f"{typeset.number(row.rho_seed_sd, 3)} ({row.n_replicates:.0f})" if several else "NA"
+
+
 def label(set_name: str, score: str) -> str:
     """Return a score's name as a table shows it, SNR and CNR with the masks they are taken in."""
     measure, mask = OTHER_MASKS.get(set_name, {}).get(score, (score, TISSUE_MASK[set_name]))
-    return LABELS.get(measure, measure) + (f", {mask} masks" if measure in ("snr", "cnr") else "")
+    return (typeset.LABELS | GM_MEAN_LABEL).get(measure, measure) + (
+        f", {mask} masks" if measure in ("snr", "cnr") else ""
+    )
 
 
 def number(value: float) -> str:
@@ -193,9 +210,7 @@ def rater_notes(agreement: pd.DataFrame) -> list[str]:
     if agreement.empty:
         return []
     pairs = [
-        f"{typeset.number(row.kappa, 2)}"
-        + (f" [{typeset.number(row.ci_low, 2)}, {typeset.number(row.ci_high, 2)}]" if math.isfinite(row.ci_low) else "")
-        + f" (rho {typeset.number(row.rho, 2)}, {row.n_scans} scans)"
+        f"{typeset.with_interval(row.kappa, row.ci_low, row.ci_high, 2)} (rho {typeset.number(row.rho, 2)}, {row.n_scans} scans)"
         for row in agreement.itertuples()
     ]
     return [
@@ -214,7 +229,8 @@ def parts(
         stand_in, rated, labels: As for :func:`notes`.
     """
     set_name = table["set"].iloc[0]
-    return title(set_name, stand_in, rated), compared(table), notes(set_name, stand_in, rated, labels)
+    lines = notes(set_name, stand_in, rated, labels) + ([SPREAD_NOTE] if SPREAD[0] in table else [])
+    return title(set_name, stand_in, rated), compared(table), lines
 
 
 def side_by_side(table: pd.DataFrame) -> str:

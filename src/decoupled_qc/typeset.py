@@ -1,4 +1,4 @@
-"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX; and numbers as text."""
+"""A table of text cells with title and footnotes, as plain text, Markdown and LaTeX; and numbers and scores as text."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,44 @@ import pandas as pd
 
 from decoupled_qc.files import write_whole
 
+LABELS = {  # of scores
+    "artefact_uncertainty": "Artefact uncertainty",
+    "entropy": "Entropy",
+    "snr": "SNR",
+    "cnr": "CNR",
+    "cjv": "CJV",
+    "efc": "EFC",
+    "fber": "FBER",
+    "snrd": "SNRd",
+    "wm2max": "WM2MAX",
+    "fwhm_mm": "FWHM",
+    "gradient_entropy": "Gradient entropy",
+    "edge_strength": "Average edge strength",
+    "ridge_dice": "Ridge",
+    "pairwise_dice": "Pairwise Dice",
+    "iou": "IoU",
+    "volume_cv": "Volume CV",
+    "structure_entropy": "Entropy in GM",
+    "total_variance": "Total variance",
+    "dice": "GM Dice",
+}
 LONGEST_FLOAT = 35  # rows that fit onto a page
 
 
 def number(value: float, digits: int) -> str:
     """Return a number with fixed decimals and a true minus sign, which a rounded 0 does not get; NA for NaN."""
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "NA"
+
+
+def with_interval(value: float, low: float, high: float, digits: int) -> str:
+    """Return a number with its interval in brackets, without them if it has none."""
+    ends = f" [{number(low, digits)}, {number(high, digits)}]" if math.isfinite(low) else ""
+    return number(value, digits) + ends
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    """Return the ends of an interval, NA for NaN."""
+    return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) else "NA"
 
 
 def is_text(column: pd.Series) -> bool:

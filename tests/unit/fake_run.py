@@ -46,7 +46,7 @@ def make_fake_run(folder: Path, n_subjects: int, *, artefacts=tuple(ARTEFACTS), 
                 several = len(kinds) * len(levels) > 1
                 scan = f"{subject}_{condition}" + (f"-{number:02d}" if several else "")
                 effect = kind.split("-")[-1]
-                record = {"artefact": effect, "severity": severity}
+                record = {"artefact": effect, "severity": severity, "local": _local(subject, kind)}
                 record |= {"snr_db": 20 - 30 * severity} if effect == "noise" else {"ratio": 2 + 10 * severity}
                 records = [] if kind == "none" else [record]
                 files = (f"{scan}.nii.gz", f"{subject}_dseg.nii.gz", json.dumps(records))
@@ -77,6 +77,12 @@ def make_fake_run(folder: Path, n_subjects: int, *, artefacts=tuple(ARTEFACTS), 
         numbers = {"input": ["clean", *artefacts], "n_scans": 3, "dice": 0.9123, "variance_task": 0.1012}
         pd.DataFrame(numbers).to_csv(place / "diagnostics.csv", index=False)
     return folder
+
+
+def _local(subject, kind):
+    """Return the part that an artefact covers: of one subject the whole, of each other one more or less of the far side."""
+    centre = int(subject[-1]) / 10 + 0.05 * len(kind) % 0.1
+    return None if subject.endswith("1") else {"axis": 0, "centre": centre, "width": 0.05, "far_side": True}
 
 
 def _head(rng):

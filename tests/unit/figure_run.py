@@ -6,7 +6,10 @@ from phantom import SETTINGS
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
+from decoupled_qc.analysis.difference import difference
+from decoupled_qc.analysis.leaderboard import leaderboard as ranked
 from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
 from decoupled_qc.analysis.severity import severity_trend
@@ -45,8 +48,11 @@ class Run:
         read = read_scores(scores), read_subjects(manifest)
         self.correlation = correlate(*read, **draws)
         del draws["n_permutations"]
+        self.difference = difference(*read, **draws)
         self.decoupling, self.trend = decoupling(*read, **draws), severity_trend(*read, **draws)
         self.risk = risk_coverage(*read, dice_cuts=[0.5, 0.75, 0.85], **draws)
+        self.replicates = replicates(*read)
+        self.board = ranked(self.correlation, self.risk, self.replicates, dice_cut=0.85)
         self.volumes = volumes(*read, voxel_ml=SPACING_MM**3 / 1000, **draws)
         self.decisions = decisions(*read, **DECISION)
         self.simulated = ["clean", *(f"sim-{name}" for name in artefacts)]
@@ -78,7 +84,7 @@ class Run:
             "8": lambda: figure_8(wide, *real, self.artefacts, stand_in=stand_in),
             "9": lambda: figure_9(wide, *real, self.artefacts, stand_in=stand_in),
             "10": lambda: figure_10(wide, self.correlation, self.artefacts, stand_in=stand_in),
-            "leaderboard": lambda: leaderboard(self.correlation, stand_in=stand_in),
+            "leaderboard": lambda: leaderboard(self.board, stand_in=stand_in),
             "leakage": lambda: figure_leakage(self.decoupling, self.artefacts),
             "risk": lambda: figure_risk(self.wide, self.risk),
             "severity": lambda: figure_severity(self.wide, self.trend, self.artefacts),

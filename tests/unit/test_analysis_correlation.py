@@ -161,6 +161,9 @@ def test_difference_of_paired_correlations():
     rho = {name: cell(both, "simulated", name)["rho"] for name in ("artefact_uncertainty", "snr")}
     assert row["difference"] == pytest.approx(abs(rho["artefact_uncertainty"]) - abs(rho["snr"]))
     assert 0 < row["ci_low"] < row["difference"] < row["ci_high"] < 1
+    # BCa is the narrower, and allows for an |rho| of SNR that is larger in draws than in the sample.
+    assert 0 < row["bca_low"] < row["difference"] < row["bca_high"] < 1
+    assert row["bca_high"] - row["bca_low"] < row["ci_high"] - row["ci_low"] and row["bca_low"] > row["ci_low"]
 
 
 def test_differences_do_not_depend_on_the_other_baselines_and_are_corrected_in_each_set():
@@ -183,7 +186,7 @@ def test_difference_from_a_copy_of_itself_is_zero():
     copy = scores[scores["metric"] == "artefact_uncertainty"].assign(metric="copy")
     table = difference(pd.concat([scores, copy]), subjects_of(scores), n_boot=100, seed=1)
     row = table[table["baseline"] == "copy"].iloc[0]
-    assert (row["difference"], row["ci_low"], row["ci_high"]) == (0, 0, 0)
+    assert (row[["difference", "ci_low", "ci_high", "bca_low", "bca_high"]] == 0).all()
 
 
 @pytest.mark.parametrize("metric, word", [("snr", "snr:reference"), ("dice", "dice:gm")])

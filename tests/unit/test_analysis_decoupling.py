@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.decoupling import decoupling, decoupling_index
@@ -44,9 +45,14 @@ WRONG = {"blur": {"noise": 2.0}, "noise": {"spike": 2.0}, "spike": {"blur": 2.0}
 
 def test_perfect_heads_have_index_and_accuracy_1():
     table = table_of(run_of(OWN))
-    for quantity in ("decoupling_index", "attribution_accuracy"):
+    # All ten subjects are alike, which proves nothing of others: of a share there is still the exact interval.
+    for quantity, low, note in (
+        ("decoupling_index", np.nan, "no interval: all subjects alike"),
+        ("attribution_accuracy", 0.025**0.1, "exact interval"),
+    ):
         row = value(table, quantity)
-        assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((1, 1, 1))
+        assert row["value"] == pytest.approx(1) and row["ci_low"] == pytest.approx(low, nan_ok=True)
+        assert note in row["note"]
         assert (row["n_scans"], row["n_subjects"], row["n_anatomies"]) == (30, 10, 2)
 
 
@@ -102,6 +108,35 @@ def test_interval_widens_with_the_scatter_between_subjects():
     assert row["ci_low"] < row["value"] < row["ci_high"]
 
 
+def test_intervals_of_the_leakage_hold_the_truth_and_miss_it_on_both_sides():
+    """Log variances are standard normal over clean scans and rise by 5 +- 1, so the truth is 5."""
+    ends = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        clean, rise = rng.normal(size=(2, 12))
+        logs = {"none": clean, "noise": clean + 5 + rise, "blur": clean}
+        rows = [
+            (
+                f"sub-{index:02d}",
+                f"{index}-{name}",
+                "student",
+                0,
+                "clean" if name == "none" else f"sim-{name}",
+                name,
+                0.5,
+            )
+            + (f"variance_{head}", "mean", np.exp(log))
+            for name, of_name in logs.items()
+            for index, log in enumerate(of_name)
+            for head in ("noise", "blur")
+        ]
+        row = value(table_of(pd.DataFrame(rows, columns=list(COLUMNS))), "leakage", "noise", "noise")
+        ends.append((row["ci_low"], row["ci_high"]))
+    low, high = np.array(ends).T
+    assert ((low <= 5) & (high >= 5)).mean() > 0.88
+    assert (low > 5).mean() < 0.07 and (high < 5).mean() < 0.1  # 0.15 and 0 with the drawn standard deviation as it is
+
+
 def test_degenerate_runs_say_why():
     one = table_of(run_of(OWN, n_subjects=1))
     assert one["value"].isna().all() and one["note"].str.contains("fewer than two subjects").all()
@@ -134,11 +169,28 @@ def test_severity_trend_by_hand():
         assert table.loc[measure, "n_subjects"] == 3 and table.loc[measure, "n_severities"] == 4
 
 
+def test_severity_trend_equals_scipys_with_ties_and_gaps():
+    rng, rows = np.random.default_rng(5), []
+    for subject in range(12):
+        for step in range(rng.integers(1, 7)):
+            base = (f"sub-{subject}", f"{subject}-{step}", "student", 0, "sweep-noise", "noise", step // 2 / 4)
+            rows.append((*base, "artefact_uncertainty", "mean", float(rng.integers(4))))
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
+    own = [one for _, one in scores.groupby("subject") if one["severity"].nunique() > 1]
+    taus = [stats.kendalltau(one["severity"], one["value"]).statistic if np.ptp(one["value"]) else 0.0 for one in own]
+    row = severity_trend(scores, subjects_of(scores), n_boot=50, seed=1).iloc[0]
+    assert row["n_subjects"] == len(own) < 12 and row["tau"] == pytest.approx(np.mean(taus), abs=1e-12)
+
+
 @pytest.mark.parametrize(
-    ("dice", "tau", "share"),
-    [((0.9, 0.8, 0.6, 0.3), 1, 1), ((0.3, 0.6, 0.8, 0.9), -1, 0), ((0.9, 0.6, 0.8, 0.3), 2 / 3, 0)],
+    ("dice", "tau", "share", "ends"),
+    [
+        ((0.9, 0.8, 0.6, 0.3), 1, 1, (2 * 0.025**0.5 - 1, 1)),  # exact, of two subjects
+        ((0.3, 0.6, 0.8, 0.9), -1, 0, (-1, 1 - 2 * 0.025**0.5)),
+        ((0.9, 0.6, 0.8, 0.3), 2 / 3, 0, (np.nan, np.nan)),
+    ],
 )
-def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share):
+def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share, ends):
     rows = [
         (subject, f"{subject}-{step}", "student", 0, "sweep-blur", "blur", (step + 1) / 4, "dice", "gm", value)
         for subject in ("sub-1", "sub-2")
@@ -148,7 +200,9 @@ def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share):
     table = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1)
     row = table[(table["measure"] == "dice") & (table["aggregation"] == "gm")].iloc[0]
     assert len(table) == 1 and row["artefact"] == "blur"
-    assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau] * 3)  # both subjects alike
+    assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau, *ends], nan_ok=True)
+    assert ("exact interval" in row["note"]) == np.isfinite(ends[0])
+    assert ("no interval: all subjects alike" in row["note"]) == np.isnan(ends[0])
     assert row["share_increasing"] == share
 
 
@@ -194,7 +248,7 @@ def test_the_interval_is_widened_for_the_number_of_subjects_with_an_artefact(mon
     scores, asked = run_of(OWN), set()
     few = scores[(scores["condition"] == "clean") | scores["subject"].isin(["sub-00", "sub-01", "sub-02"])]
     monkeypatch.setattr(
-        "decoupled_qc.analysis.decoupling.percentile_interval", lambda draws, n: (asked.add(n) or 0.0, 0.0)
+        "decoupled_qc.analysis.resampling.percentile_interval", lambda draws, n: (asked.add(n) or 0.0, 0.0)
     )
     assert value(table_of(few), "decoupling_index")["n_subjects"] == 3
     assert asked == {3}

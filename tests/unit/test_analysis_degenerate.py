@@ -88,7 +88,7 @@ def tables_of(scores, subjects):
 # What each table promises a number or a reason for; its other columns are empty by design, as its docstring says.
 PROMISED = {
     "correlation": ["rho", "ci_low", "ci_high", "p", "bca_low", "bca_high", "tau_b", "tau_low", "tau_high", "p_iid"],
-    "difference": ["difference", "ci_low", "ci_high", "p", "p_holm", "p_williams", "p_steiger"],
+    "difference": ["difference", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_holm", "p_williams", "p_steiger"],
     "decoupling": ["value", "ci_low", "ci_high"],
     "additivity": ["value", "ci_low", "ci_high"],
     "localisation": ["value", "ci_low", "ci_high"],

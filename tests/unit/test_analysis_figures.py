@@ -9,6 +9,7 @@ from fake_run import ARTEFACTS
 from figure_run import assert_texts_fit, texts
 from phantom import SETTINGS
 
+from decoupled_qc.analysis.leaderboard import leaderboard as ranked
 from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
 from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_simulator import SEVERITIES
@@ -26,18 +27,25 @@ def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
 
 def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
     rows = run.draw("leaderboard").rows
-    for _, members in rows.groupby("set"):
+    for name, members in rows.groupby("set"):
         assert members["strength"].is_monotonic_decreasing
-        assert members["rank"].tolist() == list(range(1, len(members) + 1))
+        board = run.board[(run.board["set"] == name) & run.board["rho"].notna()]
+        assert members["rank"].tolist() == board["rank"].tolist()
         assert {"artefact_uncertainty", "entropy", "snr", "cnr"} <= set(members["score"])
-    np.testing.assert_allclose(rows["strength"], rows["rho"].abs())
+    np.testing.assert_allclose(rows["strength"], rows["rho"] * np.where(rows["score"].isin(HIGHER_IS_BETTER), 1, -1))
 
 
 def test_leaderboard_tells_what_needs_a_reference_and_what_goes_the_other_way(run):
+    own = (run.correlation["set"] == "simulated") & (run.correlation["target"] == "dice")
     up = run.correlation["score"].isin([*HIGHER_IS_BETTER, "entropy"])  # entropy as it should not be
     turned = run.correlation.assign(rho=run.correlation["rho"].abs() * np.where(up, 1, -1))
-    rows = leaderboard(turned, stand_in=True).rows
-    kind = rows[rows["set"] == "simulated"].set_index(["score", "aggregation"])["kind"]
+    turned.loc[own & (turned["score"] == "entropy"), ["rho", "ci_low", "ci_high"]] = [0.99, 0.98, 1.0]
+    rows = leaderboard(ranked(turned, run.risk, run.replicates, dice_cut=0.85), stand_in=True).rows
+    rows = rows[rows["set"] == "simulated"].set_index(["score", "aggregation"])
+    kind, entropy = rows["kind"], rows.loc[("entropy", "mean")]
+    # The strongest of all, but with the wrong sign: the last, and drawn below 0.
+    assert entropy["rank"] == rows["rank"].max()
+    assert entropy[["strength", "low", "high"]].tolist() == pytest.approx([-0.99, -1.0, -0.98])
     assert kind["artefact_uncertainty", "mean"] == kind["snr", "predicted"] == "needs no reference"
     assert kind["cnr", "predicted"] == "needs no reference" and kind["cnr", "reference"] == "uses reference masks"
     assert kind["entropy", "mean"] == "sign opposite to its meaning"

@@ -74,7 +74,7 @@ def volume_run(n_test=12, n_validation=20, scale=1.0, seed=0):
 
 def volume_table(scores):
     table = volumes(scores, subjects_of(scores), voxel_ml=0.008, n_boot=50, seed=1)
-    return table, table[table["scans"] == "all"].set_index(["bars", "calibrated_on", "level"])
+    return table, table[table["scans"] == "with an artefact"].set_index(["bars", "calibrated_on", "level"])
 
 
 def test_calibrated_bars_cover_what_they_promise_whatever_the_scale():
@@ -133,9 +133,20 @@ def test_wider_levels_have_wider_bars_and_every_gap_has_a_note():
         assert own["width_ml"].is_monotonic_increasing
     unbounded = all_scans.loc[("conformal", "validation subjects", 0.95)]
     assert np.isnan(unbounded["width_ml"]) and unbounded["coverage"] == 1
-    assert unbounded["note"] == "unbounded: 7 calibration subjects are too few for this level"
+    assert unbounded["note"].split("; ")[-1] == "unbounded: 7 calibration subjects are too few for this level"
     assert (table["width_ml"].notna() | table["note"].str.contains("unbounded|no value")).all()
-    assert table["scans"].isin(["all", "clean", "noise", "blur", "severity up to 1/2"]).all()
+    assert table["scans"].isin(["all", "with an artefact", "clean", "noise", "blur", "severity up to 1/2"]).all()
+
+
+def test_bars_above_clean_have_no_number_where_there_are_clean_scans():
+    """They are 0 there by construction, which would count against them."""
+    table, faulty = volume_table(volume_run(n_test=6, n_validation=7))
+    held = table["scans"].isin(["all", "clean"])
+    own = table[held & table["bars"].isin(["sum_var", "sqrt_sum_var", "sum_sd"])]
+    assert own["coverage"].isna().all()
+    assert (own["note"] == "no value: a bar above clean does not exist for a clean scan").all()
+    assert table.loc[held & (table["bars"] == "scaled"), "coverage"].notna().all()
+    assert faulty["coverage"].notna().all() and faulty["n_scans"].eq(12).all()
 
 
 def test_without_validation_subjects_the_table_says_what_it_used():
@@ -200,7 +211,7 @@ def test_a_certain_scan_and_equal_volumes_break_nothing():
     scores.loc[scores["aggregation"] == "above_certain", "value"] = 0.0
     scores.loc[scores["metric"] == "volume_ml", "value"] = 600.0
     table, all_scans = volume_table(scores)
-    assert (table["coverage"] == 1).all()  # the volume is right in every scan
+    assert (table["coverage"].dropna() == 1).all()  # the volume is right in every scan
     assert all_scans.loc[("scaled", "validation subjects", 0.9), "width_ml"] == 0
 
 

@@ -34,9 +34,10 @@ def test_changes_are_in_sds_of_clean_scans_and_turned_so_that_higher_is_worse():
     for (measure, _), sign in SCORES.items():
         row = table.loc["outside", "noise", measure]
         assert row["change_sd"] == pytest.approx(sign / SD) and row["clean_sd"] == pytest.approx(SD)
-        assert row["ci_low"] == pytest.approx(row["ci_high"]) == pytest.approx(row["change_sd"])
+        assert np.isnan(row["ci_low"])  # as far in every subject
+        assert row["median_change"] == pytest.approx(1.0)  # in its own unit and sign
         assert row["share_beyond_clean"] == 0.25  # the highest subject's alone leaves 1 to 4
-        assert (row["n_scans"], row["n_subjects"], row["note"]) == (4, 4, "")
+        assert (row["n_scans"], row["n_subjects"], row["note"]) == (4, 4, "no interval: all subjects alike")
         assert table.loc["everywhere", "noise", measure]["change_sd"] == pytest.approx(2 * sign)
 
 
@@ -55,6 +56,7 @@ def test_all_is_the_mean_over_scans_and_its_interval_widens_with_disagreement():
     row = table_of(scores).loc["outside", "all", "efc"]
     assert row["change_sd"] == pytest.approx((4 * 3.0 + 8.0) / 8 / SD) and row["n_scans"] == 8
     assert row["ci_low"] < row["change_sd"] < row["ci_high"]
+    assert row["median_change"] == 1.5 and table_of(scores).loc["outside", "blur", "efc"]["median_change"] == 3.0
 
 
 def test_what_has_no_number_has_a_reason():

@@ -7,6 +7,7 @@ from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.replicates import COLUMNS, COUNTS, replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
+from decoupled_qc.analysis_tables import leaderboard_parts
 
 
 @pytest.fixture
@@ -44,6 +45,14 @@ def test_leaderboard_holds_it_beside_the_interval(three):
     row = cell(table, "simulated", "snr")
     assert row["rho_seed_sd"] == cell(found, "simulated", "snr")["rho_seed_sd"] > 0
     assert row["n_replicates"] == 3 and row["ci_low"] < row["rho"] < row["ci_high"]
+    _, _, cells, notes = leaderboard_parts(table, stand_in=False)
+    shown = dict(zip(table["score"] + table["set"], cells["seed SD (n)"], strict=True))
+    assert shown["snrsimulated"] == f"{row['rho_seed_sd']:.3f} (3)" and "seed SD (n)" in notes[-1]
+    without = leaderboard(*parts, found[found["score"] != "snr"], dice_cut=0.7)
+    assert "spread not computed over trainings" in cell(without, "simulated", "snr")["note"]
+    one = leaderboard(*parts, replicates(first, subjects), dice_cut=0.7)
+    assert "seed SD (n)" not in leaderboard_parts(one, stand_in=False)[2]
+    assert "no spread between trainings: one" in cell(one, "simulated", "snr")["note"]
 
 
 def test_the_rank_is_by_the_direction_that_a_score_should_have():

@@ -93,10 +93,10 @@ def test_subject_interval_covers_where_the_naive_one_does_not():
 @pytest.mark.parametrize("n_subjects", [8, 400])
 def test_expanded_percentiles_of_a_mean_are_the_ends_of_students_interval(n_subjects):
     values = np.random.default_rng(9).normal(5, 2, n_subjects)
-    low, high = mean_interval(values, np.arange(n_subjects), 40_000, np.random.default_rng(10))
+    low, high, note = mean_interval(values, np.arange(n_subjects), 40_000, np.random.default_rng(10))
     half = stats.t.ppf(0.975, n_subjects - 1) * values.std(ddof=1) / np.sqrt(n_subjects)
     # Exactly so for normal draws of the mean; those of few subjects have lighter tails.
-    assert high - low == pytest.approx(2 * half, rel=0.1 if n_subjects == 8 else 0.02)
+    assert note == "" and high - low == pytest.approx(2 * half, rel=0.1 if n_subjects == 8 else 0.02)
     plain = np.ptp(
         np.quantile([np.random.default_rng(i).choice(values, n_subjects).mean() for i in range(2000)], [0.025, 0.975])
     )
@@ -104,7 +104,24 @@ def test_expanded_percentiles_of_a_mean_are_the_ends_of_students_interval(n_subj
 
 
 def test_a_mean_over_one_subject_has_no_interval():
-    assert np.isnan(mean_interval(np.arange(3.0), np.zeros(3), 50, np.random.default_rng(0))).all()
+    low, high, note = mean_interval(np.arange(3.0), np.zeros(3), 50, np.random.default_rng(0))
+    assert np.isnan([low, high]).all() and note == "no interval: one subject"
+
+
+def test_subjects_that_are_all_alike_have_no_interval_of_no_width():
+    subjects, rng = np.repeat(np.arange(6), 2), np.random.default_rng(0)
+    for value, bounds in ((0.4, None), (0.4, (0.0, 1.0)), (1.0, None)):
+        low, high, note = mean_interval(np.full(12, value), subjects, 50, rng, bounds)
+        assert np.isnan([low, high]).all() and note == "no interval: all subjects alike"
+
+
+@pytest.mark.parametrize(("value", "bounds"), [(0.0, (0.0, 1.0)), (1.0, (0.0, 1.0)), (1.0, (-1.0, 1.0))])
+def test_subjects_all_at_an_end_of_the_scale_have_the_exact_interval(value, bounds):
+    subjects = np.repeat(np.arange(6), 2)
+    low, high, note = mean_interval(np.full(12, value), subjects, 50, np.random.default_rng(0), bounds)
+    exact = stats.binomtest(0, 6).proportion_ci(0.95, "exact").high * (bounds[1] - bounds[0])
+    assert (low, high) == pytest.approx((value, value + exact) if value == bounds[0] else (value - exact, value))
+    assert note.startswith("exact interval")
 
 
 def test_bca_equals_scipys():

@@ -131,6 +131,12 @@ def test_tsv_missing_cells_and_constant_scores_are_stated(table, tmp_path):
             ["--scan", "scan"],
             "row 42: column 'scan' names a scan that an earlier row",
         ),
+        (lambda t: pd.concat([t, t.tail(1)]), [], "row 42: column 'scan' names a scan that an earlier row"),
+        (
+            lambda t: pd.concat([t, t.tail(1)]).drop(columns="scan"),
+            [],
+            "row 42: is the same as an earlier row in every column: keep one",
+        ),
         (lambda t: t.head(0), [], "a header but no row"),
         (lambda t: t[["subject", "dice", "site"]], [], "no column of numbers beside 'dice'"),
         (lambda t: t, ["--n-boot", "0"], "--n-boot"),
@@ -143,6 +149,13 @@ def test_what_cannot_be_used_is_named_and_nothing_is_written(table, tmp_path, ca
     out = tmp_path / "found.csv"
     assert run(spoil(table[0]), table[1], "--out", str(out), *arguments) == 2
     assert words in capsys.readouterr().err and not out.exists()
+
+
+def test_scans_may_be_counted_within_each_subject(table, tmp_path):
+    frame, out = table[0], tmp_path / "found.csv"
+    frame = frame.assign(scan=frame.groupby("subject").cumcount())
+    assert run(frame, table[1], "--out", str(out)) == 0
+    assert "scan" not in pd.read_csv(out)["score"].tolist()  # numbers, but no score
 
 
 def test_a_missing_table_is_named(tmp_path, capsys):

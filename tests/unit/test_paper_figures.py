@@ -1,7 +1,9 @@
 """Figures 1 to 10 of the paper say what a run's files say."""
 
+import json
 from itertools import permutations
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,30 +11,44 @@ from fake_run import ARTEFACTS, FOREIGN, SPACING_MM
 from figure_run import N_SUBJECTS, texts
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.figures.figure_1 import most_unlike
+from decoupled_qc.figures.figure_1 import least_and_most
 from decoupled_qc.figures.figure_5 import figure_5
 from decoupled_qc.figures.figure_9 import figure_9
 from decoupled_qc.figures.images import gather_scans, read_slices
 
 
-def test_figure_1_pairs_scans_of_like_severity_and_unlike_dice(run):
-    rows = run.draw("1").rows
+def test_figure_1_pairs_scans_of_like_severity_with_the_artefact_in_and_outside_grey_matter(run):
+    drawing = run.draw("1")
+    rows, table = drawing.rows, gather_scans(run.scans(*run.simulated)).set_index("scan")
     assert rows["artefact"].tolist() == [name for name in ARTEFACTS for _ in range(2)]
     for name, pair in rows.groupby("artefact"):
         members = run.wide[run.wide["condition"] == f"sim-{name}"]
-        severity, dice = (members.set_index("scan")[column] for column in ("severity", "dice:gm"))
+        severity = members.set_index("scan")["severity"]
+        share = {}
+        for scan, found in table.loc[members["scan"]].iterrows():
+            local, grey = json.loads(found["records"])[0]["local"], nib.load(found["dseg"]).get_fdata() == 2
+            first = (
+                0 if local is None else int(np.floor(local["centre"] * len(grey) + 0.5))
+            )  # the first slice of the far side
+            share[scan] = grey[first:].sum() / grey.sum()
         gaps = {pair: abs(severity[pair[0]] - severity[pair[1]]) for pair in permutations(members["scan"], 2)}
         allowed = max(0.1, min(gaps.values()))
-        best = max(dice[one] - dice[other] for (one, other), gap in gaps.items() if gap <= allowed)
+        best = max(share[other] - share[one] for (one, other), gap in gaps.items() if gap <= allowed)
         assert pair["severity"].max() - pair["severity"].min() <= allowed
-        assert pair["dice"].iloc[0] - pair["dice"].iloc[1] == pytest.approx(best)
+        assert pair["grey_matter_share"].tolist() == pytest.approx([share[scan] for scan in pair["scan"]])
+        assert pair["grey_matter_share"].iloc[1] - pair["grey_matter_share"].iloc[0] == pytest.approx(best)
+        assert f"{100 * pair['grey_matter_share'].iloc[0]:.0f} % of GM" in texts(drawing)
+    dice = rows["dice"].to_numpy().reshape(-1, 2)
+    assert f"Dice is higher with less of it in {(dice[:, 0] > dice[:, 1]).sum()} of 5 pairs" in drawing.caption
 
 
 def test_a_pair_of_like_severity_beats_one_of_unlike_severity():
     scans = pd.DataFrame({"scan": list("abcd"), "severity": [0.1, 0.15, 0.2, 0.9], "dice:gm": [0.8, 0.5, 0.7, 0.1]})
-    assert most_unlike(scans)["scan"].tolist() == ["a", "b"]
-    assert most_unlike(scans.iloc[[0, 3]])["scan"].tolist() == ["a", "d"]
-    assert most_unlike(scans.iloc[[0]])["scan"].tolist() == ["a"]
+    scans["grey_matter_share"] = [0.2, 0.9, 0.5, 1.0]
+    assert least_and_most(scans)["scan"].tolist() == ["a", "b"]
+    assert least_and_most(scans.iloc[[0, 3]])["scan"].tolist() == ["a", "d"]
+    assert least_and_most(scans.iloc[[0]])["scan"].tolist() == ["a"]
+    assert least_and_most(scans.assign(grey_matter_share=1.0))["scan"].tolist() == ["a", "b"]  # then by Dice
 
 
 def test_figure_2_names_every_network_and_where_it_learns_from(run):
@@ -88,6 +104,19 @@ def test_figure_5_reads_decibels_and_ratios_from_the_records(run):
     noise, blur = (rows[rows["artefact"] == name] for name in ("noise", "blur"))
     np.testing.assert_allclose(noise["value"], 20 - 30 * noise["severity"])
     np.testing.assert_allclose(blur["value"], 2 + 10 * blur["severity"])
+
+
+def test_figure_5_states_the_worst_of_each_sweep_where_they_end_at_different_severities(run):
+    wide = run.wide[~((run.wide["condition"] == "sweep-blur") & (run.wide["severity"] > 0.7))]
+    folders = run.scans("clean", "sweep-noise", "sweep-blur")
+    drawing = figure_5(wide, folders, ARTEFACTS, bars="sum_var", spacing_mm=SPACING_MM)
+    blur = drawing.rows[(drawing.rows["artefact"] == "blur") & np.isclose(drawing.rows["severity"], 0.6)]
+    volume, bar = (blur["volume_ml"] / blur["reference_volume_ml"]).mean(), blur["half_width_ml"].mean()
+    assert (
+        f"at the worst blur the volume is {100 * volume:.0f} % of the reference with bars of ±{bar:.1f} mL"
+        in drawing.caption
+    )
+    assert "nan" not in drawing.caption
 
 
 def test_figure_5_without_the_clean_scan_or_with_unknown_bars(run):

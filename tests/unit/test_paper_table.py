@@ -9,7 +9,6 @@ from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
-from decoupled_qc.analysis.scores import read_scores, read_subjects
 
 
 def table_of(set_name, **rho):
@@ -31,9 +30,12 @@ def drawn(n_subjects=3, worst_ratio=12.0):
     sweeps, boxes = [], []
     for index in range(n_subjects):
         subject, reference = f"sub-{index}", 600.0 + 50 * index
-        for name, value, ends in (("noise", 20.0, (1.0, 0.01)), ("noise", -10.0, (1.10 + 0.02 * index, 0.5))):
+        for name, value, ends in (
+            ("noise", 20.0, (1.0, 0.01)),
+            ("noise", -10.0, (1.10 + 0.02 * index, 0.49 + 0.01 * index)),
+        ):
             sweeps.append((subject, name, value, ends, reference))
-        sweeps.append((subject, "blur", worst_ratio, (1.0 + 0.02 * index, 0.02), reference))
+        sweeps.append((subject, "blur", worst_ratio, (1.0 + 0.02 * index, 0.019 + 0.001 * index), reference))
         for group, values in (("clean", (1.0, 2.0, 9.0)), ("artefact", (3.0, 4.0, 5.0))):
             boxes += [(f"{subject}-{group}-{value}", subject, group, value) for value in values]
     rows = [
@@ -105,34 +107,87 @@ def test_leaderboard_joins_and_ranks():
 
 
 def test_analysis_tables_as_a_paper_prints_them(run):
-    replicated = replicates(read_scores(run.folder / "scores.csv"), read_subjects(run.folder / "cohort/manifest.tsv"))
-    board = leaderboard(run.correlation, run.risk, replicated, dice_cut=0.85)
+    board = run.board
     parts = {
         "leaderboard": analysis_tables.leaderboard_parts(board, True),
+        "difference": analysis_tables.difference_parts(run.difference, True),
+        "risk_coverage": analysis_tables.risk_coverage_parts(run.risk, 0.85),
         "decoupling": analysis_tables.decoupling_parts(run.decoupling),
         "volumes": analysis_tables.volumes_parts(run.volumes),
         "severity": analysis_tables.severity_parts(run.trend),
     }
-    for title, cells, notes in parts.values():
+    for data, title, cells, notes in parts.values():
+        # The csv beside it holds numbers, of the rows that are shown.
+        assert len(data) >= len(cells) and not data.select_dtypes("number").empty
         assert {"scans", "subjects", "anatomies"} <= set(cells)
         latex = typeset.as_latex(title, cells, notes)
         body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
         assert len(body) == len(cells) and all(line.count(" & ") == cells.shape[1] - 1 for line in body)
         assert not re.search(r"(?<!\\)[%_#]|(?<!\$)\||nan", latex)
-    first = parts["leaderboard"][1].iloc[0]
+    first = parts["leaderboard"][2].iloc[0]
     low, high = (typeset.number(board[end].iloc[0], 2) for end in ("ci_low", "ci_high"))
     assert first["rho"] == f"{typeset.number(board['rho'].iloc[0], 2)} [{low}, {high}]" and first["rank"] == "1"
-    assert set(parts["leaderboard"][1]["set"]) == {"simulated, dice", "stand-in, rating"}
-    assert "Stand-in" not in " ".join(analysis_tables.leaderboard_parts(board, False)[2])
+    assert set(parts["leaderboard"][2]["set"]) == {"simulated, dice", "stand-in, rating"}
+    assert "Stand-in" not in " ".join(analysis_tables.leaderboard_parts(board, False)[3])
     index = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].iloc[0]["value"]
-    assert parts["decoupling"][1].iloc[0]["value"].startswith(typeset.number(index, 2))
-    own = run.volumes.query("bars == 'sum_sd' and scans == 'all'").set_index("level")
-    row = parts["volumes"][1].set_index("bars").loc["sum sd"]
+    assert parts["decoupling"][2].iloc[0]["value"].startswith(typeset.number(index, 2))
+    own = run.volumes.query("bars == 'sum_sd' and scans == 'with an artefact'").set_index("level")
+    row = parts["volumes"][2].set_index("bars").loc["sum sd"]
     assert row[["50 %", "95 %"]].tolist() == [typeset.number(own.loc[level, "coverage"], 2) for level in (0.5, 0.95)]
     noise = run.trend.query("artefact == 'noise' and measure == 'dice'").iloc[0]
     assert (
-        parts["severity"][1]
+        parts["severity"][2]
         .set_index("artefact")
         .loc["noise", "1 \N{MINUS SIGN} Dice"]
         .startswith(typeset.number(noise["tau"], 2))
     )
+
+
+def test_decoupling_table_holds_the_sweeps_and_the_mixtures_beside_the_simulated_scans():
+    row = {
+        "artefact": "all",
+        "head": "all",
+        "ci_low": 0.3,
+        "ci_high": 0.5,
+        "n_scans": 9,
+        "n_subjects": 3,
+        "n_anatomies": 1,
+    }
+    table = pd.DataFrame(
+        [
+            {**row, "set": "simulated", "quantity": "decoupling_index", "value": 0.37},
+            {**row, "set": "matched", "quantity": "decoupling_index", "value": 0.41},
+            {**row, "set": "matched", "quantity": "leakage", "value": 9.0, "artefact": "blur", "head": "blur"},
+            {**row, "set": "mixtures", "quantity": "additivity_slope", "value": 0.99},
+            {**row, "set": "mixtures", "quantity": "additivity_slope", "value": 0.98, "artefact": "blur+wrap"},
+        ]
+    )
+    data, _, cells, notes = analysis_tables.decoupling_parts(table)
+    shown = cells.set_index("quantity")["value"].str.split(" ").str[0].to_dict()
+    assert shown == {
+        "decoupling index": "0.37",
+        "decoupling index at equal severities": "0.41",
+        "mixtures: slope on the sum of their parts": "0.99",
+        "blur+wrap: slope": "0.98",
+    }
+    assert data["value"].tolist() == [0.37, 0.41, 0.99, 0.98] and "1 if variances add" in notes[-1]
+
+
+def test_leaderboard_names_the_scores_that_mainly_tell_artefacts_apart(run):
+    note = "|rho| is 0.70 over all artefacts together and 0.20 within them: the score mainly tells artefacts apart"
+    within = (run.correlation["set"] == "simulated_within_artefact") & (run.correlation["score"] == "entropy")
+    correlation = run.correlation.assign(note=run.correlation["note"].where(~within, note))
+    board = leaderboard(correlation, run.risk, run.replicates, dice_cut=0.85)
+    told = [line for line in analysis_tables.leaderboard_parts(board, True)[3] if "telling artefacts apart" in line]
+    assert len(told) == 1 and "Entropy (mean)" in told[0]
+
+
+def test_difference_and_risk_tables_show_the_tables_own_numbers(run):
+    data, _, cells, _ = analysis_tables.difference_parts(run.difference, True)
+    first, row = data.iloc[0], cells.iloc[0]
+    assert row["gain in |rho|"].startswith(typeset.number(first["difference"], 3)) and row["set"] == "simulated, dice"
+    assert set(data["target"]) == {"dice", "rating"} and (data.loc[data["set"] == "real", "target"] == "rating").all()
+    data, _, cells, notes = analysis_tables.risk_coverage_parts(run.risk, 0.85)
+    assert set(data["dice_cut"].dropna()) == {0.85} and "Dice below 0.85" in notes[0]
+    lowest = data[data["measure"] == "aurc"]["value"].min()
+    assert cells["AURC"].iloc[0].startswith(typeset.number(lowest, 3))

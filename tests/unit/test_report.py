@@ -24,7 +24,7 @@ def contents(tmp_path):
     png = tmp_path / "figure_7.png"
     Image.fromarray(RAMP).save(png)
     gain = {"set": "simulated", "target": "dice", "baseline": "entropy", "baseline_aggregation": "mean"}
-    gain |= {"difference": 0.05, "ci_low": -0.01, "ci_high": float("nan")}
+    gain |= {"difference": 0.05, "ci_low": -0.01, "ci_high": 0.12, "p": 0.0123, "p_holm": 0.0456}
     gain |= {"n_scans": 96, "n_subjects": 16, "n_anatomies": 1}
     people = [
         ("sub-a01", "a", "train", "ANTs Atropos"),
@@ -81,8 +81,11 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
 
 def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
     page = render(**contents)
-    assert '<td class="words">entropy (mean)</td>' in page
-    assert re.search(r"<td>0\.050</td>", page) and '<th scope="col">scans</th>' in page
+    assert '<td class="words">Entropy (mean)</td>' in page
+    assert (
+        "0.050 [−0.010, 0.120]" in page and "0.012" in page and "0.046" in page
+    )  # p, and corrected for all comparisons
+    assert re.search(r"<td>0\.050 \[", page) and '<th scope="col">scans</th>' in page
 
 
 def test_page_says_stand_in_only_where_it_is_one(contents):

@@ -74,6 +74,21 @@ def test_table_2_takes_predicted_masks_and_the_rating():
     assert table["rho"].tolist()[:3] == [-0.8123, 0.11, 0.12]
 
 
+def spread_of(n_replicates):
+    """The spread of all scores but entropy."""
+    rows = correlations()[["model", "set", "target", "score", "aggregation"]]
+    return rows[rows["score"] != "entropy"].assign(rho_seed_sd=0.0417, n_replicates=n_replicates)
+
+
+def test_the_spread_over_trainings_stands_beside_rho_where_there_are_several():
+    table = tables.correlation_table(correlations(), "simulated", spread_of(3))
+    title, cells, notes = tables.parts(table, stand_in=False)
+    column = cells.set_index("score")["seed SD (n)"]
+    assert column["Artefact uncertainty"] == "0.042 (3)" and column["Entropy"] == "NA"
+    assert "NA: not computed over trainings" in notes[-1]
+    assert list(tables.correlation_table(correlations(), "simulated", spread_of(1)).columns) == COLUMNS
+
+
 def test_a_missing_score_is_named():
     without = correlations()
     with pytest.raises(InputError, match=r"simulated.*cnr \(reference\)"):

@@ -142,7 +142,7 @@ rule compare_replicates:
         scores=expand(
             f"{OUT}/scores/student/rep-{{rep}}/{{condition}}.csv",
             rep=range(config["replicates"]),
-            condition=[*SIMULATED, "real"],
+            condition=[*SIMULATED, "real", "ridge"],
         ),
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:

@@ -106,6 +106,7 @@ rule table_analysis:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("table_analysis"),
+        dice_cut=config["analysis"]["target_dice"],
     message:
         "Writing {wildcards.analysis} as a paper prints it."
     script:

@@ -22,7 +22,7 @@ rule figure_1:
         code=fingerprint("figure_1"),
         artefacts=ARTEFACTS,
     message:
-        "Drawing figure 1: the same artefact, harmless or not."
+        "Drawing figure 1: the same artefact, in the grey matter or not."
     script:
         "../scripts/figure_1.py"
 
@@ -238,7 +238,7 @@ rule figure_leaderboard:
     input:
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
-        correlation=f"{OUT}/analysis/correlation.csv",
+        leaderboard=f"{OUT}/analysis/leaderboard.csv",
     output:
         **figure_files("leaderboard"),
     log:
@@ -258,6 +258,7 @@ rule figure_leaderboard:
 rule table_1:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",
+        replicates=f"{OUT}/analysis/replicates.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
@@ -280,6 +281,7 @@ rule table_1:
 rule table_2:
     input:
         correlation=f"{OUT}/analysis/correlation.csv",
+        replicates=f"{OUT}/analysis/replicates.csv",
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
         ratings=ratings_of("real"),

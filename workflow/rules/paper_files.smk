@@ -6,7 +6,8 @@ FIGURES += ["leaderboard", "leakage", "risk", *(["severity"] if SWEEPS else []),
 ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions", "leaderboard", "replicates"]
 ANALYSES += ["severity"] if SWEEPS else []
 ANALYSES += ["real_artefacts"] if SCANS["real"] else []
-PRINTED = ["leaderboard", "decoupling", "volumes", *(["severity"] if SWEEPS else [])]  # as tables of a paper too
+# As tables of a paper too.
+PRINTED = ["leaderboard", "difference", "risk_coverage", "decoupling", "volumes", *(["severity"] if SWEEPS else [])]
 
 
 RATED = not HEADS and SCANS["real"] is not None and not SCORING["ratings"]  # by the cohort's own raters

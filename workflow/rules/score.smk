@@ -28,7 +28,12 @@ rule score:
 
 rule regress_dice:
     input:
-        expand(f"{OUT}/scores/{{{{model}}}}/rep-{{{{rep}}}}/{{condition}}.csv", condition=CONDITIONS),
+        # A further training's is asked for to see how rho spreads: without its sweeps and mixtures, which take longest.
+        lambda wildcards: expand(
+            f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
+            condition=CONDITIONS if wildcards.rep == "0" else [*SIMULATED, "real", "validation"],
+            **wildcards,
+        ),
     output:
         f"{OUT}/scores/{{model}}/rep-{{rep}}/ridge.csv",
     log:

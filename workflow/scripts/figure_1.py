@@ -1,4 +1,4 @@
-"""Draw figure 1: the same artefact at the same strength, harmless for the task in one scan and not in another."""
+"""Draw figure 1: the same artefact at the same strength, in the grey matter in one scan and mostly outside it in another."""
 
 from decoupled_qc.analysis.scores import read_wide
 from decoupled_qc.figures import style

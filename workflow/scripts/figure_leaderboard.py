@@ -9,5 +9,5 @@ from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads)
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
-drawing = leaderboard(pd.read_csv(snakemake.input.correlation), stand_in=is_stand_in(wide))
+drawing = leaderboard(pd.read_csv(snakemake.input.leaderboard), stand_in=is_stand_in(wide))
 style.save(drawing, **snakemake.output)

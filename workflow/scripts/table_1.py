@@ -11,7 +11,7 @@ from decoupled_qc.run_tables import table_of_run
 
 start(snakemake.log[0], snakemake.threads)
 read, files = snakemake.input, snakemake.output
-table = tables.correlation_table(pd.read_csv(read.correlation), "simulated")
+table = tables.correlation_table(pd.read_csv(read.correlation), "simulated", pd.read_csv(read.replicates))
 parts = table_of_run(table, read_wide(read.scores, read.manifest), read_manifest(read.manifest), [])
 typeset.write(table, *parts, files.csv, files.markdown, files.latex, files.text)
 with write_whole(files.side_by_side) as file:

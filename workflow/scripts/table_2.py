@@ -11,7 +11,7 @@ from decoupled_qc.run_tables import table_of_run
 
 start(snakemake.log[0], snakemake.threads)
 read, files = snakemake.input, snakemake.output
-table = tables.correlation_table(pd.read_csv(read.correlation), "real")
+table = tables.correlation_table(pd.read_csv(read.correlation), "real", pd.read_csv(read.replicates))
 wide, manifest = read_wide(read.scores, read.manifest), read_manifest(read.manifest)
 parts = table_of_run(table, wide, manifest, [read_rater_table(path) for path in read.ratings])
 typeset.write(table, *parts, files.csv, files.markdown, files.latex, files.text)

@@ -10,8 +10,11 @@ start(snakemake.log[0], snakemake.threads)
 files, name = snakemake.output, snakemake.wildcards.analysis
 table = pd.read_csv(snakemake.input.table)
 stand_in = is_stand_in(read_wide(snakemake.input.scores, snakemake.input.manifest))
-if name == "leaderboard":
-    parts = analysis_tables.leaderboard_parts(table, stand_in)
-else:
-    parts = getattr(analysis_tables, f"{name}_parts")(table[table["model"] == "student"])
-typeset.write(parts[1], *parts, files.csv, files.markdown, files.latex, files.text)
+settings = {
+    "leaderboard": {"stand_in": stand_in},
+    "difference": {"stand_in": stand_in},
+    "risk_coverage": {"dice_cut": snakemake.params.dice_cut},
+}
+shown = table if name == "leaderboard" else table[table["model"] == "student"]
+parts = getattr(analysis_tables, f"{name}_parts")(shown, **settings.get(name, {}))
+typeset.write(*parts, files.csv, files.markdown, files.latex, files.text)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.decoupling import COLUMNS
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import stated_interval, subject_draws
 from decoupled_qc.seeds import rng_for
 
 MIXED = "mix"  # the condition
@@ -72,10 +72,7 @@ def _rows(pairs: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
             yield {**row, "note": "; ".join([*notes, "no value: the parts bring no variance"])}
             continue
         row["value"] = float(x @ y / (x @ x))
-        if row["n_subjects"] > 1:
-            rng = rng_for(seed, "additivity", name)
-            draws = [(w @ (x * y)) / np.maximum(w @ x**2, 1e-12) for w in subject_draws(subject, n_boot, rng)]
-            row["ci_low"], row["ci_high"] = percentile_interval(np.concatenate(draws), row["n_subjects"])
-        else:
-            notes.append("no interval: one subject")
-        yield {**row, "note": "; ".join(notes)}
+        rng = rng_for(seed, "additivity", name)
+        draws = [(w @ (x * y)) / np.maximum(w @ x**2, 1e-12) for w in subject_draws(subject, n_boot, rng)]
+        row["ci_low"], row["ci_high"], note = stated_interval(np.concatenate(draws), row["n_subjects"])
+        yield {**row, "note": "; ".join([*notes, note] if note else notes)}

@@ -28,6 +28,7 @@ NUMBERS = COLUMNS[COLUMNS.index("rho") : COLUMNS.index("n_scans")]
 MIN_SCANS = 3
 MOST_LEVELS = 10  # of a target whose tau-b has an interval
 SIMPSON = 0.2  # by which a pooled |rho| must exceed the one within artefacts to be called one of artefacts
+TELLS_KINDS_APART = "the score mainly tells"
 WITHIN, GIVEN = "within", "given"
 
 
@@ -229,8 +230,8 @@ class _BesideKind:
         known = f"mean over {self._kind}s; no p is computed for it"
         found.append(known if np.isfinite(rho) else f"{NO_RHO}no {self._kind} left")
         if abs(self._pooled) - abs(rho) > SIMPSON:
-            pooled = f"|rho| is {abs(self._pooled):.2f} over all of them together"
-            found.append(f"{pooled}: the score mainly tells {self._kind}s apart")
+            pooled = f"|rho| is {abs(self._pooled):.2f} over all {self._kind}s together and {abs(rho):.2f} within them"
+            found.append(f"{pooled}: {TELLS_KINDS_APART} {self._kind}s apart")
         return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import SHARE, stated_interval, subject_draws
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -34,7 +34,7 @@ def decoupling(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
-        n_boot: Draws of the subject bootstrap; the clean standard deviation is taken anew in each.
+        n_boot: Draws of the subject bootstrap; the clean standard deviation is drawn anew in each, see :meth:`_Rises.unit`.
         seed: The run's.
 
     Returns:
@@ -109,20 +109,31 @@ class _Rises:
         variance = np.divide(spread, n - 1, out=np.zeros_like(spread), where=n > 1)
         return np.where(variance > 1e-12, np.sqrt(np.maximum(variance, 0)), np.nan)
 
-    def leakage(self, weights: np.ndarray) -> np.ndarray:
-        """Return (draws, artefacts, heads) mean z."""
+    def unit(self, weights: np.ndarray) -> np.ndarray:
+        """Return (draws, heads) standard deviations that stand for what the clean scans' one may truly be.
+
+        That of drawn subjects, some of them twice, is too small: by sqrt((n - 1) / n) on average, which is put right, and its
+        errors are skewed. Dividing by it made intervals of z miss on one side. What holds for a scale is that the true one is
+        to the estimate as the estimate is to a drawn one: sd^2 / drawn sd, the basic bootstrap of log sd (Davison & Hinkley
+        1997, sec. 5.2), which leaves z its sign.
+        """
+        n = len(self.clean)
+        return self.sd(np.ones((1, weights.shape[1]))) ** 2 / (self.sd(weights) * np.sqrt(n / max(n - 1, 1)))
+
+    def leakage(self, weights: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        """Return (draws, artefacts, heads) mean z, in a (draws, heads) unit."""
         means = []
         for name in self.artefacts:
             member = np.flatnonzero(self.artefact == name)
             n = weights[:, member].sum(axis=1, keepdims=True)
             total = weights[:, member] @ self.rise[member]
             means.append(np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0))
-        return np.stack(means, axis=1) / self.sd(weights)[:, None]
+        return np.stack(means, axis=1) / unit[:, None]
 
-    def attribution(self, weights: np.ndarray) -> np.ndarray:
+    def attribution(self, weights: np.ndarray, unit: np.ndarray) -> np.ndarray:
         """Return (draws, artefacts, artefacts) shares of an artefact's scans given to each artefact's head."""
         n_heads = len(self.artefacts)
-        unit = self.sd(weights)[:, None, :n_heads]  # z is taken anew in each draw, as the leakage is
+        unit = unit[:, None, :n_heads]  # z is taken anew in each draw, as the leakage is
         shares = []
         for name in self.artefacts:
             member = np.flatnonzero(self.artefact == name)
@@ -141,22 +152,20 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
     notes = (
         [f"{rises.n_left_out} scans left out: no clean scan, or a variance missing or 0"] if rises.n_left_out else []
     )
-    if not np.isfinite(rises.sd(once)).all():
+    sd = rises.sd(once)
+    if not np.isfinite(sd).all():
         notes.append("no value: clean scans of fewer than two subjects, or all alike")
-    estimate = {key: value[0] for key, value in _statistics(rises, once).items()}
-    ends = dict.fromkeys(estimate, None)
-    n_drawn = rises.scans["subject"].nunique()  # with an artefact: of the matched scans fewer than of the clean ones
-    several = rises.scans["subject"].nunique() > 1
-    if several:
-        draws = [
-            _statistics(rises, w) for w in subject_draws(rises.subject, n_boot, rng_for(seed, "decoupling", set_name))
-        ]
+    estimate = {key: value[0] for key, value in _statistics(rises, once, sd).items()}
+    ends = {key: value[None] for key, value in estimate.items()}
+    if rises.scans["subject"].nunique() > 1:
+        weights = subject_draws(rises.subject, n_boot, rng_for(seed, "decoupling", set_name))
+        draws = [_statistics(rises, drawn, rises.unit(drawn)) for drawn in weights]
         ends = {key: np.concatenate([draw[key] for draw in draws]) for key in estimate}
-    else:
-        notes.append("no interval: one subject")
     for quantity, artefact, head, key, place in _cells(rises):
         of_it = rises.scans if artefact == "all" else rises.scans[rises.artefact == artefact]
-        low, high = percentile_interval(ends[key][(slice(None), *place)], n_drawn) if several else (np.nan, np.nan)
+        counts = tables.counted(of_it)  # subjects with this artefact: of the matched scans fewer than of the clean ones
+        draws_of_it, bounds = ends[key][(slice(None), *place)], SHARE if quantity.startswith("attribution") else None
+        low, high, note = stated_interval(draws_of_it, counts["n_subjects"], bounds)
         yield {
             "quantity": quantity,
             "artefact": artefact,
@@ -164,15 +173,15 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
             "value": float(estimate[key][place]),
             "ci_low": low,
             "ci_high": high,
-            **tables.counted(of_it),
+            **counts,
             "n_boot": n_boot,
-            "note": "; ".join(notes),
+            "note": "; ".join([*notes, note] if note else notes),
         }
 
 
-def _statistics(rises: _Rises, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _statistics(rises: _Rises, weights: np.ndarray, unit: np.ndarray) -> dict[str, np.ndarray]:
     """Return every statistic in every draw."""
-    leakage, attribution = rises.leakage(weights), rises.attribution(weights)
+    leakage, attribution = rises.leakage(weights, unit), rises.attribution(weights, unit)
     square = leakage[:, :, : len(rises.artefacts)]
     return {
         "leakage": leakage,

@@ -6,12 +6,20 @@ import pandas as pd
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import degenerate, identity, notes_on, over_draws, scan_sets
 from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
-from decoupled_qc.analysis.resampling import Ranks, WeightedSpearman, percentile_interval, spearman, subject_draws
+from decoupled_qc.analysis.resampling import (
+    Ranks,
+    WeightedSpearman,
+    bca_interval,
+    leave_one_out,
+    percentile_interval,
+    spearman,
+    subject_draws,
+)
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
-    "difference", "ci_low", "ci_high", "p", "p_holm", "p_williams", "p_steiger",
+    "difference", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_holm", "p_williams", "p_steiger",
     "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 
@@ -49,7 +57,8 @@ def one_set(
 
     Returns:
         The columns ``COLUMNS`` from ``target`` on; above 0 favours ``score``. Of a rho near 0 a draw's |rho| is larger
-        on average than the sample's, which leans against ``score``. ``p`` is the bootstrap's and ``p_holm`` the same
+        on average than the sample's, which leans against ``score``; BCa's ends, ``bca_low`` and ``bca_high``, allow for that,
+        but cover less where subjects are few. ``p`` is the bootstrap's and ``p_holm`` the same
         adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are the usual tests, which take scans
         for independent.
     """
@@ -84,13 +93,18 @@ def _rows(
         rho = over_draws(statistics, [np.ones((1, len(complete)))])[:, 0]
         draws, n_subjects = None, complete["subject"].nunique()
         if n_subjects > 1:
-            draws = np.abs(over_draws(statistics, subject_draws(complete["subject"].to_numpy(), n_boot, rng)))
+            subject = complete["subject"].to_numpy()
+            draws = np.abs(over_draws(statistics, subject_draws(subject, n_boot, rng)))
+            jackknife = np.abs(over_draws(statistics, leave_one_out(subject)))
         for index, baseline in enumerate(known, start=1):
             row = rows[baseline]
             row["difference"] = abs(rho[0]) - abs(rho[index])
             if draws is not None:
                 gains = draws[0] - draws[index]
                 row["ci_low"], row["ci_high"] = percentile_interval(gains, n_subjects)
+                row["bca_low"], row["bca_high"] = bca_interval(
+                    gains, row["difference"], jackknife[0] - jackknife[index]
+                )
                 row["p"] = bootstrap_p(gains)
             between = spearman(values[score], values[baseline]) * np.sign(rho[0]) * np.sign(rho[index])
             correlations = abs(rho[0]), abs(rho[index]), between, len(complete)

@@ -66,10 +66,9 @@ def _mean(
     of_it, n_left_out = scans[present], int((~present).sum())
     n_subjects = of_it["subject"].nunique()
     notes = [f"{n_left_out} scans left out: a value is missing"] if n_left_out else []
-    if n_subjects < 2:
-        notes.append("no interval: one subject" if n_subjects else "no value: no scan")
     rng = rng_for(seed, quantity, artefact, head)
-    low, high = mean_interval(values[present].to_numpy(), of_it["subject"].to_numpy(), n_boot, rng)
+    low, high, note = mean_interval(values[present].to_numpy(), of_it["subject"].to_numpy(), n_boot, rng)
+    notes.append(note if n_subjects else "no value: no scan")
     return {
         "quantity": quantity,
         "artefact": artefact,
@@ -79,5 +78,5 @@ def _mean(
         "ci_high": high,
         **tables.counted(of_it),
         "n_boot": n_boot,
-        "note": "; ".join(notes),
+        "note": "; ".join(filter(None, notes)),
     }

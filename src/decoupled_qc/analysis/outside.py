@@ -8,8 +8,8 @@ from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
-    "model", "replicate", "where", "artefact", "measure", "aggregation", "change_sd", "ci_low", "ci_high", "share_beyond_clean",
-    "clean_sd", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "model", "replicate", "where", "artefact", "measure", "aggregation", "change_sd", "ci_low", "ci_high", "median_change",
+    "share_beyond_clean", "clean_sd", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 OUTSIDE = "outside"
 
@@ -19,6 +19,7 @@ def outside_changes(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int
 
     ``change_sd`` = mean over scans of (s - s of the same subject's clean scan) / sd of s over the clean scans (n - 1), s turned
     so that higher is worse (Dice: -Dice): above 0 the scan looks worse than clean, 0 if the score does not see the artefact.
+    ``median_change``: median over scans of the same difference in the score's own unit and sign, so below 0 where Dice is lost.
     ``share_beyond_clean``: scans whose s lies beyond all clean scans', on either side. ``where``: ``outside``, the brain being
     the clean scan's bit for bit, and ``everywhere``, the same artefacts in the same realisations as they are simulated. With the
     former SNR, CNR and CJV in the reference's masks cannot move at all, and in the predicted ones only as the masks do.
@@ -58,16 +59,17 @@ def _change(scans: pd.DataFrame, clean: pd.DataFrame, measure: str, n_boot: int,
             f"{len(scans) - len(used)} of {len(scans)} scans left out: a value is missing, here or of the clean scan"
         )
     spread = float(reference.std()) if reference.nunique() > 1 else np.nan
-    row = {"change_sd": np.nan, "ci_low": np.nan, "ci_high": np.nan, "share_beyond_clean": np.nan}
+    row = dict.fromkeys(("change_sd", "ci_low", "ci_high", "median_change", "share_beyond_clean"), np.nan)
     if used.empty or np.isnan(spread):
         notes.append("no value: no scan" if used.empty else "no value: fewer than two clean scans, or all alike")
     else:
         beyond = (values[used.index] < reference.min()) | (values[used.index] > reference.max())
         change = moved.to_numpy() / spread
         row |= {"change_sd": float(change.mean()), "share_beyond_clean": float(beyond.mean())}
-        row["ci_low"], row["ci_high"] = mean_interval(change, used["subject"].to_numpy(), n_boot, rng)
-        if used["subject"].nunique() < 2:
-            notes.append("no interval: one subject")
+        own = clean.groupby("subject")[measure].mean()
+        row["median_change"] = float((used[measure] - used["subject"].map(own)).median())
+        row["ci_low"], row["ci_high"], note = mean_interval(change, used["subject"].to_numpy(), n_boot, rng)
+        notes += [note] if note else []
     name, aggregation = measure.split(":", 1)
     fixed = {"clean_sd": spread, **tables.counted(used), "n_boot": n_boot, "note": "; ".join(notes)}
     return {"measure": name, "aggregation": aggregation, **row, **fixed}

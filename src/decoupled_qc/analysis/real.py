@@ -7,7 +7,7 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.ranking import WeightedRanking
-from decoupled_qc.analysis.resampling import WeightedSpearman, percentile_interval, spearman, subject_draws
+from decoupled_qc.analysis.resampling import SHARE, WeightedSpearman, spearman, stated_interval, subject_draws
 from decoupled_qc.cohort.manifest import REAL
 from decoupled_qc.rated import acquisition
 from decoupled_qc.seeds import rng_for
@@ -122,7 +122,8 @@ def _row(
     scans: pd.DataFrame,
     n_scans: int | None = None,
 ) -> dict:
-    low, high = percentile_interval(draws, scans["subject"].nunique())
+    bounds = SHARE if quantity == "change" else None
+    low, high, note = stated_interval(draws, scans["subject"].nunique(), bounds)
     metric, aggregation = score.split(":", 1)
     return {
         "quantity": quantity,
@@ -134,5 +135,5 @@ def _row(
         "ci_high": high,
         "n_scans": n_scans or len(scans),
         "n_subjects": scans["subject"].nunique(),
-        "note": "" if np.isfinite(low) else "no interval: one subject",
+        "note": note,
     }

@@ -10,6 +10,11 @@ CELLS_AT_ONCE = (
     250_000  # draws x scans held at once: 2 MB a float64 array, which stays in the cache (3 to 5 times faster)
 )
 
+ONE_SUBJECT = "no interval: one subject"
+ALL_ALIKE = "no interval: all subjects alike"
+EXACT = "exact interval: all subjects at this end of the scale"
+SHARE = (0.0, 1.0)  # the bounds of one
+
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's rho: Pearson's correlation of mid-ranks; NaN when one side is constant.
@@ -233,6 +238,34 @@ def percentile_interval(draws: np.ndarray, n_subjects: int) -> tuple[float, floa
     return float(low), float(high)
 
 
+def stated_interval(
+    draws: np.ndarray, n_subjects: int, bounds: tuple[float, float] | None = None
+) -> tuple[float, float, str]:
+    """Return the interval of :func:`percentile_interval` with a note, never one of no width: that all are alike proves nothing.
+
+    Of a mean over subjects whose values have bounds, all of them at one of these, the interval is the exact one of n subjects:
+    were the mean m away, in units of the range, at least a share m of subjects would be off that end, and none of n is with a
+    probability of at most (1 - m)^n (Clopper & Pearson 1934, Biometrika 26:404, for 0 of n).
+
+    Args:
+        draws, n_subjects: As for :func:`percentile_interval`; NaN of fewer than two subjects.
+        bounds: The least and the most that a subject's value can be, if the statistic is such a mean.
+
+    Returns:
+        Both ends, NaN if there is none, and why, or that it is exact.
+    """
+    if n_subjects < 2:
+        return math.nan, math.nan, ONE_SUBJECT if n_subjects else ""
+    low, high = percentile_interval(draws, n_subjects)
+    if math.isnan(low) or high - low > 1e-9:
+        return low, high, ""
+    for end, other in (bounds, bounds[::-1]) if bounds else ():
+        if abs(low - end) < 1e-9:
+            furthest = end + (other - end) * (1 - 0.025 ** (1 / n_subjects))
+            return min(end, furthest), max(end, furthest), EXACT
+    return math.nan, math.nan, ALL_ALIKE
+
+
 def bca_interval(draws: np.ndarray, estimate: float, jackknife: np.ndarray) -> tuple[float, float]:
     """Return the 95 % bias-corrected and accelerated interval; NaN if the statistic exists in no draw.
 
@@ -257,23 +290,28 @@ def bca_interval(draws: np.ndarray, estimate: float, jackknife: np.ndarray) -> t
 
 
 def mean_interval(
-    values: np.ndarray, subjects: np.ndarray, n_boot: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the 95 % subject-bootstrap interval of a mean over scans; NaN with fewer than two subjects.
+    values: np.ndarray,
+    subjects: np.ndarray,
+    n_boot: int,
+    rng: np.random.Generator,
+    bounds: tuple[float, float] | None = None,
+) -> tuple[float, float, str]:
+    """Return the 95 % subject-bootstrap interval of a mean over scans, and a note, as :func:`stated_interval` does.
 
     Args:
         values: (n,) float, finite.
         subjects: (n,) subject of each scan.
         n_boot: Number of draws.
         rng: Generator the subjects are drawn from.
+        bounds: The least and the most that a value can be, if there are such.
     """
     _, subject, sizes = np.unique(subjects, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
-        return math.nan, math.nan
+        return stated_interval(np.array([]), len(sizes))
     totals = np.bincount(subject, weights=values)
     counts = _subject_counts(len(sizes), n_boot, len(sizes), rng)
     draws = [(of_draw @ totals) / (of_draw @ sizes) for of_draw in counts]
-    return percentile_interval(np.concatenate(draws), len(sizes))
+    return stated_interval(np.concatenate(draws), len(sizes), bounds)
 
 
 def permutation_p(

@@ -23,6 +23,7 @@ COLUMNS = (
 )
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
+TARGET_OF = {"simulated": "dice", "real": "rating"}  # of the sets that tables and leaderboard show
 NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
 OURS = "artefact_uncertainty:mean"
 OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
@@ -238,6 +239,15 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
     """
     values = scans[score].to_numpy()
     return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
+
+
+def strength(correlations: pd.DataFrame) -> pd.Series:
+    """Return rho turned to the direction that each score's meaning gives it: 1 is best, below 0 the score means the opposite.
+
+    Args:
+        correlations: With the columns ``rho`` and ``score``.
+    """
+    return correlations["rho"] * np.where(correlations["score"].isin(HIGHER_IS_BETTER), 1, -1)
 
 
 def counted(scans: pd.DataFrame) -> dict[str, int]:

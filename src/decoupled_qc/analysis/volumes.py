@@ -8,7 +8,7 @@ from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, held_out, interval_score
-from decoupled_qc.analysis.resampling import mean_interval
+from decoupled_qc.analysis.resampling import SHARE, mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -25,6 +25,8 @@ NEEDED = [
 ]
 NOTHING = "nothing"
 SMALLEST_ML = 1e-6  # so that a scan of certain voxels only has a scale to divide by
+WITH_ARTEFACT = "with an artefact"  # the scans that all kinds of bars are compared on
+ABOVE_CLEAN = ("sum_var", "sqrt_sum_var", "sum_sd")  # 0 on a clean scan by construction, so none exists there
 SEVERITY_BINS = (("severity up to 1/2", 0.0, 0.5), ("severity above 1/2", 0.5, 1.0))
 
 
@@ -41,8 +43,9 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
       such that the mean of (error / s)^2 is 1 on the calibration scans;
     - ``conformal``: s = u, q from :func:`decoupled_qc.analysis.conformal.conformal_quantile`.
 
-    The last two need no clean scan. They are calibrated on the validation subjects' scans where there are any and, in
-    further rows, on the test subjects other than the one at hand.
+    The first three do not exist for a clean scan, whose own value they are above, so they have no number on sets that hold
+    any; ``scans`` ``with an artefact`` compares all kinds. The last two need no clean scan. They are calibrated on the
+    validation subjects' scans where there are any and, in further rows, on the test subjects other than the one at hand.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -84,8 +87,9 @@ def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.
 
 def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
     """Yield the rows of one network."""
-    for bars in ("sum_var", "sqrt_sum_var", "sum_sd"):
-        half = {level: test[bars].to_numpy() * _normal(level) for level in LEVELS}
+    with_artefact = (test["artefact"] != tables.CLEAN).to_numpy()
+    for bars in ABOVE_CLEAN:
+        half = {level: np.where(with_artefact, test[bars] * _normal(level), np.nan) for level in LEVELS}
         yield from _scored(test, half, bars, NOTHING, np.zeros(len(test)), n_boot, seed)
     every = np.ones(len(test), bool)
     for calibrated_on in (VALIDATION, OTHERS):
@@ -147,17 +151,15 @@ def _scored(
                 "n_boot": n_boot,
             }
             if not exists[member].all():
-                yield {**row, "note": "no value: no subject to calibrate on"}
+                why = "a bar above clean does not exist for a clean scan"
+                yield {**row, "note": f"no value: {why if bars in ABOVE_CLEAN else 'no subject to calibrate on'}"}
                 continue
             low, high = volume[member] - half[member], volume[member] + half[member]
             covered = ((low <= truth[member]) & (truth[member] <= high)).astype(float)
             row["coverage"] = covered.mean()
-            notes = []
-            if len(np.unique(subject)) > 1:
-                rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
-                row["ci_low"], row["ci_high"] = mean_interval(covered, subject, n_boot, rng)
-            else:
-                notes.append("no interval: one subject")
+            rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
+            row["ci_low"], row["ci_high"], note = mean_interval(covered, subject, n_boot, rng, bounds=SHARE)
+            notes = [note] if note else []
             if np.isfinite(half[member]).all():
                 row["width_ml"] = float(2 * half[member].mean())
                 row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())
@@ -169,8 +171,11 @@ def _scored(
 
 
 def _groups(test: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, which scans): all, each artefact, and weak and strong ones."""
+    """Yield (name, which scans): all, those with an artefact, each artefact, and weak and strong ones."""
     yield "all", np.ones(len(test), bool)
+    with_artefact = (test["artefact"] != tables.CLEAN).to_numpy()
+    if with_artefact.any():
+        yield WITH_ARTEFACT, with_artefact
     for artefact in sorted(test["artefact"].unique()):
         name = "clean" if artefact == tables.CLEAN else artefact
         yield name, (test["artefact"] == artefact).to_numpy()

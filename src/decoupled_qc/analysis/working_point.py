@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.resampling import mean_interval
+from decoupled_qc.analysis.resampling import SHARE, mean_interval
 from decoupled_qc.analysis.risk_coverage import COLUMNS
 from decoupled_qc.seeds import rng_for
 
@@ -77,8 +77,9 @@ def _at_cut(
         if not notes:
             row["value"] = values.mean()
             rng = rng_for(seed, "working point", measure, score, cut)
-            row["ci_low"], row["ci_high"] = mean_interval(values, of_it["subject"].to_numpy(), n_boot, rng)
-            notes += ["no interval: one subject"] if row["n_subjects"] == 1 else []
+            subject = of_it["subject"].to_numpy()
+            row["ci_low"], row["ci_high"], note = mean_interval(values, subject, n_boot, rng, bounds=SHARE)
+            notes += [note] if note else []
         yield {**row, "note": "; ".join(notes)}
 
 

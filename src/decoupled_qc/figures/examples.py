@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
 from decoupled_qc.figures.images import (
     colour_bar,
@@ -20,7 +21,6 @@ from decoupled_qc.figures.images import (
     top_of,
 )
 
-SCORE = "artefact_uncertainty:mean"
 EXPLAINED = (
     "Above each map: its mean over the scan, the artefact uncertainty. Axial slices, left is left."  # in captions
 )
@@ -67,7 +67,7 @@ def draw_examples(
         show_image(grid[0, column], found.image)
         show_segmentation(grid[1, column], found)
         drawn = show_variance(grid[2, column], total, top)
-        for row, text in enumerate((*title, f"mean {chosen[SCORE].iloc[column]:.2g}")):
+        for row, text in enumerate((*title, f"mean {chosen[OURS].iloc[column]:.2g}")):
             grid[row, column].set_title(text, fontsize=style.SMALL_PT)  # ten columns of a page's width must not touch
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
         axes.set_ylabel(name)
@@ -75,6 +75,6 @@ def draw_examples(
     colour_bar(figure, bars[-1], drawn, "variance, one scale")
     explain_segmentation(figure)
     judged = target.partition(":")[0]
-    rows = chosen.rename(columns={SCORE: "artefact_uncertainty", target: judged})
+    rows = chosen.rename(columns={OURS: "artefact_uncertainty", target: judged})
     rows = rows[["scan", "subject", "anatomy", "artefact", "severity", judged, "artefact_uncertainty"]]
     return figure, rows.assign(axial_slice=[found.slice_index for found in slices], scale_top=top)

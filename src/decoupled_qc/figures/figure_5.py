@@ -64,7 +64,8 @@ def figure_5(
     figure.supxlabel(f"error bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {style.counts(rows)}", fontsize=style.SMALL_PT)
     worst = []
     for name in shown:
-        level = rows[(rows["artefact"] == name) & (rows["severity"] == rows["severity"].max())]
+        sweep = rows[rows["artefact"] == name]
+        level = sweep[sweep["severity"] == sweep["severity"].max()]
         worst.append(
             f"at the worst {name} the volume is "
             f"{100 * (level['volume_ml'] / level['reference_volume_ml']).mean():.0f} % "

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from decoupled_qc import typeset
 from decoupled_qc.analysis.scores import simulated
 from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
@@ -32,7 +33,7 @@ def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]
     )
     panels[0].set_ylabel("grey-matter Dice")
     elsewhere = [
-        f"{style.LABELS[score]} {style.rho_text(found)}"
+        f"{typeset.LABELS[score]} {style.rho_text(found)}"
         for score in ("snr", "cnr")
         if (found := scatter.find(correlation, "simulated", "dice", score, "predicted")) is not None
     ]

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import SubFigure
 
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
 from decoupled_qc.figures.images import gather_scans, read_slices, show_image, show_variance, top_of
 from decoupled_qc.figures.style import Drawing
 
-SCORE = "artefact_uncertainty:mean"
 # The paper shows noise and wrap; a foreign simulator's ghosting is the nearest to wrap.
 EXAMPLES = (("noise",), ("wrap", "ghosting"))
 
@@ -72,8 +72,8 @@ def figure_8(
         bar.set_label(label, fontsize=style.SMALL_PT)
     medians = _draw_boxes(right, members)
 
-    rows = members[["scan", "subject", "anatomy", "condition", "artefact", "severity", "group", SCORE]]
-    rows = rows.rename(columns={SCORE: "artefact_uncertainty"})
+    rows = members[["scan", "subject", "anatomy", "condition", "artefact", "severity", "group", OURS]]
+    rows = rows.rename(columns={OURS: "artefact_uncertainty"})
     rows = rows.assign(shown_as_example=rows["scan"].isin(examples["scan"]))
     what = (
         "Stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else "Scans with real artefacts"
@@ -110,7 +110,7 @@ def _examples(scans: pd.DataFrame) -> pd.DataFrame:
             set(scans["artefact"]) - {row["artefact"] for row in chosen}
         )
         if names:
-            members = scans[scans["artefact"] == names[0]].sort_values([SCORE, "scan"])
+            members = scans[scans["artefact"] == names[0]].sort_values([OURS, "scan"])
             chosen.append(members.iloc[(len(members) - 1) // 2])
     return pd.DataFrame(chosen)
 
@@ -119,7 +119,7 @@ def _draw_boxes(figure: SubFigure, members: pd.DataFrame) -> pd.Series:
     """Draw the box plots with every scan as a point; return the medians by group."""
     axes = figure.subplots()
     order = ["clean", "artefact"]
-    groups = [members.loc[members["group"] == name, SCORE].dropna() for name in order]
+    groups = [members.loc[members["group"] == name, OURS].dropna() for name in order]
     axes.boxplot(
         groups,
         positions=range(len(order)),
@@ -134,4 +134,4 @@ def _draw_boxes(figure: SubFigure, members: pd.DataFrame) -> pd.Series:
     axes.set(xlabel="", ylabel="artefact uncertainty (mean variance)")
     labels = [f"{name}\n{style.counts(members[members['group'] == name])}".replace(", ", "\n") for name in order]
     axes.set_xticks(range(len(order)), labels)
-    return members.groupby("group")[SCORE].median()
+    return members.groupby("group")[OURS].median()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
-from decoupled_qc.figures.examples import EXPLAINED, SCORE, draw_examples
+from decoupled_qc.figures.examples import EXPLAINED, draw_examples
 from decoupled_qc.figures.style import Drawing
 
 N_WORST = N_BEST = 3
@@ -36,7 +37,7 @@ def figure_9(
     """
     rating = next(name for name in wide if name.startswith("rating:"))
     members = wide[wide["condition"] == "real"]
-    worst_first = members.sort_values([rating, SCORE, "scan"], ascending=[True, False, True])
+    worst_first = members.sort_values([rating, OURS, "scan"], ascending=[True, False, True])
     worst = _of_each_kind(worst_first, N_WORST)
     chosen = pd.concat([worst, _of_each_kind(worst_first.drop(worst.index)[::-1], N_BEST)[::-1]])
     word = "stand-in rating" if stand_in else "rating"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis.volumes import WITH_ARTEFACT
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
@@ -30,10 +31,10 @@ def figure_calibration(
     """
     figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
     left, right = figure.subplots(1, 2)
-    all_scans = volumes[(volumes["scans"] == "all") & volumes["coverage"].notna()]
+    faulty = volumes[(volumes["scans"] == WITH_ARTEFACT) & volumes["coverage"].notna()]
     left.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--", label="as promised")
     for index, ((bars, on), label) in enumerate(BARS.items()):
-        own = all_scans[(all_scans["bars"] == bars) & (all_scans["calibrated_on"] == on)].sort_values("level")
+        own = faulty[(faulty["bars"] == bars) & (faulty["calibrated_on"] == on)].sort_values("level")
         if own.empty:
             continue
         shift = own["level"] + 0.004 * (index - 3)  # so that bars do not hide one another
@@ -52,8 +53,8 @@ def figure_calibration(
     left.set(xlabel="level that the interval states", ylabel="share of scans whose volume it holds")
     left.set(xlim=(0.45, 1), ylim=(-0.03, 1.03))
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    if len(all_scans):
-        left.set_title(style.counts_text(all_scans.iloc[0], ", "), fontsize=style.SMALL_PT)
+    if len(faulty):
+        left.set_title(style.counts_text(faulty.iloc[0], ", "), fontsize=style.SMALL_PT)
     known = decisions.dropna(subset=["predicted_dice"]) if "predicted_dice" in decisions else decisions.iloc[:0]
     for verdict, own in known.groupby("verdict"):
         errors = [own["predicted_dice"] - own["low"], own["high"] - own["predicted_dice"]]
@@ -77,16 +78,16 @@ def figure_calibration(
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     for index, axes in enumerate((left, right)):
         style.letter(axes, index)
-    rows = pd.concat([all_scans.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
-    return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(all_scans, known, target_dice, error_rate))
+    rows = pd.concat([faulty.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
+    return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(faulty, known, target_dice, error_rate))
 
 
 def _caption(volumes: pd.DataFrame, decisions: pd.DataFrame, target_dice: float, error_rate: float) -> str:
     text = (
-        "(a) Coverage of the volume's intervals, with 95 % subject-bootstrap bars, beside one another where they would "
-        "hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the other "
-        "test subjects; \N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its "
-        "root; and the summed standard deviation above clean, not calibrated."
+        "(a) Coverage of the volume's intervals on scans with an artefact, with 95 % subject-bootstrap bars, beside one another "
+        "where they would hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the "
+        "other test subjects; \N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its "
+        "root; and the summed standard deviation above clean, not calibrated; none of the three exists for a clean scan."
     )
     at_90 = volumes[np.isclose(volumes["level"], 0.9)]
     stated = [

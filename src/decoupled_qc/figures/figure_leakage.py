@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, SymLogNorm
 
+from decoupled_qc import typeset
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
@@ -62,8 +63,7 @@ def _stated(rows: pd.DataFrame, quantity: str) -> str:
     if found.empty or not np.isfinite(found["value"].iloc[0]):
         return "NA"
     row = found.iloc[0]
-    interval = f" [{style.number(row['ci_low'])}, {style.number(row['ci_high'])}]" if np.isfinite(row["ci_low"]) else ""
-    return style.number(row["value"]) + interval
+    return typeset.with_interval(row["value"], row["ci_low"], row["ci_high"], 2)
 
 
 def _heat_map(

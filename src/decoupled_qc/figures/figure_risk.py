@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.ranking import WeightedRanking
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
-OURS = "artefact_uncertainty:mean"
 # Dashed: taken in reference masks, which a new scan does not have.
 SHOWN = (
     (OURS, "artefact uncertainty", style.COLOURS[0], "-"),

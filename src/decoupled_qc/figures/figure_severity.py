@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
-MEASURES = (("dice:gm", "GM Dice"), ("artefact_uncertainty:mean", "artefact uncertainty"))
+MEASURES = (("dice:gm", "GM Dice"), (OURS, "artefact uncertainty"))
 
 
 def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str]) -> Drawing:

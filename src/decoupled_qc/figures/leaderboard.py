@@ -6,31 +6,43 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from decoupled_qc.analysis.scores import HIGHER_IS_BETTER, needs_reference
+from decoupled_qc.analysis.scores import OURS, TARGET_OF, needs_reference, strength
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
-SETS = (("simulated", "dice", "simulated, Dice"), ("real", "rating", "real, rating"))
-COLUMNS = ["set", "target", "score", "aggregation", "rho", "ci_low", "ci_high", "strength", "low", "high", "kind"]
+TITLES = {"simulated": "simulated, Dice", "real": "real, rating"}
+COLUMNS = [
+    "set",
+    "rank",
+    "target",
+    "score",
+    "aggregation",
+    "rho",
+    "ci_low",
+    "ci_high",
+    "strength",
+    "low",
+    "high",
+    "kind",
+]
 COLUMNS += ["n_scans", "n_subjects", "n_anatomies"]
-OURS = ("artefact_uncertainty", "mean")
 ROW_MM, MOST_MM = 4.2, 220.0
 FREE, REFERENCE, OPPOSITE = "needs no reference", "uses reference masks", "sign opposite to its meaning"
 MARKS = {FREE: ("o", "full"), REFERENCE: ("o", "none"), OPPOSITE: ("X", "full")}  # (marker, how it is filled)
 
 
-def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
-    """Draw each score's |rho| with its interval, strongest first, for Dice and for the rating.
+def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
+    """Draw each score's rho in the direction of its meaning, with its interval and strongest first, for Dice and the rating.
 
     Args:
-        correlation: As :func:`decoupled_qc.analysis.correlation.correlate` returns it.
+        board: As :func:`decoupled_qc.analysis.leaderboard.leaderboard` returns it, of one network.
         stand_in: Whether the real set is a stand-in.
     """
-    rows = pd.concat([_ranked(correlation, set_name, target) for set_name, target, _ in SETS])
+    rows = pd.concat([_shown(board, set_name, target) for set_name, target in TARGET_OF.items()])
     height = min(30 + ROW_MM * rows["set"].value_counts().max(), MOST_MM) if len(rows) else 40
     figure = style.new_figure(style.TWO_COLUMNS_MM, height)
-    panels = figure.subplots(1, len(SETS), sharex=True)
-    for axes, (set_name, _, title) in zip(panels, SETS, strict=True):
+    panels = figure.subplots(1, len(TARGET_OF), sharex=True)
+    for axes, (set_name, title) in zip(panels, TITLES.items(), strict=True):
         shown = rows[rows["set"] == set_name]
         _draw_panel(axes, shown)
         if stand_in and set_name == "real":
@@ -53,13 +65,14 @@ def leaderboard(correlation: pd.DataFrame, *, stand_in: bool) -> Drawing:
         style.mark_stand_in(figure, "right panel, ")
     caption = (
         "All scores, strongest first, each on the scans that have it; blue is the paper's score (eq. 9). Hollow: uses "
-        "masks of the reference, which a new scan does not have. Cross: the sign of \N{GREEK SMALL LETTER RHO} is "
-        "opposite to what the score means. An interval that reaches below 0 leaves the sign open."
+        "masks of the reference, which a new scan does not have. \N{GREEK SMALL LETTER RHO} is turned to the direction of "
+        "the score's meaning; cross, below 0: it has the opposite sign. An interval (95 %, bootstrap of subjects) across 0 "
+        "leaves that open."
     )
     for row in rows[(rows["set"] == "simulated") & (rows["rank"] == 1)].itertuples():
         caption += (
             f" On simulated scans the strongest is {style.score_label(row.score, row.aggregation)}, "
-            f"|\N{GREEK SMALL LETTER RHO}| = {style.number(row.strength)}."
+            f"\N{GREEK SMALL LETTER RHO} = {style.number(row.rho)}."
         )
     if stand_in:
         caption += " The right panel's scans are stand-ins (artefacts by foreign simulators, not real scans)."
@@ -70,7 +83,7 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
     """Draw one set's scores from top to bottom."""
     places = np.arange(len(shown))[::-1]
     for place, row in zip(places, shown.itertuples(), strict=True):
-        own = (row.score, row.aggregation) == OURS
+        own = f"{row.score}:{row.aggregation}" == OURS
         colour = style.COLOURS[0] if own else style.CLEAN_COLOUR
         marker, fill = MARKS[row.kind]
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.2 if own else 0.8, zorder=1)
@@ -79,19 +92,14 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
     axes.set_yticks(places, [style.score_label(row.score, row.aggregation) for row in shown.itertuples()])
     axes.margins(y=0.02)
     axes.axvline(0, color="black", linewidth=0.5)
-    axes.set_xlabel("|\N{GREEK SMALL LETTER RHO}|, 95 % subject-bootstrap interval")
+    axes.set_xlabel("\N{GREEK SMALL LETTER RHO} as meant, with 95 % interval")
 
 
-def _ranked(correlation: pd.DataFrame, set_name: str, target: str) -> pd.DataFrame:
-    """Return one set's scores by |rho|, with the interval turned to the side of |rho|, and the kind of each."""
-    members = correlation[(correlation["set"] == set_name) & (correlation["target"] == target)]
-    members = members[members["rho"].notna()]
-    sign = np.where(members["rho"] < 0, -1.0, 1.0)
-    ends = np.sort(members[["ci_low", "ci_high"]].to_numpy() * sign[:, None], axis=1)
-    members = members.assign(strength=members["rho"].abs(), low=ends[:, 0], high=ends[:, 1])
-    meant = np.where(members["score"].isin(HIGHER_IS_BETTER), 1.0, -1.0)
+def _shown(board: pd.DataFrame, set_name: str, target: str) -> pd.DataFrame:
+    """Return one set's scores, the interval turned as rho is, and the kind of each."""
+    members = board[(board["set"] == set_name) & (board["target"] == target) & board["rho"].notna()]
+    turned = [strength(members.assign(rho=members[end])) for end in ("ci_low", "ci_high")]
+    members = members.assign(strength=strength(members), low=np.minimum(*turned), high=np.maximum(*turned))
     referred = np.array([needs_reference(row.score, row.aggregation) for row in members.itertuples()], bool)
-    members["kind"] = np.select([sign * meant < 0, referred], [OPPOSITE, REFERENCE], FREE)
-    ranked = members.sort_values(["strength", "score"], ascending=[False, True])[COLUMNS]
-    ranked.insert(1, "rank", np.arange(1, len(ranked) + 1))
-    return ranked
+    members["kind"] = np.select([members["strength"] < 0, referred], [OPPOSITE, REFERENCE], FREE)
+    return members[COLUMNS]

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from decoupled_qc import typeset
 from decoupled_qc.figures import style
 
 NOTE_WIDTH = 42  # characters that fit above a panel
@@ -48,7 +49,7 @@ def draw_panels(
         state(axes, found)
         axes.set_xlabel(label)
         style.letter(axes, index)
-        stated.append(f"{style.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+        stated.append(f"{typeset.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
     handles, labels = grid[0].get_legend_handles_labels()
     n_lines = -(-len(labels) // MOST_LEGEND_COLUMNS)
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, -(-len(labels) // max(1, n_lines))))

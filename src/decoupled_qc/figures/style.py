@@ -1,7 +1,6 @@
 """The one look of all figures: sizes, fonts, one colour per artefact, and how a drawing is saved."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,27 +62,6 @@ CLEAN_COLOUR = "#555555"
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 STAND_IN_TEXT = "stand-in: artefacts by foreign simulators, not real scans"
 COUNTED = {"scans": "scan", "subjects": "subject", "anatomies": "anatomy"}
-LABELS = {
-    "artefact_uncertainty": "Artefact uncertainty",
-    "entropy": "Entropy",
-    "snr": "SNR",
-    "cnr": "CNR",
-    "cjv": "CJV",
-    "efc": "EFC",
-    "fber": "FBER",
-    "snrd": "SNRd",
-    "wm2max": "WM2MAX",
-    "fwhm_mm": "FWHM",
-    "gradient_entropy": "Gradient entropy",
-    "edge_strength": "Average edge strength",
-    "ridge_dice": "Ridge",
-    "pairwise_dice": "Pairwise Dice",
-    "iou": "IoU",
-    "volume_cv": "Volume CV",
-    "structure_entropy": "Entropy in GM",
-    "total_variance": "Total variance",
-    "dice": "GM Dice",
-}
 AGGREGATIONS = {
     "gm_mean": "near GM",
     "gm_only": "inside GM",
@@ -184,7 +162,7 @@ def score_label(score: str, aggregation: str) -> str:
     if score.startswith("variance_"):
         name = f"{score.removeprefix('variance_')} variance"
     else:
-        name = LABELS.get(score, score).replace("_", " ")
+        name = typeset.LABELS.get(score, score).replace("_", " ")
     how = AGGREGATIONS.get(aggregation, aggregation.replace("_", " "))
     return f"{name} ({how})" if how else name
 
@@ -236,8 +214,7 @@ def rho_text(row: pd.Series) -> str:
     Args:
         row: With ``rho``, ``ci_low``, ``ci_high``.
     """
-    interval = f" [{number(row['ci_low'])}, {number(row['ci_high'])}]" if math.isfinite(row["ci_low"]) else ""
-    return f"\N{GREEK SMALL LETTER RHO} = {number(row['rho'])}{interval}"
+    return f"\N{GREEK SMALL LETTER RHO} = {typeset.with_interval(row['rho'], row['ci_low'], row['ci_high'], 2)}"
 
 
 def scale(axes: Axes, which: str, values: pd.Series) -> None:

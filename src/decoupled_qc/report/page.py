@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from decoupled_qc import tables
+from decoupled_qc import tables, typeset
+from decoupled_qc.analysis_tables import difference_parts
 from decoupled_qc.report.templates import environment
 
 PICTURE_PIXELS = 1600  # of its longer side: sharp at the width of a page on a screen of double density
@@ -75,7 +76,7 @@ def render(
         number=tables.number,
         paper_tables=[{"title": title, "cells": _cells(cells), "notes": notes} for title, cells, notes in paper_tables],
         real_artefacts=None if real_artefacts is None else _cells(_found(real_artefacts)),
-        gains=_cells(_gains(difference, stand_in)),
+        gains=_cells(difference_parts(difference, stand_in)[2]),
         pictures=pictures,
         cohort=_cells(_cohort(manifest)),
         n_test_subjects=len(test),
@@ -120,35 +121,10 @@ def _found(real_artefacts: pd.DataFrame) -> pd.DataFrame:
             "contrast": row.contrast,
             "score": f"{row.score} ({row.aggregation})",
             "value": tables.number(row.value),
-            "95 % CI": _interval(row),
+            "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
             "scans": row.n_scans,
             "subjects": row.n_subjects,
         }
         for row in ordered.itertuples()
     ]
     return pd.DataFrame(rows, columns=["quantity", "contrast", "score", "value", "95 % CI", "scans", "subjects"])
-
-
-def _interval(row: tuple) -> str:
-    """Return the ends of a row's interval as text, NA where it has none."""
-    return f"{tables.number(row.ci_low)} to {tables.number(row.ci_high)}" if row.ci_low == row.ci_low else "NA"
-
-
-def _gains(difference: pd.DataFrame, stand_in: bool) -> pd.DataFrame:
-    """Return how much stronger the artefact uncertainty's correlation is than each other score's."""
-    sets = {"simulated": "simulated", "real": "stand-in" if stand_in else "real"}
-    rows = [
-        {
-            "set": sets[row.set],
-            "target": row.target,
-            "other score": f"{row.baseline} ({row.baseline_aggregation})",
-            "gain in |rho|": tables.number(row.difference),
-            "95 % CI": _interval(row),
-            "scans": row.n_scans,
-            "subjects": row.n_subjects,
-            "anatomies": row.n_anatomies,
-        }
-        for row in difference.itertuples()
-        if row.target == tables.TARGET.get(row.set)
-    ]
-    return pd.DataFrame(rows)
