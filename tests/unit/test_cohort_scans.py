@@ -166,6 +166,20 @@ def test_one_image_under_two_names_stops(bids):
         admitted(bids)
 
 
+def test_whatever_of_a_scan_is_prepared_changes_its_row(bids):
+    """Its voxels, its place in the world, its label; a copy with another time does not."""
+    moved = np.diag([MM, MM, MM, 1.0])
+    moved[0, 3] = 0.05  # within what a label may differ
+    first = admitted(bids).set_index("scan")["source_sha256"]
+    write(bids, "sub-00", 0)
+    write(bids, "sub-01", 11)
+    write(bids, "sub-02", 2, affine=moved)
+    write(bids, "sub-03", 3, label=head(3)[1][::-1].copy() % 3)
+    again = admitted(bids).set_index("scan")["source_sha256"]
+    assert list(first.index[first != again]) == ["sub-01_T1w", "sub-02_T1w", "sub-03_T1w"]
+    assert first.str.len().eq(64).all() and first.is_unique
+
+
 def test_several_scans_of_a_subject_need_a_choice(bids):
     write(bids, "sub-03", 9, name="acq-headmotion1_T1w")
     with pytest.raises(InputError, match=r"Subject sub-03 has 2 scans .* cohort\.scans\.pattern"):

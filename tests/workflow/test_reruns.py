@@ -63,6 +63,15 @@ def test_the_teachers_steps_keep_the_task_network(project):
     assert "train_task" not in planned and len(planned["train_teacher"]) == 2
 
 
+def test_other_volumes_under_the_same_names_train_and_test_again(project):
+    """Once they are made and listed; the plan before that follows from the rules alone."""
+    project.edit("config/config.yaml", "scale_sd: 0.03", "scale_sd: 0.06")
+    project.snakemake("--configfile", "config/smoke.yaml", "--", "results/smoke/cohort/manifest.tsv")
+    planned = project.planned()
+    assert len(trained(planned)) == 4 and "make_subjects" not in planned
+    assert {"keep_clean", "simulate", "sweep", "mix", "validation", "take_real"} <= planned.keys()
+
+
 def test_a_figure_function_redraws_that_figure_only(project):
     project.edit("src/decoupled_qc/figures/figure_7.py", "\nimport", "\nEDITED = True\nimport")
     assert project.planned().keys() == {"figure_7", "report"}

@@ -13,7 +13,7 @@ from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
-COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256"]
+COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256", "source_sha256"]
 
 
 def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
@@ -24,10 +24,11 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
 
     Returns:
         A row with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of the shape and
-        the voxels, scaled to their range; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
+        the voxels, scaled to their range, ``source_sha256`` of a scan that is ok, also of its place in the world and its
+        label; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
     """
     found = dict.fromkeys(COLUMNS, "") | {"subject": row.subject, "scan": row.scan, "status": "ok"}
-    slices = None
+    slices = label = None
     try:
         scan = read_scan(row.image)
         found |= {
@@ -42,6 +43,7 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
             label = read_label(Path(row.dseg), scan, row.dseg_values)
             slices = _middle(scan, label)
             check_volume(Path(row.dseg), label, scan)
+        found["source_sha256"] = _source(found["sha256"], scan, label)
     except InputError as error:
         found |= {"status": "excluded", "reason": str(error)}
     return found, slices
@@ -118,6 +120,12 @@ def _content(scan: Scan) -> str:
     """Return a hash of shape and scaled voxels; a copy under another name, data type, scale or affine has the same."""
     levels = (scan.image * 65535).round().int().numpy().astype(np.uint16)
     return hashlib.sha256(str(levels.shape).encode() + levels.tobytes()).hexdigest()
+
+
+def _source(content: str, scan: Scan, label: np.ndarray | None) -> str:
+    """Return a hash of all that preparation takes from a scan: when it changes, the scan is prepared again."""
+    placed = content.encode() + scan.file.affine.astype(np.float64).tobytes()
+    return hashlib.sha256(placed + (b"" if label is None else label.tobytes())).hexdigest()
 
 
 def _middle(scan: Scan, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

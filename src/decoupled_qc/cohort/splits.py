@@ -37,7 +37,8 @@ def admit(
         min_subjects: With fewer the run stops.
 
     Returns:
-        The scans with two more columns: ``is_clean``, may train, validate or test; ``is_rated``, may be in the real set.
+        The scans with three more columns: ``is_clean``, may train, validate or test; ``is_rated``, may be in the real set;
+        ``source_sha256`` of the audit, so that a changed scan changes the table that names it.
 
     Raises:
         InputError: See above; a rating is no number; one image stands under two names; a subject has two roles or several
@@ -55,7 +56,7 @@ def admit(
         if len(same) > 1:
             one, other = same["scan"].iloc[:2]
             raise InputError(f"Scans {one} and {other} hold the same image: drop one of them from the cohort.")
-    kept = scans[scans["scan"].isin(admitted["scan"])]
+    kept = scans.merge(admitted[["scan", "source_sha256"]], on="scan")
     ratings = _ratings(kept)
     matches = kept["scan"].map(lambda name: fnmatch.fnmatchcase(name, pattern))
     rated = kept["scan"].map(lambda name: real is not None and fnmatch.fnmatchcase(name, real)) & ratings.notna()
