@@ -1,13 +1,14 @@
 """What is wrong with each scan of a cohort, found before anything is trained on it."""
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.cohort.label_values import as_tissues
+from decoupled_qc.cohort.label_values import TISSUES, as_tissues
 from decoupled_qc.errors import InputError
 from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
 
@@ -42,6 +43,7 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
         if row.dseg:
             label = read_label(Path(row.dseg), scan, row.dseg_values)
             slices = _middle(scan, label)
+            check_contrast(Path(row.dseg), label, scan)
             check_volume(Path(row.dseg), label, scan)
         found["source_sha256"] = _source(found["sha256"], scan, label)
     except InputError as error:
@@ -114,6 +116,37 @@ def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
         raise InputError(
             f"{path} has {volume_ml:.0f} ml of grey matter, outside {low} to {high} ml: look at the label."
         )
+
+
+def check_contrast(path: Path, label: np.ndarray, scan: Scan) -> None:
+    """Check that CSF is darkest and white matter brightest, as in every T1-weighted scan of an adult.
+
+    Tissue numbers in another order would be taken without a word: BIDS's common ones begin with grey matter.
+
+    Raises:
+        InputError: The scan's medians over the tissues of its label are in another order.
+    """
+    values = scan.image.numpy()
+    medians = {tissue: float(np.median(values[label == tissue])) for tissue in (1, 2, 3) if (label == tissue).any()}
+    if _rises(medians, (1, 2, 3)):
+        return
+    if len(medians) == 3 and _rises(medians, (3, 1, 2)):
+        raise InputError(
+            f"{path}: by the scan's medians over them the label's values look like BIDS's, 1 grey matter, 2 white matter, "
+            "3 CSF: set dseg_values to '1=grey 2=white 3=csf' in a table of the scans, or put BIDS's lookup table, dseg.tsv, "
+            "into the folder of the data set."
+        )
+    told = ", ".join(f"{name} {medians[value]:.3f}" for name, value in TISSUES.items() if value in medians)
+    raise InputError(
+        f"{path} does not fit its scan, whose medians over the label ({told} of its range) do not rise from CSF to "
+        "white matter, as T1-weighted scans do: look at both, and at dseg_values."
+    )
+
+
+def _rises(medians: dict[int, float], order: tuple[int, ...]) -> bool:
+    """Say whether the medians of tissues, less those that are not there, rise strictly in an order."""
+    ordered = [medians[tissue] for tissue in order if tissue in medians]
+    return all(low < high for low, high in pairwise(ordered))
 
 
 def _content(scan: Scan) -> str:
