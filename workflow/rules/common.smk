@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -98,6 +99,15 @@ def source_fingerprint(kind):
 def packaged(pattern):
     """Return files of the package that are no code, relative to the working folder, so that a project can be moved."""
     return sorted(os.path.relpath(path) for path in Path(workflow.basedir, "src/decoupled_qc").glob(pattern))
+
+
+@cache
+def state_of_scans(kind, path, patterns, limit):
+    """Return a hash of the scans that a source lists, for scans that are no files of a rule."""
+    try:
+        return sources.state_of(sources.find_scans(kind, path, patterns, limit))
+    except InputError as error:
+        return str(error)  # the audit says so
 
 
 def ratings_of(condition):

@@ -3,8 +3,6 @@
 Labels are kept beside the checkpoints of trainings, for a batch that was stopped: they are no declared output either.
 """
 
-from functools import cache
-
 SCANS = COHORT["scans"]
 FETCH = SCANS["fetch"]
 if FETCH and SCANS["path"]:
@@ -18,17 +16,6 @@ SCANS_PATH = f"resources/openneuro/{FETCH['dataset']}" if FETCH else SCANS["path
 CHOSEN = SCANS["pattern"] if isinstance(SCANS["pattern"], list) else [SCANS["pattern"]]
 PATTERNS = [*CHOSEN, *([SCANS["real"]] if SCANS["real"] else [])]
 READ = {"table": SCANS_PATH, "bids": f"{SCANS_PATH}/derivatives/scores.tsv"}.get(COHORT["source"])  # besides scans
-
-
-@cache
-def state_of_scans():
-    """Return a hash of the scans that a local source lists, which are no files of a rule; fetched ones are in a table."""
-    if HEADS or FETCH:
-        return None
-    try:
-        return sources.state_of(sources.find_scans(COHORT["source"], SCANS_PATH, PATTERNS, SCANS["subjects"]))
-    except InputError as error:
-        return str(error)  # the audit says so
 
 
 rule fetch_scans:
@@ -75,7 +62,9 @@ rule audit_scans:
         path=SCANS_PATH,
         patterns=PATTERNS,
         subjects=SCANS["subjects"],
-        state=lambda wildcards: state_of_scans(),
+        state=lambda wildcards: (
+            None if FETCH else state_of_scans(COHORT["source"], SCANS_PATH, tuple(PATTERNS), SCANS["subjects"])
+        ),
     message:
         "Auditing the scans."
     script:
