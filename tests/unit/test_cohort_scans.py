@@ -184,11 +184,13 @@ def test_whatever_of_a_scan_is_prepared_changes_its_row(bids):
     assert first.str.len().eq(64).all() and first.is_unique
 
 
-def test_several_scans_of_a_subject_need_a_choice(bids):
+def test_several_scans_of_a_subject_need_a_choice(bids, caplog):
     write(bids, "sub-03", 9, name="acq-headmotion1_T1w")
     with pytest.raises(InputError, match=r"Subject sub-03 has 2 scans .* cohort\.scans\.pattern"):
         admitted(bids)
+    caplog.set_level("INFO")
     assert list(find(bids, "*_acq-headmotion1_T1w")["subject"]) == ["sub-03"]
+    assert "1 of 6 subjects have a scan named like '*_acq-headmotion1_T1w' (cohort.scans.pattern, real)" in caplog.text
 
 
 def test_the_first_pattern_that_a_subject_has_a_usable_scan_for_chooses_it(bids):
@@ -229,10 +231,10 @@ def test_what_took_people_is_counted_by_its_key(bids, caplog):
     (bids / "derivatives" / "scores.tsv").write_text(
         "bids_name\tscore\nsub-00_T1w\t1\nsub-01_T1w\t2\nsub-04_T1w\tn/a\n"
     )
-    lost = r"the audit leaves out 1 \(its table has the reasons\), cohort.scans.pattern 1, and cohort.scans.good 3"
+    lost = r"the audit leaves out 1 \(its table has the reasons\), cohort.scans.pattern 1, and ratings 3 \(cohort.scans.good\)"
     with pytest.raises(InputError, match=rf"^1 of 6 subjects are left, and .*min_subjects asks for 3: {lost}\.$"):
         admitted(bids, pattern="sub-??_T1w", good=[1])
-    assert re.search(f"1 of 6 subjects that the source lists can be used: {lost}", caplog.text)
+    assert re.search(f"1 of 6 listed subjects can be used: {lost}", caplog.text)
 
 
 def test_a_subject_in_two_roles_stops(bids):

@@ -77,9 +77,9 @@ def admit(
     kept = kept[kept["is_clean"] | kept["is_rated"]]
     _check_subjects(kept)
     counts.append(kept["subject"].nunique())
-    lost = "the audit leaves out %d (its table has the reasons), cohort.scans.pattern %d, and cohort.scans.good %d"
+    lost = "the audit leaves out %d (its table has the reasons), cohort.scans.pattern %d, and ratings %d (cohort.scans.good)"
     lost %= tuple(before - after for before, after in pairwise(counts))
-    log.info("%d of %d subjects that the source lists can be used: %s", counts[-1], counts[0], lost)
+    log.info("%d of %d listed subjects can be used: %s", counts[-1], counts[0], lost)
     if counts[-1] < min_subjects:
         raise InputError(
             f"{counts[-1]} of {counts[0]} subjects are left, and config key cohort.scans.min_subjects asks for {min_subjects}: "

@@ -7,6 +7,7 @@ file names absolute. What it does not tell becomes an empty text.
 import fnmatch
 import hashlib
 import importlib
+import logging
 import os
 import pkgutil
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.errors import InputError
+
+log = logging.getLogger(__name__)
 
 # dseg_values: what the values of dseg mean, see :func:`decoupled_qc.cohort.label_values.as_tissues`.
 COLUMNS = ["subject", "scan", "image", "dseg", "dseg_values", "role", "rating", "rater", "site", "label_source"]
@@ -48,10 +51,13 @@ def find_scans(kind: str, path: str | None, patterns: Sequence[str], limit: int 
         .replace(MISSING, "")
         .sort_values("scan", ignore_index=True)
     )
+    n_subjects = scans["subject"].nunique()
     scans = scans[[any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in scans["scan"]]]
+    wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
     if scans.empty:
-        wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
         raise InputError(f"{path} holds no scan named like {wanted}: check it and config key cohort.scans.pattern.")
+    counts = scans["subject"].nunique(), n_subjects
+    log.info("%d of %d subjects have a scan named like %s (cohort.scans.pattern, real)", *counts, wanted)
     for name in scans["scan"][scans["scan"].duplicated()]:
         raise InputError(f"{path} lists scan {name} more than once: give every scan a name of its own.")
     return scans[scans["subject"].isin(scans["subject"].unique()[:limit])].reset_index(drop=True)
