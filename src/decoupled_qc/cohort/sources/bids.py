@@ -32,18 +32,20 @@ KNOWN = {key: tissue for keys, tissue in LABELS.items() for key in keys}
 def find(path: Path) -> pd.DataFrame:
     """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
     ratings = _ratings(path / "derivatives" / "scores.tsv")
+    common = _meanings(path / "dseg.tsv")
     rows = []
     for image in t1_scans(path):
         suffix = next(suffix for suffix in SUFFIXES if image.name.endswith(suffix))
         scan = image.name.removesuffix(suffix)
         dseg = image.with_name(scan.removesuffix("_T1w") + "_dseg" + suffix)
+        lookup = dseg.with_name(dseg.name.removesuffix(suffix) + ".tsv")
         rows.append(
             {
                 "subject": scan.partition("_")[0],
                 "scan": scan,
                 "image": str(image),
                 "dseg": str(dseg) if dseg.exists() else "",
-                "dseg_values": _meanings(dseg, path) if dseg.exists() else "",
+                "dseg_values": "" if not dseg.exists() else _meanings(lookup) if lookup.exists() else common,
                 "rating": ratings.get(scan, ""),
                 "label_source": "provided" if dseg.exists() else "",
             }
@@ -57,15 +59,13 @@ def t1_scans(path: Path) -> list[Path]:
     return sorted(image for image in found if image.name.endswith(SUFFIXES))
 
 
-def _meanings(dseg: Path, folder: Path) -> str:
-    """Return what the values of a label are, such as ``1=grey 2=white 3=csf``; empty without a lookup table of tissues.
+def _meanings(lookup: Path) -> str:
+    """Return what the values of a label are, such as ``1=grey 2=white 3=csf``; empty if the table is not there or of no tissues.
 
     A label of the table counts by its mapping to the common table, its abbreviation or its name; one that none of them
     tells is left out, so that it is asked for only where a label has it. FreeSurfer's structures are known without a table.
     """
-    beside = dseg.with_name(dseg.name.split(".")[0] + ".tsv")
-    lookup = next((file for file in (beside, folder / "dseg.tsv") if file.is_file()), None)
-    if lookup is None:
+    if not lookup.exists():
         return ""
     table = read_cells(lookup, "\t")
     if "index" not in table:
