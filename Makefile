@@ -26,8 +26,9 @@ demo: setup
 smoke: setup
 	$(SNAKEMAKE) --configfile config/smoke.yaml
 
-# The weights in the package, anew. DATA is a folder of public scans, see benchmarks/release.py.
+# The weights in the package, anew. DATA is a folder of public scans, see docs/predict.md.
 weights: setup
+	$(if $(DATA),,$(error Give the folder of public scans that docs/predict.md lists: make weights DATA=FOLDER))
 	$(SNAKEMAKE) --configfile config/release.yaml
 	$(BIN)/python benchmarks/release.py $(DATA) --model results/release/model
 	$(BIN)/python benchmarks/ship_weights.py results/release/model

@@ -1,10 +1,15 @@
 """Time and memory of `decoupled-qc predict` for a whole head of 1 mm, beside a bare sliding-window pass of the same network.
 
+The head is a phantom, shells of the size and with the noise of a scan, unless --scan names one; what a step costs depends on the
+number of voxels and on how well they compress. Seconds are medians of --rounds, with the fastest and the slowest; what happens
+once, loading the model and the first scan, is timed once.
+
 .venv/bin/python benchmarks/predict.py --model results/demo/model --threads 2 --csv benchmarks/predict.csv
 """
 
 import argparse
 import resource
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -41,18 +46,22 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--scan", type=Path, help="instead of the stand-in")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--csv", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows = []
 
-    def timed(what: str, step):
-        start, cpu = time.perf_counter(), time.process_time()
-        result = step()
+    def timed(what: str, step, rounds: int = arguments.rounds):
+        seconds, cpu_seconds = [], []
+        for _ in range(rounds):
+            start, cpu = time.perf_counter(), time.process_time()
+            result = step()
+            seconds.append(time.perf_counter() - start)
+            cpu_seconds.append(time.process_time() - cpu)
+        spread = {"s": statistics.median(seconds), "s_low": min(seconds), "s_high": max(seconds), "rounds": rounds}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
-        rows.append(
-            {"step": what, "s": time.perf_counter() - start, "cpu_s": time.process_time() - cpu, "peak_gib": peak}
-        )
+        rows.append({"step": what, **spread, "cpu_s": statistics.median(cpu_seconds), "peak_gib": peak})
         return result
 
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +70,7 @@ def main() -> None:
         if not arguments.scan:
             nib.save(nib.Nifti1Image(head(), np.eye(4)), path)
         one = find_inputs([path], out, {})[0]
-        model = timed("load the model", lambda: open_model(arguments.model))
+        model = timed("load the model", lambda: open_model(arguments.model), rounds=1)
         predictor = Predictor(model)
         begin(out, model.reference)
 
@@ -70,7 +79,7 @@ def main() -> None:
         def whole():
             write_result(out, one, predictor(read_scan(path)), key, model, pages=True)
 
-        timed("first scan: read, predict, write with its page", whole)
+        timed("first scan: read, predict, write with its page", whole, rounds=1)
         timed("second scan", whole)
         scan = timed("of that: read", lambda: read_scan(path))
         image, _ = timed("of that: to the model's grid", lambda: to_model_grid(scan, model.card["spacing_mm"]))

@@ -16,7 +16,7 @@ PLAUSIBLE_ML = (450, 900)  # grey matter of adults
 
 def quality_verdicts() -> Iterator[tuple]:
     """Yield the cells of each target (where, what, n, measured, asked) and whether it is met; missing is not met."""
-    for part in (_demo, _labelled, _volumes, _corrupted, _round_trip):
+    for part in (_demo, _labelled, _volumes, _heads, _corrupted, _round_trip):
         try:
             yield from part()
         except FileNotFoundError as error:
@@ -77,6 +77,27 @@ def _volumes() -> Iterator[tuple]:
         f"{inside.sum()} within",
         asked,
         inside.all(),
+    )
+
+
+def _heads() -> Iterator[tuple]:
+    """Yield in how many corrupted real scans the artefact's own variance rose most against the scan's as it was, as a ratio."""
+    scans = pd.read_csv(ROOT / "benchmarks/release/scans.csv").set_index(["set", "scan"])
+    corrupted = pd.read_csv(ROOT / "benchmarks/release/corrupted.csv").set_index(["set", "scan"])
+    heads = [f"uncertainty_{artefact}" for artefact in corrupted["artefact"].unique()]
+    rise = corrupted[heads] / scans.loc[corrupted.index, heads].to_numpy()
+    first = rise.idxmax(axis=1).str.removeprefix("uncertainty_") == corrupted["artefact"]
+    for artefact, own in first.groupby(corrupted["artefact"], sort=False):
+        what, asked = f"its own variance rises most under {artefact}", "> 50 %"
+        yield "release", what, f"{len(own)} artefacts", f"{own.mean():.0%}", asked, own.mean() > 0.5
+    named = corrupted["cause"] == corrupted["artefact"]
+    yield (
+        "release",
+        "the artefact is named",
+        f"{len(named)} artefacts",
+        f"{named.mean():.0%}",
+        "> 50 %",
+        named.mean() > 0.5,
     )
 
 

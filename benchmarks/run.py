@@ -5,14 +5,18 @@ with its last line, and does not keep the others from running. Then the hostile 
 """
 
 import argparse
-import csv
 import os
+import platform
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
+import psutil
 import results
+import torch
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
@@ -24,15 +28,35 @@ def main() -> None:
     """Run, count, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=[*BENCHMARKS, "hostile"])
-    names, runs = parser.parse_args().names, []
+    names = parser.parse_args().names
+    path = FOLDER / results.RUNS
+    runs = pd.read_csv(path, index_col="name", keep_default_na=False) if path.is_file() else pd.DataFrame()
     for name in names:
         print(f"== {name}", flush=True)
         start = time.perf_counter()
         reason = count_hostile() if name == "hostile" else measure(name)
-        runs.append((name, f"{time.perf_counter() - start:.0f}", reason))
-    with (FOLDER / results.RUNS).open("w", newline="") as file:
-        csv.writer(file).writerows([("name", "seconds", "reason"), *runs])
+        seconds = f"{time.perf_counter() - start:.0f}"
+        run = {"date": str(date.today()), "seconds": seconds, "machine": machine(), "reason": reason}
+        runs = pd.concat([runs.drop(name, errors="ignore"), pd.DataFrame(run, index=[name])])
+    runs.to_csv(path, index_label="name")
     print(results.write(FOLDER))
+
+
+def machine() -> str:
+    """Return what the benchmarks ran on."""
+    memory_gib = psutil.virtual_memory().total / 2**30
+    return (
+        f"{cpu()}, {psutil.cpu_count()} cores, {memory_gib:.0f} GiB, "
+        f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    )
+
+
+def cpu() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text() if info.is_file() else ""
+    named = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
+    return (named or [platform.processor() or platform.machine()])[0]
 
 
 def measure(name: str) -> str:

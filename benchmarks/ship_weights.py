@@ -1,40 +1,53 @@
-"""Take a model folder into the package: `python benchmarks/ship_weights.py results/release/model`.
+"""Take a model folder into the package, or make anew what the package says of the weights that it has.
 
-The card gets a section on real scans, from the tables that `benchmarks/release.py` wrote for these weights; none of its
-numbers is typed. The self-test's expected numbers are measured here.
+    python benchmarks/ship_weights.py results/release/model      # weights and all, into the package
+    python benchmarks/ship_weights.py --measure results/release  # those weights on the run's validation scans again
+    python benchmarks/ship_weights.py                            # reference and card from the tables in benchmarks/release
+
+The last is the end of the other two, and takes seconds. `validation.csv` holds what was measured on the validation scans,
+`subjects.csv` who was trained and validated on, the others what `benchmarks/release.py` measured on real scans; none of the
+card's numbers is typed. Without `validation.csv` the reference stays, and of the card all but the section on real scans.
+The self-test's expected numbers are measured when weights are taken.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from quality import PLAUSIBLE_ML
 
 from decoupled_qc.apply.causes import NO_CAUSE, lead
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE, SHIPPED, open_model
+from decoupled_qc.apply.model_card import model_card
+from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.reference import VALIDATION, measure_scans, summarise
 from decoupled_qc.apply.self_test import write_expected
+from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.files import write_whole
 from decoupled_qc.models import CARD, WEIGHTS
 
 TABLES = Path(__file__).parent / "release"
+SUBJECTS = "subjects.csv"
+RECIPE = Path(__file__).parents[1] / "config" / "release.yaml"
+SECTION = "\n## On real scans\n"
 MAX_BYTES = 20_000_000
 WIDE = 0.25  # half-width of an interval of Dice that separates nothing
 USABLE_DICE = 0.70  # on the labelled brain; below it the card warns first of all
 SETS = {"labelled_brain": "voxelmorph's test scan, brain", "ds002748": "brains", "ds000011": "defaced heads"}
 
 
-def real_scans(reference: dict) -> Iterator[str]:
+def real_scans(reference: dict, spacing_mm: float) -> Iterator[str]:
     """Yield the card's section on real scans, as Markdown."""
     ours, classical = (pd.read_csv(TABLES / f"{name}.csv").iloc[0] for name in ("labelled", "classical"))
+    yield SECTION
     if ours["dice"] < USABLE_DICE:
-        yield "\n**These weights are not good enough for use: see their Dice on a real scan below.**"
+        yield "**These weights are not good enough for use: see their Dice on a real scan.**\n"
     ml = {"ours": ours["gm_volume_ml"], "FreeSurfer": ours["freesurfer_ml"], "classical": classical["gm_volume_ml"]}
-    yield f"""
-## On real scans
-
+    yield f"""\
 None of these scans was trained on, but they are not untouched. Numbers of earlier weights on them had been seen
 when the student's learning rate was lowered, the trainings were lengthened, and the discriminant took the place of the head that
 rises most, for all of which validation scans gave the same reason; and when maps became the mean with the mirrored
@@ -50,7 +63,7 @@ scan's, for which these scans were the reason.
         return
     yield from _as_they_are(pd.read_csv(scans))
     if corrupted.is_file():
-        yield from _corrupted(pd.read_csv(corrupted), pd.read_csv(scans), reference)
+        yield from _corrupted(pd.read_csv(corrupted), pd.read_csv(scans), reference, spacing_mm)
     if copies.is_file():
         yield from _copies(pd.read_csv(copies))
 
@@ -73,7 +86,7 @@ def _as_they_are(scans: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame, reference: dict) -> Iterator[str]:
+def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame, reference: dict, spacing_mm: float) -> Iterator[str]:
     severities = sorted(scans["severity"].unique())
     right = scans["cause"] == scans["artefact"]
     functions, artefacts = reference["cause_model"]["functions"], reference["artefacts"]
@@ -81,7 +94,8 @@ def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame, reference: dict) -> Ite
     forced, clear = (likeliest == scans["artefact"]).mean(), (clean["cause"] == NO_CAUSE).sum()
     n, chance = scans.groupby("set")["scan"].nunique().sum(), 1 / scans["artefact"].nunique()
     yield f"""
-The same {n} scans with one simulated artefact each: {right.mean():.0%} of {len(scans)} were given their own artefact as the cause
+The same {n} scans with one simulated artefact each, put on all over a scan that was already on the model's grid of
+{spacing_mm:g} mm, not on a scanner's raw data: {right.mean():.0%} of {len(scans)} were given their own artefact as the cause
 (chance {chance:.0%}), {forced:.0%} where `none` is no answer; of the {len(clean)} scans as they are {clear} were given `none`.
 Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} without artefact), by severity:
 """
@@ -93,6 +107,13 @@ Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} witho
             f"{(c['cause'] == artefact).mean():.0%}, {c['predicted_dice'].mean():.2f} (n = {len(c)})" for c in cells
         ]
         yield f"| {artefact} | " + " | ".join(texts) + " |"
+    causes = [NO_CAUSE, *artefacts]
+    yield "\nWhich cause they were given, all severities together. Rows: what was simulated; columns: what was named.\n"
+    yield "|  | " + " | ".join(causes) + " | n |"
+    yield "|---" * (len(causes) + 2) + "|"
+    for artefact, own in scans.groupby("artefact", sort=False):
+        counts = [str((own["cause"] == cause).sum()) for cause in causes]
+        yield f"| {artefact} | " + " | ".join(counts) + f" | {len(own)} |"
 
 
 def _copies(copies: pd.DataFrame) -> Iterator[str]:
@@ -125,20 +146,81 @@ def _warned(text: str, reference: dict) -> str:
     return f"{title}\n\n{warning}\n{rest}"
 
 
-def main(folder: str) -> None:
-    source = Path(folder)
+def _bands(reference: dict) -> list[float]:
+    """Return the rising ends of a reference's bands of severity."""
+    bands = next(iter(reference["severity"].values()))
+    return sorted({float(end) for band in bands for end in band.split("-")})
+
+
+def shipped_reference() -> dict:
+    """Return the package's reference as it follows from the validation scans; as it is where these are not at hand."""
+    there = json.loads((SHIPPED / REFERENCE).read_text())
+    if not (TABLES / VALIDATION).is_file():
+        return there
+    measured, decision = pd.read_csv(TABLES / VALIDATION), there["decision"]
+    found = summarise(measured, there["artefacts"], _bands(there), decision["dice_cut"], decision["error_rate"])
+    return {**found, "sha256": there["sha256"]}
+
+
+def shipped_card() -> str:
+    """Return the package's card as it follows from its reference and the tables; what these do not hold as it is."""
+    reference, card = (json.loads((SHIPPED / name).read_text()) for name in (REFERENCE, CARD))
+    text = (SHIPPED / MODEL_CARD).read_text().partition(SECTION)[0]
+    if (TABLES / VALIDATION).is_file():
+        measured, subjects = (pd.read_csv(TABLES / name) for name in (VALIDATION, SUBJECTS))
+        data = yaml.safe_load(RECIPE.read_text())["reference"]["data"]
+        text = _warned(model_card(SHIPPED, measured, subjects, _bands(reference), data), reference)
+    return text.rstrip() + "\n" + "\n".join(real_scans(reference, card["spacing_mm"])) + "\n"
+
+
+def rewrite() -> None:
+    """Write reference and card of the package anew."""
+    reference = shipped_reference()
+    with write_whole(SHIPPED / REFERENCE) as partial:
+        partial.write_text(json.dumps(reference, indent=1, allow_nan=False) + "\n")
+    card = shipped_card()
+    with write_whole(SHIPPED / MODEL_CARD) as partial:
+        partial.write_text(card)
+
+
+def keep_subjects(run: Path) -> None:
+    """Keep of a run's cohort what the card says of it."""
+    manifest = read_manifest(run / "cohort" / "manifest.tsv")
+    manifest[["role", "anatomy", "label_source"]].to_csv(TABLES / SUBJECTS, index=False)
+
+
+def take(source: Path) -> None:
+    """Take a run's model folder into the package."""
     open_model(source)
     if (source / WEIGHTS).stat().st_size > MAX_BYTES:
         raise SystemExit(f"{source / WEIGHTS} is larger than {MAX_BYTES / 1e6:.0f} MB: too large for the package.")
+    keep_subjects(source.parent)
+    shutil.copy(source / VALIDATION, TABLES / VALIDATION)
     with write_whole(SHIPPED) as target:
         target.mkdir()
-        for name in (WEIGHTS, CARD, REFERENCE):
+        for name in (WEIGHTS, CARD, REFERENCE, MODEL_CARD):
             shutil.copy(source / name, target / name)
-        reference = json.loads((source / REFERENCE).read_text())
-        text = _warned((source / MODEL_CARD).read_text(), reference)
-        (target / MODEL_CARD).write_text(text.rstrip() + "\n" + "\n".join(real_scans(reference)) + "\n")
         write_expected(target)
 
 
+def measure(run: Path) -> None:
+    """Measure the package's weights on the validation scans of a run, which needs no training of its own."""
+    keep_subjects(run)
+    scans = measure_scans(Predictor(open_model(SHIPPED)), run / "conditions" / "reference" / "scans.tsv")
+    scans.to_csv(TABLES / VALIDATION, index=False, float_format="%.6g")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="model folder to take into the package")
+    parser.add_argument("--measure", type=Path, metavar="RUN", help="folder of a run with conditions/reference")
+    arguments = parser.parse_args()
+    if arguments.folder:
+        take(arguments.folder)
+    if arguments.measure:
+        measure(arguments.measure)
+    rewrite()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -11,6 +11,7 @@ import argparse
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -147,25 +148,39 @@ def cases(config: dict) -> list[Case]:
     return [Case(f"sub-{n}", image, (image > 0.5).to(torch.uint8)) for n, image in enumerate(images)]
 
 
-def stream(config: dict, names: list[str], others: list[str]) -> PatchStream:
-    """Return the batches of a training."""
+def streams(config: dict, names: list[str], others: list[str]) -> Callable[[], PatchStream]:
+    """Return a function that begins the batches of a training; the volumes are loaded already.
+
+    Each call of what is timed begins anew: a used stream answers the steps of the volumes that it still holds at no cost.
+    """
     plan = Corruption(
         names, others, config["artefacts"], spacing_mm=config["cohort"]["spacing_mm"], **config["corruption"]
     )
     settings = {key: config["training"][key] for key in ("patch_size", "batch_size", "patches_per_volume")}
-    return PatchStream(cases(config), plan, config["augmentation"], seed=1, name="+".join(names), **settings)
+    return partial(PatchStream, cases(config), plan, config["augmentation"], seed=1, name="+".join(names), **settings)
 
 
 def steps_of(
-    network: DecoupledUNet, frozen: dict[str, DecoupledUNet], batches: PatchStream, recipe: Recipe
+    network: DecoupledUNet, frozen: dict[str, DecoupledUNet], begin: Callable[[], PatchStream], recipe: Recipe
 ) -> Callable[[], object]:
     """Return a training of some steps."""
 
     def train() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            fit(network, frozen, batches, recipe, Path(folder), Checkpoint(Path(folder, "state"), 60, "benchmark"))
+            fit(network, frozen, begin(), recipe, Path(folder), Checkpoint(Path(folder, "state"), 60, "benchmark"))
 
     return train
+
+
+def data_of(begin: Callable[[], PatchStream], n_steps: int) -> Callable[[], object]:
+    """Return the making of the batches of some steps."""
+
+    def make() -> None:
+        batches = begin()
+        for step in range(n_steps):
+            batches.batch(step)
+
+    return make
 
 
 class Kind:
@@ -188,11 +203,11 @@ class Kind:
         settings = config["training"] | config["training"]["stages"]["student"]
         settings |= {"steps": n_steps, "plain_steps": 0, "log_every": 10**6}
         recipe = Recipe(**{key: settings[key] for key in Recipe.__dataclass_fields__})
-        batches = stream(config, names, others)
-        self.training = steps_of(ours(config, causes), frozen, stream(config, names, others), recipe)
+        begin = streams(config, names, others)
+        self.training = steps_of(ours(config, causes), frozen, begin, recipe)
         self.bare = _times(n_steps, bare_step(ours(config, causes), config))
-        self.passes = frozen_passes(frozen, patches_needed(batches, list(frozen), recipe, n_steps), config)
-        self.data = lambda: [batches.batch(step) for step in range(n_steps)]
+        self.passes = frozen_passes(frozen, patches_needed(begin(), list(frozen), recipe, n_steps), config)
+        self.data = data_of(begin, n_steps)
 
 
 def _times(n: int, function: Callable[[], object]) -> Callable[[], object]:

@@ -41,5 +41,7 @@ def exp_polynomial(shape: tuple[int, ...], weights: np.ndarray, device: torch.de
         (D, H, W), float32.
     """
     powers = torch.arange(len(weights), device=device)
-    axes = [torch.linspace(-1, 1, n, device=device)[:, None] ** powers for n in shape]
+    # A single voxel fills its axis: it lies in the middle, where linspace would put it at the begin.
+    places = [torch.linspace(-1, 1, n, device=device) if n > 1 else torch.zeros(1, device=device) for n in shape]
+    axes = [place[:, None] ** powers for place in places]
     return torch.einsum("abc,xa,yb,zc->xyz", torch.from_numpy(weights).to(device), *axes).exp()

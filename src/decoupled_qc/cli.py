@@ -1,15 +1,29 @@
 """The command ``decoupled-qc``: what can be done without the benchmark around it, and how far a run of it is."""
 
 import argparse
+import ast
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
-from decoupled_qc import agreement, audit, correlate, rate, simulate, status
-from decoupled_qc.apply import export_onnx, predict, self_test
 from decoupled_qc.errors import exit_code, sentence
+from decoupled_qc.memory import lacks_memory
 
-COMMANDS = (predict, self_test, simulate, audit, correlate, rate, agreement, status, export_onnx)
+# Each has ``add_arguments`` and ``run``, and a docstring whose first line is its help.
+COMMANDS = {
+    "predict": "decoupled_qc.apply.predict",
+    "self-test": "decoupled_qc.apply.self_test",
+    "simulate": "decoupled_qc.simulate",
+    "audit": "decoupled_qc.audit",
+    "correlate": "decoupled_qc.correlate",
+    "rate": "decoupled_qc.rate",
+    "agreement": "decoupled_qc.agreement",
+    "status": "decoupled_qc.status",
+    "export-onnx": "decoupled_qc.apply.export_onnx",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,15 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Of the command line; those of the process if None.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="decoupled-qc", description="How far an MRI scan can be trusted for a task.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2].replace("_", "-")
-        text = command.__doc__.splitlines()[0]
+    for name, module in COMMANDS.items():
+        text = _first_line(module)
         own = commands.add_parser(name, help=text, description=text)
-        command.add_arguments(own)
-        own.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
-        own.set_defaults(run=command.run)
+        if name in arguments:  # one command alone is imported: all of them take seconds
+            command = importlib.import_module(module)
+            command.add_arguments(own)
+            own.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
+            own.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
     if chosen.debug:
         logging.basicConfig()
@@ -38,8 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if chosen.debug:
             raise
-        print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
-        return exit_code(error)
+        told = MemoryError() if lacks_memory(error) else error
+        print(f"decoupled-qc: {sentence(told)}", file=sys.stderr)
+        return exit_code(told)
     except KeyboardInterrupt:
         print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
         return 130
+
+
+def _first_line(module: str) -> str:
+    """Return the first line of a module's docstring, without importing the module."""
+    source = Path(find_spec(module).origin).read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)).splitlines()[0]

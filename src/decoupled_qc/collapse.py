@@ -20,9 +20,10 @@ def collapse_warnings(looks: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
     """Return what is wrong with a training, one sentence each; nothing if it went well.
 
     A head that sits at a limit, never moved or does not rise on its own artefact is not trained; heads that began as those
-    of another network, a teacher's for the task and all of a student's, need not move. Where nearly all voxels
-    have less variance than epsilon, the likelihood is plain cross-entropy. Where the cross-entropy has risen from its
-    lowest while the variance is far above its best value, 2 CE, the loss is met by variance and not by the segmentation.
+    of another network, a teacher's for the task and all of a student's, need not move. Where nearly all voxels have hardly
+    more variance than all heads at their lower limits, the likelihood is plain cross-entropy. Where the cross-entropy has
+    risen from its lowest while the variance is far above its best value, 2 CE, the loss is met by variance and not by the
+    segmentation.
 
     Args:
         looks: ``held_out.csv``: at least the first and the last look.
@@ -62,7 +63,10 @@ def _of_head(head: str, own: bool, first: pd.DataFrame, last: pd.DataFrame) -> I
 def _of_loss(looks: pd.DataFrame, last: pd.DataFrame, metrics: pd.DataFrame, heads: list[str]) -> Iterator[str]:
     ending = metrics["share_below_epsilon"].tail(max(1, len(metrics) // 10)).mean()
     if ending > BELOW_EPSILON:
-        yield f"{100 * ending:.1f} % of all voxels have less variance than epsilon: the variance has collapsed."
+        yield (
+            f"{100 * ending:.1f} % of all voxels have less variance than epsilon above the lowest possible: the variance has "
+            "collapsed."
+        )
     twice_ce, lowest = (
         last.loc[CLEAN, "twice_cross_entropy"],
         looks.loc[looks["input"] == CLEAN, "twice_cross_entropy"].min(),

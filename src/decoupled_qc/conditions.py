@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.cohort.manifest import read_manifest
+from decoupled_qc.errors import InputError
 from decoupled_qc.kspace import rescale
 from decoupled_qc.seeds import rng_for
 
 NO_ARTEFACT = "none"
+WHOLE_RANGE = (0.0, 1.0)  # of severities
 
 
 class Made(NamedTuple):
@@ -51,7 +53,7 @@ def simulated(
 
     Source: Shaw et al. 2021, section 7: one random scan per artefact and test subject.
     """
-    drawn = _drawn(image, subject, name, spacing_mm, settings, local_probability, seed)
+    drawn = _drawn(image, (seed, subject, name, 0), WHOLE_RANGE, name, spacing_mm, settings, local_probability)
     return [_corrupted(image, name, [drawn])]
 
 
@@ -77,7 +79,10 @@ def mixed(
     """
     scans = []
     for names in mixtures:
-        drawn = [_drawn(image, subject, name, spacing_mm, settings[name], local_probability, seed) for name in names]
+        drawn = [
+            _drawn(image, (seed, subject, name, 0), WHOLE_RANGE, name, spacing_mm, settings[name], local_probability)
+            for name in names
+        ]
         scans.append(_corrupted(image, "+".join(names), drawn))
     return scans
 
@@ -95,10 +100,9 @@ def sweep(
     """
     scans = []
     for severity in severities:
-        rng = rng_for(seed, subject, name, "sweep")  # the same at every severity: only the strength changes
-        shape = tuple(image.shape)
-        record = artefacts.sample_record(name, severity, shape, spacing_mm, rng, settings, local_probability=0.0)
-        scans.append(_corrupted(image, name, [record]))
+        key = (seed, subject, name, "sweep")  # the same at every severity: only the strength changes
+        drawn = _drawn(image, key, (severity, severity), name, spacing_mm, settings, local_probability=0.0)
+        scans.append(_corrupted(image, name, [drawn]))
     return scans
 
 
@@ -121,19 +125,25 @@ def banded(
     """
     scans = []
     for low, high in pairwise(bands):
-        rng = rng_for(seed, subject, name, "band", low)
-        severity = high - (high - low) * rng.random()
-        shape = tuple(image.shape)
-        record = artefacts.sample_record(
-            name, severity, shape, spacing_mm, rng, settings, local_probability=local_probability
-        )
-        scans.append(_corrupted(image, name, [record]))
+        key = (seed, subject, name, "band", low)
+        drawn = _drawn(image, key, (low, high), name, spacing_mm, settings, local_probability)
+        scans.append(_corrupted(image, name, [drawn]))
     return scans
 
 
 def remake(row: pd.Series, image: Tensor) -> Tensor:
-    """Return a simulated scan again, bit for bit, from its row in ``scans.tsv`` and the clean scan."""
-    return artefacts.corrupt(image, json.loads(row["records"]))
+    """Return a simulated scan again, bit for bit, from its row in ``scans.tsv`` and the clean scan.
+
+    Raises:
+        InputError: The row is of the condition ``outside``, whose scans follow from the label too.
+    """
+    records = json.loads(row["records"])
+    if any("outside" in record for record in records):
+        raise InputError(
+            f"{row['scan']} has its artefact outside the brain alone, which the label tells: make it again with "
+            "decoupled_qc.outside.remake, which takes the label."
+        )
+    return artefacts.corrupt(image, records)
 
 
 def write_condition(
@@ -141,7 +151,7 @@ def write_condition(
     folder: Path,
     final: Path,
     condition: str,
-    make,
+    make: Callable[[Tensor, str, int], list[Made]],
     n_subjects: int | None = None,
     role: str = "test",
 ) -> None:
@@ -180,11 +190,18 @@ def write_condition(
 
 
 def _drawn(
-    image: Tensor, subject: str, name: str, spacing_mm: float, settings: dict, local_probability: float, seed: int
+    image: Tensor,
+    key: tuple,
+    between: tuple[float, float],
+    name: str,
+    spacing_mm: float,
+    settings: dict,
+    local_probability: float,
 ) -> dict:
-    """Return the record of an artefact at a random severity, U(0, 1]: one for each subject, seed and artefact."""
-    rng = rng_for(seed, subject, name, 0)
-    severity = 1 - rng.random()
+    """Return the record of an artefact at a severity drawn from (low, high]; for equal ends nothing is drawn."""
+    rng = rng_for(*key)
+    low, high = between
+    severity = high - (high - low) * rng.random() if low < high else high
     return artefacts.sample_record(
         name, severity, tuple(image.shape), spacing_mm, rng, settings, local_probability=local_probability
     )

@@ -149,7 +149,9 @@ def limit(value: Tensor, low: float, high: float) -> Tensor:
 def _initialise(network: nn.Module) -> None:
     """Draw He-normal weights for every convolution."""
     for module in network.modules():
-        if isinstance(module, nn.Conv3d):
+        if (
+            isinstance(module, nn.Conv3d) and not module.weight.is_meta
+        ):  # PyTorch would import its compiler to draw no numbers
             nn.init.kaiming_normal_(module.weight, a=0.01, nonlinearity="leaky_relu")
             nn.init.zeros_(module.bias)
 
@@ -251,6 +253,10 @@ def texture(image: Tensor) -> Tensor:
     log(mean x + c). Tissue contrast or a receiver's gain adds the same to all of them, so their differences tell artefacts apart
     whatever the subject: noise is as rough at one voxel as at four, blur smooth at one and rough at four, and smoother still in
     its second differences, a ghost brightness in the air. A short training would not find this by itself.
+
+    A difference that leads out of the patch is taken with its opposite face: along each axis that is 1, 2 and all of the 4 planes
+    of the last block for the lags 1, 2 and 4, and 1 of the first and the last block's for second differences. These hold contrast
+    between two faces, not roughness, in training as at inference; weights were trained with it, so a change needs new ones.
 
     Args:
         image: (B, 1, D, H, W), float, range [0, 1], sides >= 4; what is left of a side that 4 does not divide is not used.

@@ -1,10 +1,12 @@
 """What a training minimises: the likelihood of the labels, and how far each variance is from its pseudo-label."""
 
+from math import exp
+
 import torch
 from torch import Tensor
 
 from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy
-from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.network import LOG_VARIANCE_LIMITS, TASK, DecoupledUNet
 from decoupled_qc.precision import autocast
 from decoupled_qc.recipe import Recipe
 from decoupled_qc.sampling import Batch
@@ -20,6 +22,9 @@ def objective(
     device: torch.device,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch; and, detached, its terms, the Dice and the mean variance of each cause.
+
+    Among the terms, ``share_below_epsilon`` is the share of voxels whose total variance is less than epsilon above the lowest
+    that the network can say: there the likelihood is cross-entropy with one weight for all.
 
     Args:
         network: In training.
@@ -57,7 +62,7 @@ def objective(
     likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
     if plain:
         likelihood = likelihood + ce.mean()
-    total = sum(variance.values()).detach()
+    above_floor = sum(variance.values()).detach() - len(variance) * exp(LOG_VARIANCE_LIMITS[0])
     loss = likelihood + recipe.consistency_weight * pull
     return loss, {
         "loss": loss.detach(),
@@ -65,7 +70,7 @@ def objective(
         "dice": dice_of(logits.detach(), batch.label.to(device)),
         "likelihood": likelihood.detach(),
         "consistency": pull.detach(),
-        "share_below_epsilon": (total < epsilon).float().mean(),
+        "share_below_epsilon": (above_floor < epsilon).float().mean(),
         **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
     }
 

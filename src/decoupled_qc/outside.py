@@ -11,6 +11,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from decoupled_qc import artefacts
 from decoupled_qc.conditions import Made
 from decoupled_qc.errors import InputError
 from decoupled_qc.kspace import rescale
@@ -51,25 +52,46 @@ def outside(image: Tensor, simulated: pd.DataFrame) -> list[Made]:
     Raises:
         InputError: A label is empty.
     """
-    clean = rescale(image)
     scans = []
     for row in simulated.itertuples():
-        label = nib.load(row.dseg)
-        brain = np.asanyarray(label.dataobj) > 0
-        if not brain.any():
-            raise InputError(
-                f"{row.dseg} labels no tissue, so nothing tells where the brain ends: label {row.subject} anew."
-            )
-        share = share_of_artefact(brain, nib.affines.voxel_sizes(label.affine))
         corrupted = torch.from_numpy(nib.load(row.image).get_fdata(dtype=np.float32))
         where = {"margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}
         records = [{**record, "outside": where} for record in json.loads(row.records)]
-        # Not rescaled, so that the brain keeps the clean scan's bits.
-        scans.append(Made(share * corrupted + (1 - share) * clean, row.artefact, row.severity, records))
+        confined = _confined(corrupted, image, row.dseg, where)
+        scans.append(Made(confined, row.artefact, row.severity, records))
     return scans
 
 
-def share_of_artefact(brain: np.ndarray, spacing_mm: Sequence[float]) -> Tensor:
+def remake(row: pd.Series, image: Tensor, label_path: Path) -> Tensor:
+    """Return a scan of this condition again, bit for bit.
+
+    Args:
+        row: Of its ``scans.tsv``.
+        image: (D, H, W), float32, the clean scan.
+        label_path: Of the clean scan's label: the row's ``dseg``, which is relative to the folder of the table.
+
+    Raises:
+        InputError: The label is empty.
+    """
+    records = json.loads(row["records"])
+    return _confined(artefacts.corrupt(image, records), image, label_path, records[0]["outside"])
+
+
+def _confined(corrupted: Tensor, image: Tensor, label_path: Path, where: dict[str, float]) -> Tensor:
+    """Return the corrupted scan outside the brain and the clean one inside; not rescaled, so that the brain keeps its bits."""
+    label = nib.load(label_path)
+    brain = np.asanyarray(label.dataobj) > 0
+    if not brain.any():
+        raise InputError(
+            f"{label_path} labels no tissue, so nothing tells where the brain ends: label the subject anew."
+        )
+    share = share_of_artefact(brain, nib.affines.voxel_sizes(label.affine), **where)
+    return share * corrupted + (1 - share) * rescale(image)
+
+
+def share_of_artefact(
+    brain: np.ndarray, spacing_mm: Sequence[float], margin_mm: float = MARGIN_MM, edge_mm: float = EDGE_MM
+) -> Tensor:
     """Return the share of the artefact w by the distance d from the brain: w = 3 u^2 - 2 u^3, u = (d - margin) / edge in [0, 1].
 
     The edge of an artefact local to a part is a sigmoid along an axis, nowhere exactly 0; this one follows the brain, and is.
@@ -77,10 +99,11 @@ def share_of_artefact(brain: np.ndarray, spacing_mm: Sequence[float]) -> Tensor:
     Args:
         brain: (D, H, W), boolean, not empty.
         spacing_mm: Voxel size along each axis, mm.
+        margin_mm, edge_mm: How far from the brain the artefact begins, and in what distance from there it is whole, mm.
 
     Returns:
-        (D, H, W), float32: 0 up to :data:`MARGIN_MM` from the brain, 1 from :data:`EDGE_MM` further out.
+        (D, H, W), float32: 0 up to the margin, 1 beyond the edge.
     """
     distance_mm = ndimage.distance_transform_edt(~brain, sampling=spacing_mm)
-    u = ((distance_mm - MARGIN_MM) / EDGE_MM).clip(0, 1)
+    u = ((distance_mm - margin_mm) / edge_mm).clip(0, 1)
     return torch.from_numpy((u**2 * (3 - 2 * u)).astype(np.float32))

@@ -18,8 +18,8 @@ class Recipe:
         clip_norm: Largest gradient norm.
         average_decay: The trained network has an exponential moving average of the weights, of which each step keeps this
             share, [0, 1); 0, the paper, leaves it with the last step's.
-        epsilon, halvings, ladder, patience: See :class:`decoupled_qc.ladder.Ladder`; the ladder's waiting times are
-            fractions of ``steps``.
+        epsilon, halvings, ladder, patience: See :class:`decoupled_qc.ladder.Ladder`; the waiting times, ``patience`` among
+            them, are fractions of the steps after ``plain_steps``, from which on the ladder counts.
         ssim_weight, ssim_form: See :func:`decoupled_qc.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
         absence_weight: Of the mean variance of an artefact in samples without it, when routed.

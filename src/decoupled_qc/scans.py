@@ -103,6 +103,8 @@ def as_scan(file: nib.spatialimages.SpatialImage, path: str | os.PathLike) -> Sc
 def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
     """Write an image with a scan's affine, header, shape, intensity range and, where it holds whole numbers, data type.
 
+    Whole numbers with a scale factor are intensities with a fraction, so they become floating-point ones.
+
     Args:
         scan: What it was made from.
         image: (D, H, W), float32, [0, 1]; 0 and 1 become the scan's own lowest and highest intensity.
@@ -120,7 +122,7 @@ def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
     header = scan.file.header.copy()
     stored = header.get_data_dtype()
     is_integer = np.issubdtype(stored, np.integer) and stored.itemsize <= 4  # float64 cannot hold every larger one
-    if is_integer and header.get_slope_inter() in ((1.0, 0.0), (None, None)):
+    if is_integer and _scaling(scan.file) == (1.0, 0.0):
         values = np.rint(values).astype(stored)
     else:
         stored = _fine_enough(scan.low, scan.high)
@@ -128,6 +130,11 @@ def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
         header.set_data_dtype(stored)
     with write_whole(path) as partial:
         nib.save(type(scan.file)(values.reshape(scan.file.shape), scan.file.affine, header), partial)
+
+
+def _scaling(file: nib.Nifti1Image) -> tuple[float, float]:
+    """Return slope and intercept from the numbers in a file to intensities; nibabel empties those of a header it has loaded."""
+    return getattr(file.dataobj, "slope", 1.0), getattr(file.dataobj, "inter", 0.0)
 
 
 def _fine_enough(low: float, high: float) -> type[np.floating]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if bool(arguments.artefact) == bool(arguments.record):
         raise InputError("Give either --artefact, once or more often, or the --record of an earlier scan.")
+    twice = [name for name, count in Counter(arguments.artefact or []).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"--artefact {twice[0]} is given more than once, which would put the same realisation on top of itself: name each "
+            "artefact once, and give a higher --severity."
+        )
     record_path = _record_path(arguments.out)
     scan = read_scan(arguments.scan)
     drawn = _recorded(arguments.record, scan) if arguments.record else _drawn(scan, arguments)

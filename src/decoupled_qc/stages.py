@@ -153,9 +153,8 @@ def _spread(cases: list, n: int) -> list:
 
 def _cases(manifest: Path, subjects, role: str) -> list:
     chosen = subjects[subjects["role"] == role]
-    device = torch.device(
-        "cuda" if torch.cuda.is_available() else "cpu"
-    )  # augmentation and k-space run where the volumes are
+    # Augmentation and k-space run where the volumes are; noise alone is drawn and added on the CPU, the same on all devices.
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = [
         load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg) for row in chosen.itertuples()
     ]

@@ -4,6 +4,7 @@ torchrun --standalone --nproc-per-node 2 -m decoupled_qc.torchrun SETTINGS.json
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,9 @@ from decoupled_qc.parallel import join
 from decoupled_qc.stages import train_stage
 
 PATHS = ("manifest", "folder", "checkpoint")
+# By itself torchrun dies of SIGUSR1 and leaves its processes behind, and kills those that take 30 s to save their state; clusters
+# give two minutes. As variables and not as options, which its older versions refuse.
+PATIENCE = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1", "PET_SHUTDOWN_TIMEOUT": "110"}
 
 
 def train(processes: int, log_path: str, threads: int, **settings: object) -> None:
@@ -37,7 +41,7 @@ def train(processes: int, log_path: str, threads: int, **settings: object) -> No
         json.dump(job, file, default=str)
         file.flush()
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        team = subprocess.Popen([*torchrun, "-m", __name__, file.name])
+        team = subprocess.Popen([*torchrun, "-m", __name__, file.name], env={**os.environ, **PATIENCE})
         try:
             code = team.wait()
         except SystemExit:  # this job was told to stop

@@ -36,9 +36,9 @@ EXTREMES = [0.0, -0.0, 1.0, -1.0, 1e-320, 5e-324, 1e-45, 1e38, -1e38, 1e300, 1.7
 
 
 @st.composite
-def voxels(draw) -> np.ndarray:
+def voxels(draw, sides=(1, 2, 3, 5, 8)) -> np.ndarray:
     """A small volume of any type, its values ordinary, extreme, or all alike."""
-    shape = draw(st.tuples(*[st.sampled_from([1, 2, 3, 5, 8])] * 3))
+    shape = draw(st.tuples(*[st.sampled_from(sides)] * 3))
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     values = rng.uniform(0, 120, shape)
@@ -55,10 +55,10 @@ def voxels(draw) -> np.ndarray:
 
 
 @st.composite
-def images(draw) -> tuple[str, bytes]:
-    """A suffix and the bytes of a NIfTI file of which up to three things are wrong."""
-    values = draw(voxels())
-    affine = np.diag([*draw(st.tuples(*[st.sampled_from([-1.0, 0.7, 1.0, 3.0])] * 3)), 1.0])
+def images(draw, sides=(1, 2, 3, 5, 8), sizes_mm=(-1.0, 0.7, 1.0, 3.0)) -> tuple[str, bytes]:
+    """A suffix and the bytes of a NIfTI file of which up to three things are wrong; sides and sizes are its voxels'."""
+    values = draw(voxels(sides))
+    affine = np.diag([*draw(st.tuples(*[st.sampled_from(sizes_mm)] * 3)), 1.0])
     file = nib.Nifti1Image(values, affine, dtype=values.dtype)
     whole = bytearray(file.to_bytes())
     for name in draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=3)):

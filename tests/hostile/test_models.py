@@ -66,7 +66,7 @@ def test_every_key_that_a_verdict_rests_on_is_missed_by_name(folder, good):
     unused = {"overall", "if_forced", "n", "confusion", "scale"}  # of the model card alone
     ranges = {("input_ranges", name) for name in good["input_ranges"]}  # any of them may be left out
     for place in places(good):
-        spare = place in ranges or place[:2] == ("cause_accuracy", "confusion")
+        spare = place in ranges or place[:2] == ("cause_accuracy", "confusion") or place == ("kind_model",)
         if place[-1] == 0 or spare or (len(place) == 2 and place[-1] in unused):
             continue
         with case("models: missing keys"):
@@ -116,6 +116,14 @@ def test_a_wrong_value_is_refused_or_gives_a_verdict(folder, good, data):
         (("cause_accuracy", "named", "blur", "n"), 1.5, "'cause_accuracy.named.blur.n' is no whole number"),
         (("input_ranges", "magic"), [0, 1], "'input_ranges.magic' is no property"),
         (("input_ranges", "snr"), None, "no property"),
+        (("kind_model",), [], "'kind_model' is no JSON object with measures"),
+        (("kind_model", "measures"), ["snr"], "'kind_model.measures' are not gm_volume_ml, head_ml"),
+        (("kind_model", "mean"), [1.0], "'kind_model.mean' has 1 numbers, not 10"),
+        (("kind_model", "sd"), [0] * 10, "'kind_model.sd' has a number that is not above 0"),
+        (("kind_model", "precision"), [[1.0]], "'kind_model.precision' is no list of 10 rows"),
+        (("kind_model", "precision"), [[1.0]] * 10, "'kind_model.precision.0' has 1 numbers, not 10"),
+        (("kind_model", "precision"), [None] * 10, "'kind_model.precision.0' is no list"),
+        (("kind_model", "threshold"), -1, "'kind_model.threshold' is -1, outside 0"),
         (("n_subjects",), 0, "'n_subjects' is no whole number of 1 or more"),
         (("format",), [0] * 100_000, "format is"),
         (("artefacts",), ["noise", "spike"], "it is of other artefacts"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel as nib
 import pandas as pd
+import pytest
 from apply_command import count_scans, predict, volume, write
 
 from decoupled_qc.cli import main
@@ -48,15 +49,95 @@ def test_a_finished_scan_is_not_done_again_and_a_damaged_or_changed_one_is(scan,
     assert list(predict(out, model, scan)[1].index) == ["sub-01", "other"]  # what an earlier call wrote stays
 
 
+def stricter(model, folder):
+    """Return a copy of a model folder, with the same weights, by whose reference no scan passes."""
+    changed = Path(shutil.copytree(model, folder))
+    reference = json.loads((changed / "reference.json").read_text())
+    reference["decision"]["dice_cut"] = 1.0
+    (changed / "reference.json").write_text(json.dumps(reference))
+    return changed
+
+
 def test_a_scan_is_done_again_when_what_the_verdict_rests_on_changed(scan, model, tmp_path, monkeypatch):
     out, calls = tmp_path / "out", count_scans(monkeypatch)
-    changed = Path(shutil.copytree(model, tmp_path / "changed"))
-    predict(out, changed, scan)
-    reference = json.loads((changed / "reference.json").read_text())
-    reference["decision"]["target_dice"] = 0.123  # the weights stay
-    (changed / "reference.json").write_text(json.dumps(reference))
-    predict(out, changed, scan)
-    assert len(calls) == 2
+    first = predict(out, model, scan)[1].loc["sub-01"]
+    (out / "predictions.csv").unlink()  # so that no row of the other model is left to stand beside the new ones
+    second = predict(out, stricter(model, tmp_path / "changed"), scan)[1].loc["sub-01"]
+    assert len(calls) == 2 and second["decision"] == "fail" != first["decision"]
+    assert first["model"] != second["model"] and len(second["model"]) == 12
+
+
+def test_a_table_never_mixes_models(scan, model, tmp_path, capsys):
+    out, changed = tmp_path / "out", stricter(model, tmp_path / "changed")
+    named = predict(out, model, scan)[1].loc["sub-01", "model"]
+    before = files_in(out)
+    other = write(tmp_path / "other.nii", volume()[::-1].copy())
+    assert main(["predict", str(other), "-o", str(out), "--model", str(changed), "--no-pages"]) == 2
+    said = capsys.readouterr().err
+    assert f"{out / 'predictions.csv'} holds verdicts of model {named}, and this is " in said
+    assert said.endswith(": give another folder with -o, so that no table mixes two.\n") and said.count("\n") == 1
+    assert files_in(out) == before
+    assert set(predict(out, model, other)[1]["model"]) == {named}
+
+
+def test_a_scan_that_could_not_be_predicted_ties_a_table_to_no_model(scan, model, tmp_path):
+    out, changed = tmp_path / "out", stricter(model, tmp_path / "changed")
+    code, table = predict(out, model, tmp_path / "absent.nii")
+    assert code == 2 and table.loc["absent", "model"] == ""
+    code, table = predict(out, changed, scan)
+    assert code == 0 and list(table.index) == ["absent", "sub-01"]
+
+
+def files_in(folder):
+    """Return what lies in a folder, but for the lock, which names the last process."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+DERIVATIVE = {"Name": "x", "GeneratedBy": [{"Name": "fmriprep"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("dataset_description.json", '{"Name": "mine"}', "is another dataset's and is not overwritten"),
+        ("dataset_description.json", json.dumps(DERIVATIVE), "is another dataset's and is not overwritten"),
+        ("dataset_description.json", "[" * 10**5, "is another dataset's and is not overwritten"),
+        ("predictions.csv", "scan,label\na,1\n", "is not of decoupled-qc's making and is not overwritten"),
+        ("index.html", "<p>mine", "is not of decoupled-qc's making and is not overwritten"),
+        ("reference.json", "{}", "is not of decoupled-qc's making and is not overwritten"),
+    ],
+)
+def test_what_somebody_else_made_is_never_overwritten(model, tmp_path, monkeypatch, capsys, name, text, told):
+    data = tmp_path / "data"
+    write(data / "sub-1" / "anat" / "sub-1_T1w.nii", volume())
+    (data / name).write_text(text)
+    before = files_in(tmp_path)
+    monkeypatch.chdir(data)
+    for out in (data, "."):
+        assert main(["predict", str(data), "-o", str(out), "--model", str(model)]) == 2
+        said = capsys.readouterr().err
+        assert f"{Path(out, name)} {told}: give another folder with -o" in said and said.count("\n") == 1
+    assert files_in(tmp_path) == before and not (data / ".lock").exists()
+    assert predict(data / "derivatives" / "decoupled-qc", model, data)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is not as an earlier call wrote it"),
+        ("scan,input\na\n", "is not as an earlier call wrote it"),
+        ("\xff\x00", "is not as an earlier call wrote it"),
+        ("subject,dice\na,1\n", "has no column 'scan', so no earlier call wrote it"),
+    ],
+)
+def test_a_table_that_no_call_wrote_is_named_and_left(scan, model, tmp_path, capsys, text, told):
+    out = tmp_path / "out"
+    predict(out, model, scan)
+    (out / "predictions.csv").write_text(text)
+    assert main(["predict", str(scan), "-o", str(out), "--model", str(model)]) == 2
+    advice = "move it away and give the same command again, which keeps every finished scan."
+    assert capsys.readouterr().err == f"decoupled-qc: {out / 'predictions.csv'} {told}: {advice}\n"
+    assert (out / "predictions.csv").read_text() == text
 
 
 def test_a_full_disk_stops_with_its_own_code_and_the_same_command_goes_on(scan, model, tmp_path, monkeypatch, capsys):

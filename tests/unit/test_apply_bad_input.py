@@ -3,18 +3,25 @@
 import errno
 import gzip
 import json
+import runpy
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from apply_command import MM, predict, volume, write
+from phantom import ROOT
 from tiny_model import write_tiny_model
 
 import decoupled_qc
+from decoupled_qc.apply import predictor
+from decoupled_qc.apply.space import to_model_grid
+from decoupled_qc.scans import as_scan
 
 
 def huge_header():
@@ -63,7 +70,7 @@ def bad_scans(folder):
         "large": "more than 90000 voxels",
         "zero": "is constant",
         "speck": "shows",
-        "far": "far more than a head",
+        "far": "far more than a head: correct its voxel size, or crop it",
         "plane": "nearly lie in a plane",
     }
 
@@ -173,7 +180,7 @@ def test_what_is_no_mri_scan_is_flagged_and_never_passes(tmp_path, model):
     lenient = write_tiny_model(tmp_path / "lenient", MM)
     reference = json.loads((lenient / "reference.json").read_text())
     reference["dice_model"] |= {"weights": [0.0] * 6, "offset": 0.99, "half_width": 0.01}
-    (lenient / "reference.json").write_text(json.dumps({**reference, "input_ranges": {}}))
+    (lenient / "reference.json").write_text(json.dumps({**reference, "input_ranges": {}, "kind_model": None}))
     usual, coarse, fine = (np.diag([mm, mm, mm, 1.0]) for mm in (2.5, 3.5, 0.25))
     hounsfield = (volume() * 2.5 - 1024).astype(np.int16)
     large = np.kron(volume(), np.ones((4, 4, 4), np.float32))  # the same head in voxels a quarter as long
@@ -224,5 +231,79 @@ def test_a_fault_in_one_scan_shows_where_it_lies_only_when_asked(scan, model, tm
     call += "from decoupled_qc.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["predict", scan, "-o", tmp_path / "out", "--model", model, *(["--debug"] if debug else [])]
     done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True)
-    assert done.returncode == 2 and "could not be predicted (ZeroDivisionError" in done.stdout
+    said = "This should not have happened (ZeroDivisionError: division by zero): report it, with what --debug shows."
+    assert done.returncode == 1 and f"{scan}: {said}" in done.stdout
     assert ("Traceback" in done.stderr) == debug
+
+
+OF_TORCH = (
+    "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+@pytest.mark.parametrize("error", [RuntimeError(OF_TORCH), RuntimeError("CUDA out of memory."), MemoryError()])
+def test_a_scan_that_needs_too_much_memory_fails_alone_with_its_own_code(scan, model, tmp_path, monkeypatch, error):
+    other, plain = write(tmp_path / "other.nii", volume()[::-1].copy()), predictor.infer
+
+    def full(network, image, **settings):
+        monkeypatch.setattr(predictor, "infer", plain)
+        raise error
+
+    monkeypatch.setattr(predictor, "infer", full)
+    code, table = predict(tmp_path / "out", model, tmp_path / "absent.nii", scan, other)
+    assert code == 3 and table["status"].to_dict() == {"absent": "error", "sub-01": "error", "other": "ok"}
+    told = f"{scan} needs more memory than there is: use a machine with more, or fewer --jobs."
+    assert table.loc["sub-01", "error"] == told
+
+
+def test_a_scan_for_whose_voxels_memory_is_not_enough_is_not_called_damaged(scan, model, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(nib.arrayproxy.ArrayProxy, "__array__", full)
+    code, table = predict(tmp_path / "out", model, scan)
+    assert code == 3 and "needs more memory than there is" in table.loc["sub-01", "error"]
+
+
+def test_a_fault_of_ours_outweighs_bad_input_in_the_exit_code(scan, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor, "infer", lambda *_, **__: 1 / 0)
+    assert predict(tmp_path / "out", model, scan, tmp_path / "absent.nii")[0] == 1
+
+
+def test_a_model_of_a_fine_grid_names_that_grid_and_not_the_scans_voxels():
+    scan = as_scan(nib.Nifti1Image(volume(), np.diag([MM, MM, MM, 1.0])), "head.nii")
+    told = "head.nii covers 160 x 192 x 176 mm, which at the model's 0.2 mm is more than 268435456 voxels: crop it."
+    with pytest.raises(decoupled_qc.errors.InputError, match=told):
+        to_model_grid(scan, 0.2)
+
+
+def run_batch(scans, model, out, monkeypatch):
+    """Run the script of a batch in this process, without the job around it."""
+    monkeypatch.setattr("decoupled_qc.jobs.start", lambda *_: None)
+    listed = out.with_name("scans.tsv")
+    rows = [f"{path.name[:5]}\t{path}\t0" for path in scans] + ["else\t/of/another/batch.nii\t1"]
+    listed.write_text("\n".join(["scan\tpath\tbatch", *rows]) + "\n")
+    params, wildcards = SimpleNamespace(folder=str(out), model=str(model)), SimpleNamespace(batch="0")
+    inputs, outputs = SimpleNamespace(scans=str(listed)), [str(out / "predictions.csv")]
+    job = SimpleNamespace(log=[None], threads=1, params=params, wildcards=wildcards, input=inputs, output=outputs)
+    runpy.run_path(str(ROOT / "workflow/scripts/predict_batch.py"), init_globals={"snakemake": job})
+
+
+def test_a_batch_whose_memory_was_not_enough_fails_and_its_retry_goes_on(scan, model, tmp_path, monkeypatch, caplog):
+    other, plain, calls = write(tmp_path / "other.nii", volume()[::-1].copy()), predictor.infer, []
+
+    def full(network, image, **settings):
+        calls.append(image.shape)
+        if len(calls) == 2:
+            raise MemoryError
+        return plain(network, image, **settings)
+
+    monkeypatch.setattr(predictor, "infer", full)
+    scans, out = (scan, other, tmp_path / "absent.nii"), tmp_path / "batch"
+    with pytest.raises(decoupled_qc.errors.ResourceError, match="Memory was not enough for some scans of .*batch"):
+        run_batch(scans, model, out, monkeypatch)
+    assert f"{other} needs more memory than there is" in caplog.text
+    (out / "predictions.csv").unlink()  # as Snakemake removes what a failed job was to make
+    run_batch(scans, model, out, monkeypatch)
+    table = pd.read_csv(out / "predictions.csv").set_index("scan")
+    assert table["status"].to_dict() == {"sub-0": "ok", "other": "ok", "absen": "error"} and len(calls) == 3

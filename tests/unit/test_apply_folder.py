@@ -34,6 +34,15 @@ def test_other_weights_than_the_card_names_are_refused(folder):
         open_model(folder)
 
 
+def test_weights_that_are_no_real_numbers_are_refused(folder):
+    weights = {key: value.to(torch.int32) for key, value in open_model(folder).network.state_dict().items()}
+    save_file(weights, folder / "weights.safetensors")
+    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")))
+    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")), "reference.json")
+    with pytest.raises(InputError, match="does not fit the network in model.json"):
+        open_model(folder)
+
+
 class Bomb:
     def __reduce__(self):
         return (pytest.fail, ("the pickle was run",))
@@ -47,6 +56,16 @@ def test_nothing_is_unpickled(folder):
         open_model(folder)
 
 
+def wide_layers(channels, head_channels, patch_size, batch_size):
+    """Return a change that makes the network wide where it has the most voxels, with few enough weights."""
+
+    def change(card):
+        card["network"].update(channels=channels, head_channels=head_channels)
+        card["inference"].update(patch_size=patch_size, batch_size=batch_size)
+
+    return change
+
+
 @pytest.mark.parametrize(
     "change, reason",
     [
@@ -56,12 +75,20 @@ def test_nothing_is_unpickled(folder):
         (lambda card: card["network"].update(channels=[4] * 100), "two to eight"),
         (lambda card: card["network"].update(causes=["task", "../../evil", "blur"]), "causes are not"),
         (lambda card: card["network"].update(causes=["task", "noise", "noise"]), "causes are not"),
+        (
+            lambda card: card["network"].update(causes=["task", "noise", "total"]),
+            "means something else, one of clean, none",
+        ),
+        (lambda card: card["network"]["start_log_variance"].update(task=1e300), "a number outside -100 to 100"),
         (lambda card: card["network"].update(__class__="x"), "network has the keys"),
         (lambda card: card["network"].update(dropout=2), "dropout is 2"),
         (lambda card: card.update(artefacts=["noise"]), "artefacts differ"),
         (lambda card: card.update(spacing_mm=1e-9), "spacing_mm is 1e-09, outside"),
         (lambda card: card.update(epsilon="0.1"), "epsilon is '0.1'"),
         (lambda card: card["inference"].update(patch_size=4096), "patch_size is 4096"),
+        (wide_layers([512, 16], 4, 256, 1), "a batch of windows takes 64 GiB in one layer, more than 8"),
+        (wide_layers([8, 4096], 4, 128, 32), "a batch of windows takes 256 GiB in one layer, more than 8"),
+        (wide_layers([8, 16], 4096, 64, 1), "a batch of windows takes 12 GiB in one layer, more than 8"),
         (lambda card: card["inference"].update(patch_size=17), "patch_size is no multiple of 2"),
         (lambda card: (card.update(patch_size=16), card["inference"].update(patch_size=65536)), "patch_size is 65536"),
         (lambda card: card.update(epsilon=10**400), "epsilon is 1000"),

@@ -4,13 +4,16 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import mahalanobis
+from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import RidgeCV
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
 from decoupled_qc.apply.causes import discriminant, lead, named_cause
 from decoupled_qc.apply.expected_dice import LEAST_SD, PENALTIES, expected_dice, interval
+from decoupled_qc.apply.kind import kind_measures, kind_model, unlike_together
 from decoupled_qc.apply.model_card import write_model_card
-from decoupled_qc.apply.reference import cause_model, summarise, widened
+from decoupled_qc.apply.reference import cause_model, input_ranges, summarise, widened
 from decoupled_qc.apply.verdict import (
     judge,
     nearest_severity,
@@ -30,7 +33,7 @@ def scan(noise=0.02, blur=0.02, **changes):
     """Return what is measured on a scan, by default as on a clean one."""
     total = {"artefact_uncertainty": noise + blur, "uncertainty_noise": noise, "uncertainty_blur": blur}
     rest = {"gm_volume_ml": 600.0, "volume_scale_ml": 40.0, "task_uncertainty": 0.1, "snr": 6.0, "cnr": 2.0}
-    kind = {"head_ml": 3000.0, "head_level": 0.4, "head_spread": 0.2, "grey_level": 0.5}
+    kind = {"head_ml": 3000.0, "head_level": 0.4, "head_spread": 0.2, "grey_level": 0.5, "edge_share": 0.0}
     return {**total, **rest, **kind, **changes}
 
 
@@ -215,6 +218,70 @@ def test_what_lies_outside_the_validation_scans_is_said(reference):
     assert row["unlike_training"] and row["decision"] == "review"
     assert row["unlike_reason"] == "little grey matter (60 mL); no cnr could be measured"
     assert not judge(scan(), reference, [])["unlike_training"]
+
+
+def test_what_kind_of_scan_it_is_is_ranged_by_clean_and_mild_scans_and_uncertainty_by_all():
+    measured = measured_scans()
+    plain = input_ranges(measured)
+    severe, mild = measured["severity"] == 0.75, measured["severity"] == 0.25
+    measured.loc[severe, ["gm_volume_ml", "artefact_uncertainty"]] = 5.0, 9.0
+    spoilt = input_ranges(measured)
+    assert spoilt["gm_volume_ml"] == plain["gm_volume_ml"] and spoilt["artefact_uncertainty"][1] > 9
+    measured.loc[mild, "gm_volume_ml"] = 5.0
+    assert input_ranges(measured)["gm_volume_ml"][0] == 0.0
+    assert out_of_range(scan(gm_volume_ml=56.0), spoilt) == ["little grey matter (56 mL)"]
+    assert plain["edge_share"] == [0.0, 0.005]
+    cut = "grey matter cut by the edge of the field of view (3.6% of it lies there)"
+    assert out_of_range(scan(edge_share=0.036), plain) == [cut]
+    measured.loc[mild, "edge_share"] = 0.02
+    assert input_ranges(measured)["edge_share"] == [0.0, pytest.approx(0.025)]
+
+
+def together(n_subjects=12):
+    """Return validation scans in which a brighter head has brighter grey matter, but for a little."""
+    rng, measured = np.random.default_rng(2), measured_scans(n_subjects)
+    level = rng.uniform(0.2, 0.6, len(measured))
+    return measured.assign(head_level=level, grey_level=level * np.exp(0.02 * rng.normal(size=len(measured))))
+
+
+def test_measures_that_go_together_in_no_validation_scan_are_told_though_each_lies_in_its_range():
+    measured = together()
+    model = kind_model(measured, ARTEFACTS)
+    assert not any(unlike_together(row, model) for row in measured.to_dict("records"))
+    usual, odd = scan(head_level=0.5, grey_level=0.5), scan(head_level=0.5, grey_level=0.3)
+    assert unlike_together(usual, model) == [] == out_of_range(odd, input_ranges(measured))
+    told = "measures that do not go together as in any validation scan, most of all grey level and head level"
+    assert unlike_together(odd, model) == [told]
+    assert unlike_together(odd, None) == [] == unlike_together(scan(cnr=math.nan), model)
+    row = judge(odd, summarise(measured, ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1), [])
+    assert row["unlike_training"] and row["unlike_reason"] == told and row["decision"] == "review"
+
+
+def test_the_distance_is_mahalanobis_and_its_limit_a_quarter_above_the_farthest_held_out_scan():
+    measured = together()
+    model, names = kind_model(measured, ARTEFACTS), kind_measures(ARTEFACTS)
+    assert names == model["measures"] and len(names) == 8 + len(ARTEFACTS)
+    x = np.log(measured[names].to_numpy())
+    farthest = 0.0
+    for subject in measured["subject"].unique():
+        own = (measured["subject"] == subject).to_numpy()
+        mean, sd = x[~own].mean(axis=0), np.maximum(x[~own].std(axis=0), 0.05)
+        covariance = ledoit_wolf((x[~own] - mean) / sd, assume_centered=True)[0]
+        constant = x[~own].std(axis=0) < 1e-9
+        assert constant.sum() == 5
+        inverse = np.linalg.inv(covariance + np.diag(constant.astype(float)))
+        farthest = max(farthest, *(mahalanobis(z, 0 * z, inverse) for z in (x[own] - mean) / sd))
+    assert model["threshold"] == pytest.approx(1.25 * farthest, rel=1e-3)
+
+
+def test_scans_without_all_measures_do_not_count_and_too_few_subjects_have_no_distance():
+    holed, one = together(), together(1)
+    holed.loc[holed["subject"] == "sub-0", "cnr"] = math.nan
+    rest = kind_model(holed[holed["subject"] != "sub-0"], ARTEFACTS)
+    assert kind_model(holed, ARTEFACTS) == rest and kind_model(one, ARTEFACTS) is None
+    for n_scans in (1, 2):  # of each subject
+        few = together(2).groupby("subject").head(n_scans)
+        assert not any(unlike_together(row, kind_model(few, ARTEFACTS)) for row in few.to_dict("records"))
 
 
 def test_the_card_states_the_runs_own_numbers(tmp_path):

@@ -212,7 +212,7 @@ def moved_in_order(record, order):
     }
 
 
-# What else of a record counts along axes; noise and zipper draw a field, whose numbers follow the voxels in memory.
+# What else of a record counts along axes; noise and zipper draw a field, whose numbers follow the voxels in memory: see below.
 IN_ORDER = {
     "motion": moved_in_order,
     "spike": lambda record, order: {"location": np.take(record["location"], order).tolist()},
@@ -239,6 +239,52 @@ large = st.one_of(
     st.tuples(*[st.integers(18, 30)] * 3),
     st.tuples(st.integers(1, 3), st.integers(70, 90), st.integers(70, 90)).flatmap(st.permutations).map(tuple),
 )
+
+
+@given(shape=shapes, seed=seeds, order=st.permutations([0, 1, 2]))
+def test_a_zipper_hits_the_same_planes_as_strongly_in_any_order_of_the_axes(shape, seed, order):
+    """To the bit of its phases where the two axes across the read axis keep their order, which is that of its lines."""
+    image, zipper = image_of(shape, seed), artefacts.load("zipper")
+    record = record_of("zipper", 1.0, shape, seed) | zipper.measure(image, {})
+    turned = image.permute(*order).contiguous()
+    moved = record | {"axis": order.index(record["axis"])} | zipper.measure(turned, {})
+    assert moved["signal_rms"] == pytest.approx(record["signal_rms"], rel=1e-5)
+    added, found = (
+        to_complex_image(zipper.apply(to_kspace(scan), told)) - scan
+        for scan, told in ((image, record), (turned, moved))
+    )
+    expected, size = added.permute(*order), record["magnitude"] * record["signal_rms"]
+    planes = torch.tensor(record["planes"])
+    for field in (expected, found):
+        inside = field.index_select(moved["axis"], planes)
+        assert float(inside.abs().square().mean().sqrt()) == pytest.approx(size, rel=1e-3)
+        assert field.index_fill(moved["axis"], planes, 0).abs().max() < 1e-4 * size
+    across = [axis for axis in order if axis != record["axis"]]
+    if across == sorted(across):
+        assert torch.allclose(found, expected, atol=1e-4 * size)
+
+
+@given(shape=large, seed=seeds, order=st.permutations([0, 1, 2]), severity=st.floats(0.3, 1.0))
+def test_noise_is_as_strong_in_any_order_of_the_axes(shape, seed, order, severity):
+    """Another draw then. Mean |y|^2 - x^2 = P in either half of each axis of the scan, within five standard errors.
+
+    Var |y|^2 = P^2 + 2 x^2 P.
+    """
+    image, noise = image_of(shape, seed), artefacts.load("noise")
+    record = record_of("noise", severity, shape, seed)
+    turned = image.permute(*order).contiguous()
+    signal = noise.measure(image, record)["signal_power"]
+    moved = noise.measure(turned, record)
+    assert moved["signal_power"] == pytest.approx(signal, rel=1e-5)
+    power = signal * 10 ** (-record["snr_db"] / 10)
+    seen = noise.apply_seen(turned, record | moved).permute(*np.argsort(order).tolist())
+    assert seen.shape == shape
+    excess = seen.double().square() - image.double().square()
+    spread = power**2 + 2 * image.double().square() * power
+    for axis in (axis for axis in range(3) if shape[axis] > 1):
+        for half in (slice(shape[axis] // 2), slice(shape[axis] // 2, None)):
+            part, variance = (values.movedim(axis, 0)[half] for values in (excess, spread))
+            assert float(part.mean()) == pytest.approx(power, abs=5 * float(variance.sum()) ** 0.5 / part.numel())
 
 
 @given(seed=seeds, shape=large, severity=st.floats(0.05, 1.0))

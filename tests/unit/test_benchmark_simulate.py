@@ -67,7 +67,7 @@ def test_without_a_gpu_its_times_are_said_to_be_not_measured(simulate, capsys, m
     simulate.main()
     assert "On a GPU: not measured" in capsys.readouterr().out
     untold = [cells for cells in results.verdicts({}) if cells[0] == "simulate_gpu"]
-    assert untold == [("simulate_gpu", "everything", "", "not measured", "", False)]
+    assert untold == [("simulate_gpu", "everything", "asked for", "not measured", "", False)]
 
 
 def test_a_batch_on_a_device_is_told_per_volume_beside_what_was_asked(simulate, monkeypatch):

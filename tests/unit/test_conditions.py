@@ -1,4 +1,5 @@
 import json
+import re
 from functools import partial
 
 import nibabel as nib
@@ -6,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from phantom import SETTINGS, SPACING_MM, head
+from phantom import ROOT, SETTINGS, SPACING_MM, head
 from scipy import ndimage
 
 from decoupled_qc import artefacts, conditions, outside
@@ -84,6 +85,15 @@ def test_saved_scan_is_made_again_bit_for_bit_from_its_row(manifest, name):
         assert not np.array_equal(saved, rescale(image))
         (record,) = json.loads(row["records"])
         assert record["artefact"] == name and record["severity"] == row["severity"]
+
+
+def test_the_example_in_the_documentation_makes_a_scan_again(manifest):
+    folder, table = write(manifest, "sim-motion", simulate("motion"))
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "config/README.md").read_text(), flags=re.DOTALL)
+    names = {}
+    exec(example.replace("results/demo", str(manifest.parents[1])), names)
+    saved = read(folder, table.iloc[0]).get_fdata(dtype=np.float32)
+    assert np.array_equal(saved, names["scan"].numpy())
 
 
 @pytest.mark.parametrize(
@@ -192,10 +202,14 @@ def test_a_scan_outside_the_brain_has_the_records_of_its_simulated_one_and_is_ma
         (record,), (original,) = json.loads(row["records"]), json.loads(source["records"])
         assert record == original | {"outside": {"margin_mm": 4.0, "edge_mm": 6.0}}
         assert row["severity"] == source["severity"]
-        brain = np.asanyarray(nib.load(folder / row["dseg"]).dataobj) > 0
-        share, image = outside.share_of_artefact(brain, [SPACING_MM] * 3), clean_image(manifest, row["subject"])
-        again = share * conditions.remake(row, image) + (1 - share) * rescale(image)
+        again = outside.remake(row, clean_image(manifest, row["subject"]), folder / row["dseg"])
         assert np.array_equal(read(folder, row).get_fdata(dtype=np.float32), again.numpy())
+
+
+def test_a_scan_outside_the_brain_is_not_made_again_without_its_label(manifest):
+    _, table, _ = confined(manifest, "noise")
+    with pytest.raises(InputError, match=f"{table['scan'][0]} has its artefact outside.*decoupled_qc.outside.remake"):
+        conditions.remake(table.iloc[0], clean_image(manifest, table["subject"][0]))
 
 
 def test_the_edge_outside_the_brain_rises_smoothly_in_millimetres():

@@ -1,12 +1,13 @@
 """What is minimised, term by term, against the equations."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from toy_training import RECIPE, batch_with_and_without, maps_of, networks, stream
 
-from decoupled_qc.losses import consistency
+from decoupled_qc.losses import consistency, ssim
 from decoupled_qc.objective import objective
 
 
@@ -86,6 +87,42 @@ def test_without_the_consistency_term_only_equation_5_is_left():
     total = sum(variance.values()) + 0.05
     assert loss.item() == pytest.approx((ce / total + 0.5 * total.log()).mean().item(), rel=1e-5)
     assert terms["consistency"] > 0
+
+
+@pytest.mark.parametrize("causes", [("task",), ("task", "noise"), ("task", "spike", "noise", "blur", "wrap", "motion")])
+def test_heads_driven_to_their_floor_are_seen_though_together_they_say_more_than_epsilon(causes):
+    """Each can say no less than exp(-6), six of them 0.0149; the paper's last epsilon is 0.05 / 64."""
+    batch, network = batch_with_and_without("noise"), networks(*causes)
+    for head in network.log_variance.values():
+        torch.nn.init.zeros_(head.local[-1].weight)
+        torch.nn.init.constant_(head.local[-1].bias, -9.0)
+    epsilon = 0.05 / 64
+
+    def share():
+        _, terms = objective(network, {}, batch, RECIPE, epsilon, False, torch.device("cpu"))
+        total = sum(float(terms[f"variance_{cause}"]) for cause in causes)
+        return total, float(terms["share_below_epsilon"])
+
+    total, collapsed = share()
+    assert total == pytest.approx(len(causes) * math.exp(-6)) and total > epsilon
+    assert collapsed == 1
+    torch.nn.init.constant_(network.log_variance[causes[-1]].local[-1].bias, -5.5)
+    total, healthy = share()
+    assert total > len(causes) * math.exp(-6) + epsilon
+    assert healthy == 0
+
+
+def test_the_weight_of_ssim_reaches_the_loss_and_without_it_two_l1_terms_are_left():
+    batch, network, task = batch_with_and_without("noise"), networks("task", "noise"), networks("task")
+    predicted, target = maps_of(network, batch.image)[1]["task"], maps_of(task, batch.clean)[1]["task"]
+    l1 = (predicted - target).abs().mean()
+    edges = sum((predicted - target).diff(dim=axis).abs().mean() for axis in (1, 2, 3))
+    dissimilarity = 1 - ssim(predicted[:, None], target[:, None]).mean()
+    assert dissimilarity > 0.1
+    for weight in (0.0, 0.1, 2.0):
+        loss, terms = terms_of(network, {"task": task}, batch, ssim_weight=weight)
+        assert float(terms["consistency"]) == pytest.approx(float(l1 + edges + weight * dissimilarity), rel=1e-5)
+        assert float(loss) == pytest.approx(float(terms["likelihood"] + terms["consistency"]), rel=1e-5)
 
 
 def test_with_plain_segmentation_loss_the_variance_learns_from_equation_4_and_the_segmentation_does_not():

@@ -18,9 +18,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from torch.distributed.run import get_args_parser
 
 from decoupled_qc.checkpoint import RESTART, Checkpoint, key_of
 from decoupled_qc.cohort.manifest import COLUMNS
+from decoupled_qc.jobs import STOPPING
+from decoupled_qc.torchrun import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 60
@@ -100,7 +103,10 @@ class Training:
         script = ROOT / "workflow/scripts/train.py"
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
-            [sys.executable, "-c", JOB, script, json.dumps(self.job)], env=environment, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", JOB, script, json.dumps(self.job)],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a group of its own, which can be told to stop as a cluster does
         )
 
     def steps(self) -> list[int]:
@@ -108,15 +114,22 @@ class Training:
         text = self.log.read_text() if self.log.is_file() else ""
         return [int(number) for number in re.findall(r"step +(\d+)/", text)]
 
-    def stop(self, number: int, at_least: int, pause: float) -> int:
-        """Start, send a signal some time after a step, and return the exit code."""
+    def stop(self, number: int, at_least: int, pause: float, *, everyone: bool = False) -> int:
+        """Start, send a signal some time after a step, to the job or to all its processes, and return the exit code."""
         process = self.start()
         deadline = time.monotonic() + 300
         while max(self.steps(), default=-1) < at_least and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(pause)
-        process.send_signal(number)
-        return process.wait(timeout=300)
+        if everyone:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        code = process.wait(timeout=300)
+        if everyone:
+            with pytest.raises(ProcessLookupError):  # the job waits for those that it started
+                os.killpg(process.pid, 0)
+        return code
 
     def result(self) -> tuple[bytes, str]:
         return (self.model / "weights.safetensors").read_bytes(), (self.model / "metrics.csv").read_text()
@@ -152,18 +165,29 @@ def test_killed_three_times_and_told_to_stop_once_ends_with_the_same_weights(coh
 
 def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_path):
     """Of one batch, two patches each; gloo in place of GPUs."""
-    settings = {"batch_size": 4, "forward_batch_size": 2, "steps": 24, "ladder": LADDER}
+    settings = {"batch_size": 4, "forward_batch_size": 2, "steps": 50, "ladder": LADDER}
     one = Training(cohort, tmp_path / "one", **settings)
     two = Training(cohort, tmp_path / "two", processes=2, **settings)
     undisturbed = one.start()
     assert two.stop(signal.SIGTERM, 8, 0.0) == RESTART
     assert list(two.model.parent.iterdir()) == [] and two.checkpoint.exists()
+    assert two.stop(signal.SIGUSR1, 14, 0.0, everyone=True) == RESTART
+    assert torch.load(two.checkpoint, weights_only=True)["state"]["progress"]["step"] == two.steps()[-1] + 1
     assert two.start().wait(timeout=240) == 0 and undisturbed.wait(timeout=240) == 0
-    assert "Resuming at step" in two.log.read_text() and two.steps()[0] > 8
+    assert "Resuming at step" in two.log.read_text() and two.steps()[0] > 14
     alone, shared = (pd.read_csv(training.model / "metrics.csv") for training in (one, two))
     assert shared["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), abs=1e-5)
     assert shared["variance_noise"].to_numpy() == pytest.approx(alone["variance_noise"].to_numpy(), abs=1e-5)
     assert len(pd.read_csv(two.model / "held_out.csv")) == len(pd.read_csv(one.model / "held_out.csv")) > 4
+
+
+def test_torchrun_hands_on_every_signal_that_stops_a_training_and_waits_while_it_saves(monkeypatch):
+    """For less than the two minutes of profiles/slurm/config.yaml."""
+    for name, value in PATIENCE.items():
+        monkeypatch.setenv(name, value)
+    told = get_args_parser().parse_args(["script.py"])
+    assert {number.name for number in STOPPING} <= set(told.signals_to_handle.split(","))
+    assert 60 < told.shutdown_timeout < 120
 
 
 def checkpoint(path, key="this"):

@@ -55,6 +55,24 @@ def test_other_types(tmp_path, dtype):
     assert out.get_fdata().max() == pytest.approx(nib.load(scan).get_fdata().max(), rel=1e-6)
 
 
+@pytest.mark.parametrize("slope, inter", [(0.001, 0.0), (4.0, 0.0), (1.0, -1024.0), (0.5, 100.0)])
+def test_whole_numbers_with_a_scale_factor_keep_their_intensities(tmp_path, slope, inter):
+    """Neither rounded to whole intensities nor wrapped around beyond the type's largest number."""
+    stored = (head((20, 25, 22)).numpy() * 30000 - 2000).astype(np.int16)
+    scan = write(tmp_path / "scan.nii.gz", stored, scl_slope=slope, scl_inter=inter)
+    before = nib.load(scan).get_fdata()
+    assert np.allclose(before, slope * stored + inter, rtol=1e-6)
+    for severity in ("0", "0.3"):
+        out = tmp_path / f"out-{severity}.nii.gz"
+        assert simulate(scan, out, "--artefact", "noise", "--severity", severity) == 0
+        found = nib.load(out).get_fdata()
+        assert (found.min(), found.max()) == pytest.approx((before.min(), before.max()), rel=1e-6)
+        if severity == "0":
+            assert np.abs(found - before).max() < 1e-6 * np.ptp(before)
+        else:
+            assert len(np.unique(found)) > 5000 and 0.5 < np.corrcoef(before.ravel(), found.ravel())[0, 1] < 0.999
+
+
 def test_severity_zero_gives_the_same_voxels(scan, tmp_path):
     assert simulate(scan, tmp_path / "same.nii.gz", "--artefact", "motion", "--severity", "0") == 0
     assert np.array_equal(nib.load(tmp_path / "same.nii.gz").dataobj, nib.load(scan).dataobj)
@@ -195,6 +213,10 @@ def test_requests_that_make_no_sense_are_named(scan, tmp_path, capsys):
         ([], "--artefact"),
         (["--artefact", "blur", "--record", "x.json"], "--record"),
         (["--artefact", "blurr"], "no artefact 'blurr'"),
+        (
+            ["--artefact", "noise", "--artefact", "blur", "--artefact", "noise"],
+            "--artefact noise is given more than once",
+        ),
         (["--artefact", "blur", "--severity", "1.2"], "outside [0, 1]"),
         (["--record", str(tmp_path / "none.json")], "none.json is not a record"),
         (["--artefact", "blur", "--config", str(tmp_path / "none.yaml")], "none.yaml has no readable block"),

@@ -1,15 +1,33 @@
 """What the three stages promise: who learns from whom, what stays frozen, and what a run gives."""
 
 import io
+import logging
+import re
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
-from toy_training import RECIPE, SMALL, assert_alike, networks, no_checkpoint, stream, trained
+from toy_training import (
+    RECIPE,
+    SETTINGS,
+    SMALL,
+    Wrapped,
+    assert_alike,
+    networks,
+    no_checkpoint,
+    phantom,
+    stream,
+    trained,
+)
 
+from decoupled_qc import stages, training
+from decoupled_qc.draws import drawing_for
 from decoupled_qc.errors import InputError
+from decoupled_qc.held_out import HeldOut
+from decoupled_qc.models import save_model
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.parallel import Team
 from decoupled_qc.training import fit
@@ -96,6 +114,119 @@ def test_a_terminal_shows_a_bar_with_the_last_loss_dice_ladder_and_time_left(tmp
     for told in ("loss", "dice"):
         assert f"{last[told]:.3f}" in bar
     assert f"eps={last['epsilon']:.3g}" in bar and f"lr={last['learning_rate']:.2g}" in bar
+
+
+class Slow(Wrapped):
+    """A stream of which every batch takes 25 seconds by a clock that nothing else moves."""
+
+    now = 1000.0
+
+    def batch(self, step, samples):
+        self.now += 25
+        return self.inner.batch(step, samples)
+
+
+def test_the_log_has_a_line_a_minute_however_rarely_metrics_are_recorded(tmp_path, monkeypatch):
+    log_path = tmp_path / "job.log"
+    file = logging.FileHandler(log_path)
+    patches = Slow(stream([]))
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: patches.now))
+    recipe = replace(RECIPE, steps=12, log_every=100)
+    logger = logging.getLogger("decoupled_qc.training")
+    logger.addHandler(file)
+    logger.setLevel(logging.INFO)
+    try:
+        fit(DecoupledUNet(("task",), **SMALL), {}, patches, recipe, tmp_path, no_checkpoint(tmp_path))
+    finally:
+        logger.removeHandler(file)
+        logger.setLevel(logging.NOTSET)
+    said = re.findall(r"step +(\d+)/12  loss .* left (\S+) min", log_path.read_text())
+    # The first and the last step are recorded; between them every third is the first after a minute.
+    assert [(int(step), float(left)) for step, left in said] == [
+        (step, pytest.approx(25 * (11 - step) / 60, abs=0.06)) for step in (0, 3, 6, 9, 11)
+    ]
+    assert list(pd.read_csv(tmp_path / "metrics.csv")["step"]) == [0, 11]
+
+
+def test_a_collapse_is_written_in_the_log_from_half_of_the_training_on(tmp_path, caplog):
+    """A head far below its lower limit, and a learning rate with which it stays there."""
+    network = DecoupledUNet(("task",), **SMALL | {"start_log_variance": {"task": -9.0, "artefact": -9.0}})
+    watched = HeldOut([phantom("x")], stream([]).corruption, patch_size=16, severity=0.8, seed=5)
+    recipe = replace(RECIPE, learning_rate=0.0)
+    fit(network, {}, stream([]), recipe, tmp_path, no_checkpoint(tmp_path), held_out=watched)
+    assert list(pd.read_csv(tmp_path / "held_out.csv")["step"]) == [0, 3, 6]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    for step in (3, 6):
+        assert (
+            f"Step {step}: The task variance sits at its lower limit, 0.0025, on every input: it is not trained."
+            in warnings
+        )
+        assert any(text.startswith(f"Step {step}: 100.0 % of all voxels have less variance") for text in warnings)
+    assert len(warnings) == 4
+
+
+class Reached(Exception):
+    """The training would begin."""
+
+
+def at_start(tmp_path, monkeypatch, init, donors):
+    """Return the network that a stage would train."""
+
+    def begin(network, *_arguments, **_more):
+        raise Reached(network)
+
+    monkeypatch.setattr(stages, "fit", begin)
+    monkeypatch.setattr(stages, "_cases", lambda *_: [phantom("a")])
+    monkeypatch.setattr(stages, "_volumes", lambda *_: [])
+    monkeypatch.setattr(stages, "read_manifest", lambda *_: pd.DataFrame())
+    with pytest.raises(Reached) as reached:
+        stages.train_stage(
+            tmp_path / "manifest.tsv",
+            donors,
+            tmp_path,
+            checkpoint=tmp_path / "state.pt",
+            checkpoint_minutes=60,
+            fingerprint="x",
+            seed=4,
+            spacing_mm=1.0,
+            network=SMALL,
+            augmentation={},
+            corruption={
+                "clean_probability": 0.5,
+                "other_probability": 0.0,
+                "n_artefacts_probability": [1.0],
+                "local_probability": 0.0,
+            },
+            inference={},
+            training=vars(RECIPE)
+            | {"init": init, "patch_size": 16, "batch_size": 2, "patches_per_volume": 1}
+            | {"diagnostics": {"n_scans": 1, "severity": 0.7}},
+            artefacts={"noise": SETTINGS["noise"]},
+            others={},
+            coupled=False,
+        )
+    return reached.value.args[0].state_dict()
+
+
+def test_from_scratch_no_donor_gives_a_weight(tmp_path, monkeypatch):
+    donors = {}
+    for cause in ("task", "noise"):
+        causes = ("task",) if cause == "task" else ("task", cause)
+        donors[tmp_path / cause] = networks(*causes)
+        (tmp_path / cause).mkdir()
+        save_model(
+            tmp_path / cause, donors[tmp_path / cause], {"network": {"causes": causes, **SMALL}, "epsilon": 0.01}
+        )
+    warm, scratch = (at_start(tmp_path, monkeypatch, init, list(donors)) for init in ("donors", "scratch"))
+    with drawing_for(4, "task", "noise", "weights"):
+        drawn = DecoupledUNet(("task", "noise"), **SMALL).state_dict()
+    assert all(torch.equal(value, drawn[key]) for key, value in scratch.items())
+    task, noise = (donor.state_dict() for donor in donors.values())
+    assert all(torch.equal(value, task.get(key, noise[key])) for key, value in warm.items())
+    moved = [
+        key for key, value in warm.items() if value.dim() > 1 and value.any()
+    ]  # some weights begin at zero in any case
+    assert moved and not any(torch.equal(scratch[key], warm[key]) for key in moved)
 
 
 def test_a_batch_may_be_passed_in_parts(tmp_path):

@@ -11,10 +11,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from decoupled_qc.apply.causes import NO_CAUSE
 from decoupled_qc.apply.reference_checks import FORMAT, is_number, problems_of_reference
+from decoupled_qc.apply.verdict import CLEAN
 from decoupled_qc.errors import InputError
 from decoupled_qc.models import CARD, WEIGHTS, load_model
-from decoupled_qc.network import TASK, DecoupledUNet
+from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
 
 REFERENCE = "reference.json"
 MODEL_CARD = "MODEL_CARD.md"
@@ -22,6 +24,7 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 MAX_JSON_BYTES = 50_000_000
 MAX_DEPTH = 30  # of blocks within blocks in them
 MAX_PARAMETERS = 500_000_000
+MAX_LAYER_GIB = 8  # of a batch of windows in the widest layer; the paper's network takes a twentieth of that
 LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant to take all memory
     "spacing_mm": (0.2, 10.0),
     "epsilon": (0.0, 10.0),
@@ -29,7 +32,10 @@ LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant
     "batch_size": (1, 256),
     "overlap": (0.0, 0.9),
 }
+MAX_LOG_VARIANCE = 100.0  # where one may start: far beyond what the network lets out
 NAME = re.compile(r"[a-z0-9]{1,30}")
+TAKEN = {NO_CAUSE, CLEAN, TOTAL}  # names that tables and maps have for something else
+DTYPES = {"F64", "F32", "F16", "BF16"}  # of weights, as safetensors calls them
 LONGEST_PROBLEM = 300  # characters: a file from anyone may hold anything
 
 
@@ -118,6 +124,8 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     named = isinstance(causes, list) and 2 <= len(causes) <= 32 and len({*map(str, causes)}) == len(causes)
     if not named or causes[0] != TASK or not all(isinstance(name, str) and NAME.fullmatch(name) for name in causes):
         yield "causes are not the task and differing names of lower-case letters and digits"
+    if TAKEN & set(causes):
+        yield f"causes have a name that means something else, one of {', '.join(sorted(TAKEN))}"
     if card.get("artefacts") != causes[1:]:
         yield "artefacts differ from the network's causes"
     sizes = [*channels, hidden] if isinstance(channels, list) and 2 <= len(channels) <= 8 else [None]
@@ -129,6 +137,8 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     start = network["start_log_variance"]
     if not isinstance(start, dict) or set(start) != {"task", "artefact"} or not all(map(is_number, start.values())):
         yield "start_log_variance is not two numbers"
+    if any(abs(value) > MAX_LOG_VARIANCE for value in start.values()):
+        yield f"start_log_variance has a number outside {-MAX_LOG_VARIANCE:g} to {MAX_LOG_VARIANCE:g}"
     if set(inference) != {"patch_size", "overlap", "batch_size", "precision", "mirror"}:
         yield f"inference has the keys {sorted(inference)}"
     if not isinstance(inference["mirror"], bool):
@@ -142,6 +152,16 @@ def _problems_of_card(card: dict) -> Iterator[str]:
             yield f"{key} is {value!r}, outside {low} to {high}"
     if inference["patch_size"] % 2 ** (len(channels) - 1):
         yield f"patch_size is no multiple of {2 ** (len(channels) - 1)}"
+    layer_gib = _widest_layer_bytes(network, **inference) / 2**30
+    if layer_gib > MAX_LAYER_GIB:
+        yield f"a batch of windows takes {layer_gib:.0f} GiB in one layer, more than {MAX_LAYER_GIB}"
+
+
+def _widest_layer_bytes(network: dict, *, patch_size: int, batch_size: int, **_: object) -> float:
+    """Return the memory of the widest layer for a batch of windows: what a decoder block takes in, or all heads' blocks."""
+    decoder = (2 * n / 8**level for level, n in enumerate(network["channels"]))
+    channels = max(*decoder, network["head_channels"] * len(network["causes"]))
+    return 4.0 * channels * batch_size * patch_size**3
 
 
 def _check_weights(path: Path, card: dict) -> None:
@@ -160,10 +180,12 @@ def _check_weights(path: Path, card: dict) -> None:
         )
     try:
         with safe_open(path, "pt") as file:
-            there = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118, no mapping
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, no mapping
+            there = {name: one.get_shape() for name, one in slices.items()}
+            dtypes = {one.get_dtype() for one in slices.values()}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}): ask for the model again.") from error
-    if there != wanted:
+    if there != wanted or dtypes - DTYPES:
         raise InputError(f"{path} does not fit the network in {CARD}: ask for the model again.")
     found = digest(path)
     if found != card.get("sha256"):

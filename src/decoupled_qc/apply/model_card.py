@@ -8,7 +8,8 @@ import jinja2
 import pandas as pd
 
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE
-from decoupled_qc.apply.reference import severities
+from decoupled_qc.apply.kind import WIDENING
+from decoupled_qc.apply.reference import EDGE_SHARE, MILD, severities
 from decoupled_qc.conditions import NO_ARTEFACT
 from decoupled_qc.models import CARD, WEIGHTS
 
@@ -18,12 +19,19 @@ TEMPLATE = Path(__file__).with_name("model_card.md")
 def write_model_card(
     folder: Path, measured: pd.DataFrame, manifest: pd.DataFrame, bands: list[float], data: str | None
 ) -> None:
-    """Write ``MODEL_CARD.md`` into a model folder.
+    """Write ``MODEL_CARD.md`` into a model folder, see :func:`model_card`."""
+    (folder / MODEL_CARD).write_text(model_card(folder, measured, manifest, bands, data))
+
+
+def model_card(
+    folder: Path, measured: pd.DataFrame, manifest: pd.DataFrame, bands: list[float], data: str | None
+) -> str:
+    """Return a model folder's card, as Markdown.
 
     Args:
         folder: With ``model.json`` and ``reference.json``.
         measured: What :func:`decoupled_qc.apply.reference.measure_scans` returned.
-        manifest: The cohort.
+        manifest: The cohort: ``role``, ``anatomy`` and ``label_source`` of each subject.
         bands: Rising ends of the bands of severity.
         data: On the training data and their licences, Markdown.
     """
@@ -37,7 +45,7 @@ def write_model_card(
     confusion = reference["cause_accuracy"]["confusion"]
     ranges = [[name, f"{low:.3g}", f"{high:.3g}"] for name, (low, high) in reference["input_ranges"].items()]
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    text = environment.from_string(TEMPLATE.read_text()).render(
+    return environment.from_string(TEMPLATE.read_text()).render(
         card=card,
         reference=reference,
         megabytes=(folder / WEIGHTS).stat().st_size / 1e6,
@@ -48,8 +56,10 @@ def write_model_card(
         dice=_table(["artefact", *names], dice),
         causes=_table(["", *confusion], [[name, *row.values()] for name, row in confusion.items()]),
         ranges=_table(["property", "from", "to"], ranges),
+        mild=MILD,
+        edge_share=EDGE_SHARE,
+        widening=WIDENING,
     )
-    (folder / MODEL_CARD).write_text(text)
 
 
 def _cohort(manifest: pd.DataFrame) -> str:

@@ -17,23 +17,28 @@ from pathlib import Path
 import nibabel as nib
 import pandas as pd
 
-from decoupled_qc.apply.folder import Model
+from decoupled_qc.apply.folder import REFERENCE, Model
 from decoupled_qc.apply.inputs import Input, entries
 from decoupled_qc.apply.predictor import Result
 from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.apply.verdict import percentiles
-from decoupled_qc.errors import ResourceError
+from decoupled_qc.delimited import read_cells
+from decoupled_qc.errors import FULL, InputError, ResourceError
 from decoupled_qc.files import write_whole
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
 
 log = logging.getLogger(__name__)
 
+NAME = "decoupled-qc"
+DESCRIPTION = "dataset_description.json"
 TABLE = "predictions.csv"
+PAGE = "index.html"
 LOCK = ".lock"  # in the folder of results; it stays, since only its being held means anything
 SUMMARY = "desc-summary.json"
+IDENTITY_DIGITS = 12
 OK, ERROR = "ok", "error"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ABOUT = ("scan", "input", "folder", "status", "error", "model")  # columns; a row with an error has no model
 LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no locks
 
 
@@ -46,7 +51,7 @@ def columns(reference: Mapping) -> list[str]:
     own = [f"uncertainty_{name}" for name in reference["artefacts"]]
     among = [f"percentile_{name}_{band}" for name, bands in reference["severity"].items() for band in bands]
     return [
-        *("scan", "input", "folder", "status", "error"),
+        *ABOUT,
         *("gm_volume_ml", "gm_volume_low_ml", "gm_volume_high_ml", "task_uncertainty", "artefact_uncertainty", *own),
         *("predicted_dice", "predicted_dice_low", "predicted_dice_high", "decision"),
         *("cause", "cause_accuracy", "cause_accuracy_scans", "cause_accuracy_subjects", "snr", "cnr"),
@@ -68,13 +73,13 @@ def begin(out: Path, reference: dict) -> None:
     for cause in ("task", *reference["artefacts"]):
         about[f"{cause}_variance"] = {"Description": f"Variance of the network's logits that is put down to {cause}"}
     described = {
-        "dataset_description.json": {
+        DESCRIPTION: {
             "Name": "Uncertainty of grey-matter segmentation",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "decoupled-qc", "Version": version("decoupled-qc")}],
+            "GeneratedBy": [{"Name": NAME, "Version": version("decoupled-qc")}],
         },
-        "reference.json": reference,
+        REFERENCE: reference,
         **{f"desc-{name}.json": content for name, content in about.items()},  # BIDS: holds for all maps of that name
     }
     with storage(out):
@@ -110,8 +115,10 @@ def alone(out: Path) -> Iterator[None]:
         out: Folder of results.
 
     Raises:
+        InputError: It holds something else than results, which would be overwritten.
         ResourceError: Another run is writing to it, or it cannot be written to.
     """
+    _refuse_foreign(out)
     with storage(out):
         out.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)  # not emptied: it may name who holds it
@@ -133,6 +140,37 @@ def alone(out: Path) -> Iterator[None]:
         yield
 
 
+def _refuse_foreign(out: Path) -> None:
+    """Refuse a folder with files of somebody else's under the names of ours, such as the dataset itself.
+
+    The description is the first file that a run writes, so that what it does not stand beside is none of a run's.
+
+    Raises:
+        InputError: There is such a file.
+    """
+    described = out / DESCRIPTION
+    if _is_ours(described):
+        return
+    if os.path.lexists(described):
+        raise InputError(
+            f"{described} is another dataset's and is not overwritten: give another folder with -o, such as "
+            f"{out / 'derivatives' / NAME}."
+        )
+    for name in (TABLE, REFERENCE, PAGE):
+        if os.path.lexists(out / name):
+            raise InputError(
+                f"{out / name} is not of {NAME}'s making and is not overwritten: give another folder with -o."
+            )
+
+
+def _is_ours(described: Path) -> bool:
+    try:
+        makers = json.loads(described.read_text(encoding="utf-8"))["GeneratedBy"]
+        return any(maker["Name"] == NAME for maker in makers)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
 def write_result(out: Path, one: Input, result: Result, key: dict, model: Model, *, pages: bool) -> dict:
     """Write a scan's maps, its page and, when they are whole, its summary; return its row.
 
@@ -148,7 +186,8 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
         ResourceError: It cannot be written.
     """
     folder = out / one.folder
-    row = {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": OK, "error": "", **result.row}
+    about = {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": OK, "error": ""}
+    row = {**about, "model": identity(model), **result.row}
     with storage(out):
         folder.mkdir(parents=True, exist_ok=True)
         names = {folder / f"{one.scan}_desc-{name}.nii.gz": file for name, file in result.maps.items()}
@@ -178,15 +217,24 @@ def _write_map(named: tuple[Path, nib.Nifti1Image]) -> Path:
 def key_of(path: Path, model: Model) -> dict:
     """Return what must be the same for a result to be up to date: file, its size and time, model folder, columns, version."""
     status = path.stat()
-    described = json.dumps([model.card, model.reference, columns(model.reference)], sort_keys=True)
     return {
         "input": str(path),
         "bytes": status.st_size,
         "changed_ns": status.st_mtime_ns,
         "sha256": model.card["sha256"],
-        "description_sha256": hashlib.sha256(described.encode()).hexdigest(),
+        "description_sha256": _description_sha256(model),
         "version": version("decoupled-qc"),
     }
+
+
+def identity(model: Model) -> str:
+    """Return the first digits of a SHA-256 of all that a verdict rests on: weights, settings, reference and columns."""
+    return _description_sha256(model)[:IDENTITY_DIGITS]
+
+
+def _description_sha256(model: Model) -> str:
+    described = json.dumps([model.card, model.reference, columns(model.reference)], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def earlier_row(out: Path, one: Input, key: dict, *, pages: bool) -> dict | None:
@@ -207,12 +255,43 @@ def error_row(one: Input, reason: str) -> dict:
 
 
 def read_rows(out: Path) -> dict[str, dict]:
-    """Return scan → row of an earlier call's table, empty if there is none; less folders that can be read by now."""
-    if not (out / TABLE).is_file():
+    """Return scan → row of an earlier call's table, empty if there is none; less folders that can be read by now.
+
+    Raises:
+        InputError: It cannot be read, or is no table of ours.
+    """
+    table = out / TABLE
+    if not table.is_file():
         return {}
-    table = pd.read_csv(out / TABLE, dtype=str, keep_default_na=False)
-    rows = {row["scan"]: row for row in table.to_dict("records")}
+    advice = "move it away and give the same command again, which keeps every finished scan"
+    try:
+        cells = read_cells(table, ",")
+    except InputError as error:
+        raise InputError(f"{table} is not as an earlier call wrote it: {advice}.") from error
+    for name in ABOUT:
+        if name not in cells:
+            raise InputError(f"{table} has no column '{name}', so no earlier call wrote it: {advice}.")
+    rows = {row["scan"]: row for row in cells.to_dict("records")}
     return {scan: row for scan, row in rows.items() if entries(Path(row["input"])) is None}
+
+
+def refuse_other_model(out: Path, rows: Mapping[str, dict], model: Model) -> None:
+    """Refuse to go on in a table with verdicts of another model, beside whose reference they would stand.
+
+    Args:
+        out: Folder of results.
+        rows: That are in its table.
+        model: To go on with.
+
+    Raises:
+        InputError: One of them is of another model.
+    """
+    for row in rows.values():
+        if row["model"] not in ("", identity(model)):
+            raise InputError(
+                f"{out / TABLE} holds verdicts of model {row['model']}, and this is {identity(model)}: give another folder "
+                "with -o, so that no table mixes two."
+            )
 
 
 def write_rows(out: Path, rows: Mapping[str, dict], reference: Mapping) -> None:
@@ -235,8 +314,11 @@ def gather(tables: list[Path], path: Path) -> None:
     """Join the tables of batches: folders become relative to the joint table's.
 
     Args:
-        tables: ``predictions.csv`` of each batch, of one model.
+        tables: ``predictions.csv`` of each batch.
         path: Of the joint table; the reference is copied beside it, and a page of all scans written.
+
+    Raises:
+        InputError: They are of several models.
     """
     parts = []
     for table in tables:
@@ -244,7 +326,11 @@ def gather(tables: list[Path], path: Path) -> None:
         batch = table.parent.relative_to(path.parent).as_posix()
         parts.append(part.assign(folder=[f"{batch}/{folder}" for folder in part["folder"]]))
     joint = pd.concat(parts, ignore_index=True)
-    for name in ("dataset_description.json", "reference.json"):
+    if len(set(joint["model"]) - {""}) > 1:
+        raise InputError(
+            f"The batches of {path.parent} are of several models: remove that folder and run the same again."
+        )
+    for name in (DESCRIPTION, REFERENCE):
         with write_whole(path.with_name(name)) as partial:
             shutil.copyfile(tables[0].with_name(name), partial)
     with write_whole(path) as partial:

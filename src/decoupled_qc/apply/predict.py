@@ -17,24 +17,29 @@ from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs, no_scan_in
 from decoupled_qc.apply.output import (
     ERROR,
+    PAGE,
+    TABLE,
     alone,
     begin,
     earlier_row,
     error_row,
     key_of,
     read_rows,
+    refuse_other_model,
     storage,
     write_result,
     write_rows,
 )
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.errors import InputError, ResourceError, sentence
+from decoupled_qc.memory import lacks_memory
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.scans import read_scan
 
 log = logging.getLogger(__name__)
 
-INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 2, 3, 4  # exit codes
+FAULT, INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 1, 2, 3, 4  # exit codes
+GRAVEST = (RESOURCE_FAILED, FAULT, INPUT_FAILED, 0)  # first: the code of a call is that of its gravest scan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,11 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Predict all scans; print what became of them.
 
     Returns:
-        0; 2 if a scan could not be read or used; 3 if the machine lacked something; 4 if asked to and a scan is that bad. Of
-        several, 3 goes before 2 before 4.
+        0; 1 if a scan met a fault of ours; 2 if one could not be read or used; 3 if the machine lacked something; 4 if asked to
+        and a scan is that bad. Of several, 3 goes before 1 before 2 before 4.
 
     Raises:
-        InputError: There is no scan, or no model.
+        InputError: There is no scan or no model, or the folder for results holds something else.
         ResourceError: The results cannot be written, or another run is writing them.
     """
     if arguments.jobs < 1:
@@ -78,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     decided = [row.get("decision") for row in rows]
     counts = [f"{decided.count(name)} {name}" for name in (PASS, REVIEW, FAIL)]
     errors = [row for row in rows if row["status"] == ERROR]
-    look = arguments.out / ("predictions.csv" if arguments.no_pages else "index.html")
-    print(f"{len(rows)} scans: {', '.join(counts)}, {len(errors)} not usable. See {look}")
+    look = arguments.out / (TABLE if arguments.no_pages else PAGE)
+    print(f"{len(rows)} scan{'s' * (len(rows) != 1)}: {', '.join(counts)}, {len(errors)} not usable. See {look}")
     for row in errors:
         print(f"  {row['error']}")
     bad = {FAIL: {FAIL}, REVIEW: {FAIL, REVIEW}, None: set()}[arguments.fail_on]
@@ -105,14 +110,16 @@ def predict_all(
         The row of each input, and the exit code.
 
     Raises:
+        InputError: The earlier rows are of another model.
         ResourceError: The results cannot be written.
     """
+    refuse_other_model(out, earlier, model)
     begin(out, model.reference)
     rows, code = dict(earlier), 0
     progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
     for one, row, failed in _each(inputs, out, model, jobs, pages):
         rows[one.scan] = row
-        code = max(code, failed)
+        code = min(code, failed, key=GRAVEST.index)
         write_rows(out, rows, model.reference)
         progress.update()
     progress.close()
@@ -165,18 +172,16 @@ class _Worker:
                 result = self.predictor(read_scan(one.path))
                 row = write_result(out, one, result, key, self.predictor.model, pages=self.pages)
             return row, 0
-        except InputError as error:
-            return error_row(one, str(error)), INPUT_FAILED
-        except MemoryError:
-            reason = f"{one.path} needs more memory than there is: use a machine with more, or fewer --jobs."
-            return error_row(one, reason), RESOURCE_FAILED
         except ResourceError:
             raise
-        except OSError as error:  # of reading: what cannot be written is a ResourceError
-            return error_row(one, sentence(error)), INPUT_FAILED
-        except Exception as error:  # a fault of ours in one scan must not stop the others
+        except Exception as error:  # whatever one scan meets must not stop the others
+            if lacks_memory(error):
+                reason = f"{one.path} needs more memory than there is: use a machine with more, or fewer --jobs."
+                return error_row(one, reason), RESOURCE_FAILED
+            if isinstance(error, InputError | OSError):  # of reading: what cannot be written is a ResourceError
+                return error_row(one, sentence(error)), INPUT_FAILED
             log.debug("%s", one.path, exc_info=True)
-            return error_row(one, f"{one.path} could not be predicted ({type(error).__name__}: {error})."), INPUT_FAILED
+            return error_row(one, f"{one.path}: {sentence(error)}"), FAULT
 
 
 _worker: Callable[[Input, Path], tuple[dict, int]]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from decoupled_qc.apply.folder import Model
-from decoupled_qc.apply.measures import UL_PER_ML, measure
+from decoupled_qc.apply.measures import measure
 from decoupled_qc.apply.oddities import oddities
 from decoupled_qc.apply.space import to_model_grid, to_native
 from decoupled_qc.apply.threads import side_by_side
@@ -19,6 +19,7 @@ from decoupled_qc.inference import Prediction
 from decoupled_qc.inference import predict as infer
 from decoupled_qc.network import TASK
 from decoupled_qc.scans import Scan
+from decoupled_qc.scoring import UL_PER_ML
 
 log = logging.getLogger(__name__)
 

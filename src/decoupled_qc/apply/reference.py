@@ -17,6 +17,7 @@ from decoupled_qc.analysis.volumes import SMALLEST_ML
 from decoupled_qc.apply.causes import NO_CAUSE, discriminant, lead
 from decoupled_qc.apply.expected_dice import dice_model
 from decoupled_qc.apply.folder import REFERENCE, Model, digest
+from decoupled_qc.apply.kind import WIDENING, kind_model
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference_checks import BANDED, FORMAT
 from decoupled_qc.conditions import NO_ARTEFACT
@@ -27,18 +28,11 @@ from decoupled_qc.scoring import GREY_MATTER, UL_PER_ML
 
 log = logging.getLogger(__name__)
 
-RANGED = (
-    "gm_volume_ml",
-    "head_ml",
-    "head_level",
-    "head_spread",
-    "grey_level",
-    "cnr",
-    "task_uncertainty",
-    "artefact_uncertainty",
-)
+OF_KIND = ("gm_volume_ml", "head_ml", "head_level", "head_spread", "grey_level", "cnr")  # an artefact may spoil them
+OF_QUALITY = ("task_uncertainty", "artefact_uncertainty")
+EDGE_SHARE = 0.005  # of grey matter, that a tight field of view may touch; half a brain has seven times that
+MILD = 0.25  # severity up to which a scan shows its kind as a clean one does
 VALIDATION = "validation.csv"  # in the model folder
-WIDENING = 0.25  # of the width of a range on both sides, because validation scans are few
 
 
 def make_model_folder(
@@ -146,8 +140,24 @@ def summarise(
         "dice_model": dice_model(measured, artefacts, error_rate),
         "volume_model": {"scale": "volume_scale_ml", "ratio": _finite(ratio)},
         "decision": {"dice_cut": target_dice, "error_rate": error_rate},
-        "input_ranges": {name: widened(measured[name]) for name in RANGED if np.isfinite(measured[name]).any()},
+        "input_ranges": input_ranges(measured),
+        "kind_model": kind_model(measured, artefacts),
     }
+
+
+def input_ranges(measured: pd.DataFrame) -> dict[str, list[float]]:
+    """Return property → the range that a scan is to lie in.
+
+    What kind of scan it is shows in clean scans and mildly corrupted ones: of a severe artefact next to no grey matter may be
+    left, and a range that spans that holds anything. How uncertain it may be is what all validation scans span.
+
+    Args:
+        measured: From :func:`measure_scans`.
+    """
+    mild = measured[(measured["artefact"] == NO_ARTEFACT) | (measured["severity"] <= MILD)]
+    values = {**{name: mild[name] for name in OF_KIND}, **{name: measured[name] for name in OF_QUALITY}}
+    ranges = {name: widened(found) for name, found in values.items() if np.isfinite(found).any()}
+    return {**ranges, "edge_share": [0.0, max(widened(mild["edge_share"].fillna(0.0))[1], EDGE_SHARE)]}
 
 
 def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_uncertainty") -> dict[str, list[float]]:

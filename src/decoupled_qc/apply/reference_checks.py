@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from decoupled_qc.apply.causes import NO_CAUSE
+from decoupled_qc.apply.kind import kind_measures
 from decoupled_qc.apply.verdict import PLAIN_REASONS
 
 FORMAT = 2  # of model.json and reference.json
@@ -63,6 +64,8 @@ def problems_of_reference(reference: Mapping, artefacts: list[str], sha256: obje
     yield from _of_causes(reference["cause_accuracy"], artefacts)
     yield from _of_models(reference["dice_model"], reference["volume_model"], reference["decision"], 1 + len(artefacts))
     yield from _of_ranges(reference["input_ranges"])
+    if reference.get("kind_model") is not None:  # one made before there was any, or of too few subjects
+        yield from _of_kind(reference["kind_model"], artefacts)
 
 
 def _of_scores(clean: Mapping, severity: Mapping, artefacts: list[str]) -> Iterator[str]:
@@ -131,6 +134,25 @@ def _of_ranges(ranges: Mapping) -> Iterator[str]:
         yield from _sorted_numbers(f"input_ranges.{name}", ends, at_least=2)
         if len(ends) != 2:
             yield f"'input_ranges.{name}' is not two numbers"
+
+
+def _of_kind(model: object, artefacts: list[str]) -> Iterator[str]:
+    if not isinstance(model, dict) or not {"measures", "mean", "sd", "precision", "threshold"} <= set(model):
+        yield "'kind_model' is no JSON object with measures, mean, sd, precision and threshold"
+    names = kind_measures(artefacts)
+    if model["measures"] != names:
+        yield f"'kind_model.measures' are not {', '.join(names)}"
+    rows = model["precision"]
+    if not isinstance(rows, list) or len(rows) != len(names):
+        yield f"'kind_model.precision' is no list of {len(names)} rows"
+    lists = {"mean": model["mean"], "sd": model["sd"], **{f"precision.{n}": row for n, row in enumerate(rows)}}
+    for key, values in lists.items():
+        yield from _numbers(f"kind_model.{key}", values)
+        if len(values) != len(names):
+            yield f"'kind_model.{key}' has {len(values)} numbers, not {len(names)}"
+    if not all(sd > 0 for sd in model["sd"]):
+        yield "'kind_model.sd' has a number that is not above 0"
+    yield from _number("kind_model.threshold", model["threshold"], 0)
 
 
 def _sorted_numbers(key: str, values: object, *, at_least: int = 0) -> Iterator[str]:

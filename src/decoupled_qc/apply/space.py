@@ -14,7 +14,10 @@ from decoupled_qc.scans import MAX_VOXELS, Scan
 
 MARGIN_MM = 10.0  # of air kept around the head: ghosts show there
 BLACK_PERCENTILE = 1.0  # what is darker, such as the ringing of an earlier resampling, must not lift the air
-MIN_MM = 30.0  # what is thinner than this shows no brain
+MIN_MM, MAX_MM = (
+    30.0,
+    600.0,
+)  # what is thinner shows no brain, and what is longer is no head, whatever its header claims
 
 
 def to_model_grid(scan: Scan, spacing_mm: float) -> tuple[Tensor, NDArray[np.float64]]:
@@ -36,9 +39,14 @@ def to_model_grid(scan: Scan, spacing_mm: float) -> tuple[Tensor, NDArray[np.flo
     if extent_mm.min() < MIN_MM or min(scan.image.shape) < 4:
         size = " x ".join(f"{side:.0f}" for side in extent_mm)
         raise InputError(f"{scan.path} covers {size} mm: give a scan of a whole brain.")
-    if np.prod(extent_mm / spacing_mm) > MAX_VOXELS:
+    if extent_mm.max() > MAX_MM:
         size = " x ".join(f"{side:.0f}" for side in extent_mm)
         raise InputError(f"{scan.path} covers {size} mm, far more than a head: correct its voxel size, or crop it.")
+    if np.prod(extent_mm / spacing_mm) > MAX_VOXELS:
+        size = " x ".join(f"{side:.0f}" for side in extent_mm)
+        raise InputError(
+            f"{scan.path} covers {size} mm, which at the model's {spacing_mm:g} mm is more than {MAX_VOXELS} voxels: crop it."
+        )
     black = np.percentile(scan.image.numpy(), BLACK_PERCENTILE)
     lifted = np.clip(scan.image.numpy() - np.float32(black), 0, None)
     file = isotropic(nib.Nifti1Image(lifted, scan.file.affine), spacing_mm)

@@ -8,6 +8,7 @@ import numpy as np
 from decoupled_qc.analysis.prediction import PASS, REVIEW, verdict
 from decoupled_qc.apply.causes import named_cause
 from decoupled_qc.apply.expected_dice import interval
+from decoupled_qc.apply.kind import unlike_together
 
 CLEAN = "clean"
 PLAIN_REASONS = {  # by input range: (what is said below it, above it)
@@ -16,6 +17,10 @@ PLAIN_REASONS = {  # by input range: (what is said below it, above it)
     "head_level": ("a dark head, but for a few bright voxels", "a head as bright as its brightest parts"),
     "head_spread": ("hardly any contrast in the head", "an unusually wide range of intensities"),
     "grey_level": ("grey matter darker than in a T1-weighted scan", "grey matter brighter than in a T1-weighted scan"),
+    "edge_share": (
+        "less grey matter at the edge of the field of view ({:.1%}) than any",
+        "grey matter cut by the edge of the field of view ({:.1%} of it lies there)",
+    ),
     "cnr": ("hardly any contrast of grey and white matter", "an unusual contrast of grey and white matter"),
     "task_uncertainty": ("a task uncertainty lower than any", "a task uncertainty higher than any"),
     "artefact_uncertainty": ("an artefact uncertainty lower than any", "an artefact uncertainty higher than any"),
@@ -39,6 +44,7 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
     dice, low, high = interval(found, reference["dice_model"], artefacts)
     decision = verdict(np.array([low]), np.array([high]), reference["decision"]["dice_cut"])[0]
     reasons = oddities + out_of_range(found, reference["input_ranges"])
+    reasons += unlike_together(found, reference.get("kind_model"))
     ratio = reference["volume_model"]["ratio"]
     half_ml = math.nan if ratio is None else ratio * found["volume_scale_ml"]
     cause = named_cause(found, reference["cause_model"], artefacts)

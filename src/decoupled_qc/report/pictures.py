@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.report import wording
 from decoupled_qc.report.stills import three_planes
 from decoupled_qc.report.volumes import enlarge, pack, peak_mm, read_volume, shrink
@@ -59,10 +60,14 @@ def draw_pictures(
         shown: Cause shown first.
         dimming: How much further the scale of all causes but the task reaches than the 99.5th percentile of the total.
     """
-    image = shrink(read_volume(image_path), IMAGE_VOXELS)
-    label = shrink(read_volume(label_path), IMAGE_VOXELS)
+    paths = [
+        (image_path, IMAGE_VOXELS),
+        (label_path, IMAGE_VOXELS),
+        *((path, MAP_VOXELS) for path in map_paths.values()),
+    ]
+    image, label, *shrunk = side_by_side(lambda one: shrink(read_volume(one[0]), one[1]), paths)
     label = nib.Nifti1Image((label.get_fdata() >= 0.5).astype(np.float32), label.affine)
-    maps = {name: shrink(read_volume(path), MAP_VOXELS) for name, path in map_paths.items()}
+    maps = dict(zip(map_paths, shrunk, strict=True))
     # one scale for all artefacts, so that the eye may compare them; the task's variance is of another kind
     tops = dict.fromkeys(maps, dimming * float(np.percentile(maps["total"].dataobj, 99.5)))
     tops["task"] = float(np.percentile(maps["task"].dataobj, 99.5))
@@ -70,9 +75,11 @@ def draw_pictures(
     at = _middle(np.asarray(label.dataobj))
     still = {"top": top, "pixels_per_mm": STILL_PIXELS_PER_MM}
     over = {"overlay": enlarge(maps[shown], image.shape), "overlay_top": tops[shown]}
+    scaled = [(image, low, top), (label, 0, 255), *((volume, 0, tops[name]) for name, volume in maps.items())]
+    packed_image, packed_label, *packed = side_by_side(lambda one: pack(*one), scaled)
     return Pictures(
-        image=pack(image, low, top),
-        label=pack(label, 0, 255),
+        image=packed_image,
+        label=packed_label,
         low=low,
         top=top,
         shape=tuple(int(n) for n in image.shape),
@@ -80,12 +87,12 @@ def draw_pictures(
         maps=[
             {
                 "name": name,
-                "data": pack(volume, 0, tops[name]),
+                "data": data,
                 "top": tops[name],
                 "top_text": wording.number(tops[name], -3),
                 "peak_mm": peak_mm(volume),
             }
-            for name, volume in maps.items()
+            for (name, volume), data in zip(maps.items(), packed, strict=True)
         ],
         shown=shown,
         still=_base64(three_planes(image, label, at, **still)),

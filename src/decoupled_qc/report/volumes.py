@@ -56,7 +56,7 @@ def pack(volume: nib.Nifti1Image, low: float, high: float) -> str:
     file = nib.Nifti1Image(levels, volume.affine)
     file.header.set_slope_inter(step, low)
     file.header.set_xyzt_units("mm")
-    return base64.b64encode(gzip.compress(file.to_bytes(), compresslevel=9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(file.to_bytes(), compresslevel=6, mtime=0)).decode()
 
 
 def peak_mm(volume: nib.Nifti1Image) -> list[float]:
