@@ -4,6 +4,8 @@
 #   model/ apply/                                         when asked for: the student to give away, and its verdicts on scans
 #   conditions/outside/ analysis/outside.csv              when asked for: artefacts outside the brain alone
 #   logs/ benchmarks/                                     what happened, and what it cost
+# Every rule names the same environment, since Snakemake has no default for one: `--sdm conda` then runs any job in it; without
+# that option a job runs in the environment that Snakemake itself does, as after `make setup`.
 
 
 configfile: "config/config.yaml"

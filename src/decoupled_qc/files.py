@@ -1,6 +1,7 @@
 """Outputs appear under their final name only when whole."""
 
 import glob
+import hashlib
 import os
 import shutil
 import uuid
@@ -39,6 +40,12 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256 as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def discard_partial(path: str | os.PathLike) -> None:

@@ -3,22 +3,32 @@
 import logging
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType, TracebackType
 
 import torch
 
 from decoupled_qc.errors import InputError, is_of_machine, sentence
+from decoupled_qc.files import discard_partial
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they kill
 
 
-def start(log_path: str | None, threads: int, stop_code: int | None = None, append: bool = False) -> None:
-    """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end.
+def start(
+    log_path: str | None,
+    threads: int,
+    outputs: Iterable[str] = (),
+    stop_code: int | None = None,
+    append: bool = False,
+) -> None:
+    """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end; clear up.
 
     Args:
         log_path: The job's log; None for a process that writes none.
         threads: That torch may use. Results depend on it in the last bits, so it is part of what a run is.
+        outputs: Of the job: what an earlier attempt that was killed left half-written beside them is removed. Snakemake's lock
+            on the folder keeps two jobs from writing one output.
         stop_code: Exit code after SIGTERM or SIGUSR1; None for 128 + the signal's number.
         append: Whether another process of the job has begun the log.
     """
@@ -32,6 +42,8 @@ def start(log_path: str | None, threads: int, stop_code: int | None = None, appe
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
     sys.excepthook = _report
+    for output in outputs:
+        discard_partial(output)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         """Leave as from any error, so that half-written outputs are removed; a second signal must not interrupt that."""

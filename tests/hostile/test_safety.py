@@ -19,6 +19,7 @@ import decoupled_qc
 from decoupled_qc import cli
 from decoupled_qc.cohort import fetch
 from decoupled_qc.errors import InputError, sentence
+from decoupled_qc.files import sha256_of
 
 PACKAGE = Path(decoupled_qc.__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -80,7 +81,7 @@ def test_no_path_of_an_archive_leads_out_of_its_folder(tmp_path, monkeypatch, na
     folder.mkdir(parents=True)
     evil = evil.format(tmp_path.name)
     pack(downloads / name, [evil, f"toy-1.0/{evil}"])
-    head = fetch.Head(name, "toy==1.0", {"scan": "T1w.nii.gz"}, fetch.sha256_of(downloads / name))
+    head = fetch.Head(name, "toy==1.0", {"scan": "T1w.nii.gz"}, sha256_of(downloads / name))
     monkeypatch.setitem(fetch.HEADS, "toy", head)
     with case("archives"):
         with pytest.raises(InputError, match="lacks the file"):

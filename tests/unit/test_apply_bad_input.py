@@ -280,8 +280,12 @@ def test_a_model_of_a_fine_grid_names_that_grid_and_not_the_scans_voxels():
 def run_batch(scans, model, out, monkeypatch):
     """Run the script of a batch in this process, without the job around it."""
     monkeypatch.setattr("decoupled_qc.jobs.start", lambda *_: None)
-    params = SimpleNamespace(folder=str(out), scans={str(path): path.name[:5] for path in scans}, model=str(model))
-    job = SimpleNamespace(log=[None], threads=1, params=params)
+    listed = out.with_name("scans.tsv")
+    rows = [f"{path.name[:5]}\t{path}\t0" for path in scans] + ["else\t/of/another/batch.nii\t1"]
+    listed.write_text("\n".join(["scan\tpath\tbatch", *rows]) + "\n")
+    params, wildcards = SimpleNamespace(folder=str(out), model=str(model)), SimpleNamespace(batch="0")
+    inputs, outputs = SimpleNamespace(scans=str(listed)), [str(out / "predictions.csv")]
+    job = SimpleNamespace(log=[None], threads=1, params=params, wildcards=wildcards, input=inputs, output=outputs)
     runpy.run_path(str(ROOT / "workflow/scripts/predict_batch.py"), init_globals={"snakemake": job})
 
 

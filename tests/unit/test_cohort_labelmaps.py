@@ -14,6 +14,7 @@ from decoupled_qc.cohort.stripping import MARGIN_MM, strip
 from decoupled_qc.cohort.subjects import LABEL_MAP_SOURCE, Source, make_subjects
 from decoupled_qc.cohort.warps import Warp
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import sha256_of
 from decoupled_qc.seeds import rng_for
 
 WARP = {"fields": [{"amplitude_mm": 1.0, "smoothness_mm": 15.0}], "scale_sd": 0.03, "rotation_sd_deg": 3.0}
@@ -134,7 +135,7 @@ def test_stripping_keeps_the_brain_whole_and_little_else():
 
 def test_a_label_map_is_fetched_from_its_address_and_checked(head, tmp_path, monkeypatch):
     content = (head / LABELS).read_bytes()
-    sha256 = fetch.sha256_of(head / LABELS)
+    sha256 = sha256_of(head / LABELS)
     monkeypatch.setitem(
         fetch.HEADS,
         "toymap",

@@ -1,10 +1,13 @@
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
+from decoupled_qc.cohort.absence import mark_absent
 from decoupled_qc.cohort.manifest import check_volumes, read_manifest
-from decoupled_qc.cohort.plan import anatomies_in_use
+from decoupled_qc.cohort.plan import anatomies_in_use, check_heads
 from decoupled_qc.errors import InputError
 
 
@@ -137,3 +140,14 @@ def test_anatomies_without_subjects_are_not_in_use():
 def test_plans_that_cannot_work_stop_before_any_job(anatomies, named):
     with pytest.raises(InputError, match=named):
         anatomies_in_use(anatomies)
+
+
+def test_a_head_that_another_run_did_without_is_asked_for_again(tmp_path):
+    (tmp_path / "b").mkdir()
+    mark_absent(tmp_path / "b", "offline.")
+    check_heads({"a": block(test=1), "b": block(train=1, optional=True), "c": block()}, tmp_path)
+    check_heads({"b": block()}, tmp_path)
+    with pytest.raises(InputError, match=r"b could not be fetched by an earlier run.*anatomies\.b\.optional is false"):
+        check_heads({"b": block(train=1)}, tmp_path)
+    shutil.rmtree(tmp_path / "b")
+    check_heads({"b": block(train=1)}, tmp_path)

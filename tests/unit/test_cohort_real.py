@@ -27,7 +27,8 @@ def listing(n=20):
 
 
 def admitted(scans, **changes):
-    found = pd.DataFrame({"scan": scans["scan"], "status": "ok", "sha256": scans["scan"], "reason": ""})
+    hashes = dict.fromkeys(("sha256", "source_sha256"), scans["scan"])
+    found = pd.DataFrame({"scan": scans["scan"], "status": "ok", "reason": "", **hashes})
     return splits.admit(scans, found, **(ADMISSION | changes))
 
 

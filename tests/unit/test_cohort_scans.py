@@ -1,5 +1,8 @@
 """Real scans: listing, audit, admission, roles, preparation."""
 
+import re
+from pathlib import Path
+
 import nibabel as nib
 import nibabel.processing
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from decoupled_qc import audit as audit_command
 from decoupled_qc import cli
 from decoupled_qc.audit import write_audit
-from decoupled_qc.cohort import aseg, checks, prepare, sources, splits
+from decoupled_qc.cohort import aseg, checks, prepare, sources, splits, tissues
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
@@ -18,6 +21,7 @@ from decoupled_qc.metrics import dice
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2, "real": 0.0}
 ADMIT = {"pattern": "*", "good": None, "real": None, "strict": False, "min_subjects": 3}
 MM = 2.0
+PREPARED = {"spacing_mm": 4.0, "registration_mm": 4.0, "best_rating": 1, "cache": Path("none"), "code": "x"}
 
 
 def head(seed):
@@ -156,7 +160,7 @@ def test_strict_and_too_few_left_stop(bids):
     cut_off(bids)
     with pytest.raises(InputError, match="excludes 1 of 6 scans, the first sub-02_T1w.*strict stops the run"):
         admitted(bids, strict=True)
-    with pytest.raises(InputError, match="leaves 5 of 6 subjects, and config key cohort.scans.min_subjects asks for 6"):
+    with pytest.raises(InputError, match=r"^5 of 6 subjects are left.*min_subjects asks for 6: the audit leaves out 1"):
         admitted(bids, min_subjects=6)
 
 
@@ -166,11 +170,71 @@ def test_one_image_under_two_names_stops(bids):
         admitted(bids)
 
 
-def test_several_scans_of_a_subject_need_a_choice(bids):
+def test_whatever_of_a_scan_is_prepared_changes_its_row(bids):
+    """Its voxels, its place in the world, its label; a copy with another time does not."""
+    moved = np.diag([MM, MM, MM, 1.0])
+    moved[0, 3] = 0.05  # within what a label may differ
+    first = admitted(bids).set_index("scan")["source_sha256"]
+    write(bids, "sub-00", 0)
+    write(bids, "sub-01", 11)
+    write(bids, "sub-02", 2, affine=moved)
+    write(bids, "sub-03", 3, label=head(3)[1][::-1].copy() % 3)
+    again = admitted(bids).set_index("scan")["source_sha256"]
+    assert list(first.index[first != again]) == ["sub-01_T1w", "sub-02_T1w", "sub-03_T1w"]
+    assert first.str.len().eq(64).all() and first.is_unique
+
+
+def test_several_scans_of_a_subject_need_a_choice(bids, caplog):
     write(bids, "sub-03", 9, name="acq-headmotion1_T1w")
     with pytest.raises(InputError, match=r"Subject sub-03 has 2 scans .* cohort\.scans\.pattern"):
         admitted(bids)
+    caplog.set_level("INFO")
     assert list(find(bids, "*_acq-headmotion1_T1w")["subject"]) == ["sub-03"]
+    assert "1 of 6 subjects have a scan named like '*_acq-headmotion1_T1w' (cohort.scans.pattern, real)" in caplog.text
+
+
+def test_the_first_pattern_that_a_subject_has_a_usable_scan_for_chooses_it(bids):
+    """People who were scanned once, in two runs, and in two sessions."""
+    patterns = ["*_ses-1_*", "*_run-1_T1w", "*_T1w"]
+    (bids / "derivatives").mkdir()
+    for number, names in {1: ("run-1", "run-2"), 2: ("run-1", "run-2"), 3: ("ses-1_run-2", "ses-2_run-1")}.items():
+        (bids / f"sub-{number:02d}/anat/sub-{number:02d}_T1w.nii.gz").unlink()
+        for place, name in enumerate(names):
+            write(bids, f"sub-{number:02d}", 10 * number + place, name=f"{name}_T1w")
+    ratings = {"sub-02_run-1": "3", "sub-05": "n/a"} | dict.fromkeys(
+        ("sub-00", "sub-01_run-1", "sub-02_run-2", "sub-04"), "1"
+    )
+    ratings["sub-03_ses-1_run-2"] = "1"
+    rows = "".join(f"{scan}_T1w\t{rating}\n" for scan, rating in ratings.items())
+    (bids / "derivatives" / "scores.tsv").write_text("bids_name\tscore\n" + rows)
+    with pytest.raises(InputError, match=r"Subject sub-01 has 2 scans .* a list of them of which the first"):
+        admitted(bids)
+    chosen = [
+        "sub-00_T1w",
+        "sub-01_run-1_T1w",
+        "sub-02_run-1_T1w",
+        "sub-03_ses-1_run-2_T1w",
+        "sub-04_T1w",
+        "sub-05_T1w",
+    ]
+    assert list(admitted(bids, pattern=patterns)["scan"]) == chosen
+    good = admitted(bids, pattern=patterns, good=[1])
+    assert list(good["scan"]) == [*chosen[:2], "sub-02_run-2_T1w", *chosen[3:5]]
+
+
+def test_what_took_people_is_counted_by_its_key(bids, caplog):
+    caplog.set_level("INFO")
+    cut_off(bids)
+    write(bids, "sub-03", 33, name="acq-other_T1w")
+    (bids / "sub-03/anat/sub-03_T1w.nii.gz").unlink()
+    (bids / "derivatives").mkdir()
+    (bids / "derivatives" / "scores.tsv").write_text(
+        "bids_name\tscore\nsub-00_T1w\t1\nsub-01_T1w\t2\nsub-04_T1w\tn/a\n"
+    )
+    lost = r"the audit leaves out 1 \(its table has the reasons\), cohort.scans.pattern 1, and ratings 3 \(cohort.scans.good\)"
+    with pytest.raises(InputError, match=rf"^1 of 6 subjects are left, and .*min_subjects asks for 3: {lost}\.$"):
+        admitted(bids, pattern="sub-??_T1w", good=[1])
+    assert re.search(f"1 of 6 listed subjects can be used: {lost}", caplog.text)
 
 
 def test_a_subject_in_two_roles_stops(bids):
@@ -283,15 +347,48 @@ def test_prepared_batch_keeps_volumes_and_names_where_labels_come_from(bids, tmp
     scans = find(bids).assign(role="test").head(2)
     folder = tmp_path / "batch"
     folder.mkdir()
-    prepare.prepare_scans(
-        scans, tmp_path / "no-atlas-needed", folder, spacing_mm=4.0, registration_mm=4.0, best_rating=1
-    )
+    prepare.prepare_scans(scans, tmp_path / "no-atlas-needed", folder, **PREPARED)
     table = pd.read_csv(folder / "subjects.tsv", sep="\t")
     assert list(table["label_source"]) == ["provided"] * 2
     made = nib.load(folder / table["dseg"][0])
     assert np.allclose(nib.affines.voxel_sizes(made.affine), 4)
     grey_ml = (np.asanyarray(made.dataobj) == 2).sum() * 4**3 / 1000
     assert grey_ml == pytest.approx((head(0)[1] == 2).sum() * MM**3 / 1000, rel=0.05)
+
+
+def test_a_batch_that_was_killed_does_not_label_a_finished_scan_again(bids, tmp_path, monkeypatch):
+    """Nor does one that is made again; other settings, another scan or a damaged file do."""
+    scans = find(bids).assign(role="test", dseg="").head(2)
+    labelled, killed_at = [], {2}
+    affine = np.diag([1.0, 1, 1, 1])
+    toy = tissues.Atlas(np.zeros((2, 2, 2), np.float32), np.zeros((3, 2, 2, 2), np.float32), affine)
+    monkeypatch.setattr(prepare, "read_atlas", lambda folder: toy)
+
+    def label(file, atlas, registration_mm):
+        labelled.append(int(np.asanyarray(file.dataobj).sum()))
+        if len(labelled) in killed_at:
+            raise SystemExit(143)
+        parts = np.random.default_rng(len(labelled)).dirichlet([1, 1, 1, 1], (100, 100, 100)).astype(np.float32)
+        return [nib.Nifti1Image(parts[..., place], affine) for place in range(3)]
+
+    monkeypatch.setattr(prepare, "classical_fractions", label)
+
+    def made(name, **changes):
+        folder = tmp_path / name
+        folder.mkdir()
+        prepare.prepare_scans(scans, bids, folder, **(PREPARED | {"cache": tmp_path / "cache"} | changes))
+        return {path.name: path.read_bytes() for path in folder.glob("*_dseg.nii.gz")}
+
+    with pytest.raises(SystemExit):
+        made("killed")
+    first = made("next")
+    assert len(first) == 2 and len(labelled) == 3 and labelled[1] == labelled[2] != labelled[0]
+    assert made("again") == first and len(labelled) == 3
+    next((tmp_path / "cache").iterdir()).write_bytes(b"damaged")
+    made("damaged")
+    assert len(labelled) == 4
+    made("other", registration_mm=3.0)
+    assert len(labelled) == 6
 
 
 def test_a_prepared_map_goes_back_onto_the_native_grid(tmp_path):
@@ -305,7 +402,7 @@ def test_a_prepared_map_goes_back_onto_the_native_grid(tmp_path):
     scans = find(tmp_path).assign(role="test")
     folder = tmp_path / "batch"
     folder.mkdir()
-    prepare.prepare_scans(scans, tmp_path / "no-atlas", folder, spacing_mm=MM, registration_mm=4.0, best_rating=1)
+    prepare.prepare_scans(scans, tmp_path / "no-atlas", folder, **(PREPARED | {"spacing_mm": MM}))
     row = pd.read_csv(folder / "subjects.tsv", sep="\t").iloc[0]
     prepared, native = nib.load(folder / row["dseg"]), nib.load(row["source"])
     back = nib.processing.resample_from_to(prepared, native, order=0)
@@ -326,7 +423,7 @@ def test_batches_become_the_manifest_that_training_reads(bids):
     folders = [bids / "cohort" / f"batch-{batch}" for batch in range(7)]  # one more than there are scans
     for batch, folder in enumerate(folders):
         folder.mkdir(parents=True)
-        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, spacing_mm=4.0, registration_mm=4.0, best_rating=1)
+        prepare.prepare_scans(scans.iloc[batch::7], bids, folder, **PREPARED)
     write_manifest(folders, bids / "cohort" / "manifest.tsv")
     found = read_manifest(bids / "cohort" / "manifest.tsv")
     assert sorted(found["subject"]) == [f"sub-{number:02d}" for number in range(6)]

@@ -25,7 +25,7 @@ def grey_voxels(scans, tmp_path):
     """Return how many voxels of prepared labels are grey matter, one number a scan."""
     out = tmp_path / "out"
     out.mkdir()
-    settings = {"spacing_mm": 2.0, "registration_mm": 4.0, "best_rating": 1.0}
+    settings = {"spacing_mm": 2.0, "registration_mm": 4.0, "best_rating": 1.0, "cache": tmp_path / "cache", "code": "x"}
     prepare.prepare_scans(scans.assign(role="train"), tmp_path, out, **settings)
     return [int((np.asarray(nib.load(path).dataobj) == 2).sum()) for path in sorted(out.glob("*_dseg.nii.gz"))]
 
@@ -113,3 +113,56 @@ def test_analyze_is_read_from_its_header_s_name_with_a_word_about_left_and_right
     (tmp_path / "a.img").unlink()
     with pytest.raises(InputError, match=r"a.img is missing, which holds the voxels"):
         read_scan(tmp_path / "a.hdr")
+
+
+BIDS_VALUES = np.array([0, 3, 1, 2], np.uint8)  # csf, grey and white matter as BIDS numbers them
+BESIDE = "sub-01/anat/sub-01_dseg.tsv"
+
+
+def bids_labels(folder, lookup=None, text=""):
+    """Write a BIDS folder whose label has BIDS's numbers; return its listing."""
+    anat = folder / "sub-01" / "anat"
+    anat.mkdir(parents=True, exist_ok=True)
+    image, label = head(1)
+    nib.save(nib.Nifti1Image(image, AFFINE), anat / "sub-01_T1w.nii.gz")
+    nib.save(nib.Nifti1Image(BIDS_VALUES[label], AFFINE), anat / "sub-01_dseg.nii.gz")
+    if lookup is not None:
+        (folder / lookup).write_text(text)
+    return find("bids", folder)
+
+
+@pytest.mark.parametrize(
+    ("lookup", "text"),
+    [
+        ("dseg.tsv", "index\tname\n0\tBackground\n1\tGray Matter\n2\tWhite Matter\n3\tCerebrospinal Fluid\n"),
+        (BESIDE, "index\tname\tabbreviation\n1\tcortex and below\tGM\n2\t\tWM\n3\t\tCSF\n11\tCerebellum\tCBM\n"),
+        (BESIDE, "index\tname\tmapping\n1\tone\t1\n2\ttwo\t2\n3\tthree\t3\n"),
+    ],
+)
+def test_bids_says_by_its_lookup_table_what_labels_are(lookup, text, tmp_path):
+    scans = bids_labels(tmp_path, lookup, text)
+    assert list(scans["dseg_values"]) == ["1=grey 2=white 3=csf"]
+    assert audit(scans)["status"].tolist() == ["ok"]
+    assert grey_voxels(scans, tmp_path) == [int((head(1)[1] == 2).sum())]
+
+
+def test_bids_labels_without_their_table_are_not_taken_for_ours(tmp_path):
+    found = audit(bids_labels(tmp_path))
+    assert found["status"].tolist() == ["excluded"]
+    assert (
+        "the label's values look like BIDS's" in found["reason"][0]
+        and "set dseg_values to '1=grey" in found["reason"][0]
+    )
+    scans = bids_labels(tmp_path, "dseg.tsv", "index\tname\n2\tLeft-Cerebral-White-Matter\n")  # of structures
+    assert list(scans["dseg_values"]) == [""]
+    with pytest.raises(InputError, match=r"dseg.tsv has no column 'index': BIDS's lookup tables have index and name"):
+        bids_labels(tmp_path, "dseg.tsv", "value\tname\n1\tGM\n")
+
+
+def test_a_label_that_does_not_follow_its_scan_is_named_with_what_was_measured(tmp_path):
+    image, label = head(0)
+    nib.save(nib.Nifti1Image(900 - image, AFFINE), tmp_path / "a.nii.gz")  # as a T2-weighted scan
+    nib.save(nib.Nifti1Image(label, AFFINE), tmp_path / "l.nii.gz")
+    (tmp_path / "scans.csv").write_text("subject,image,dseg\nsub-1,a.nii.gz,l.nii.gz\n")
+    reason = audit(find("table", tmp_path / "scans.csv"))["reason"][0]
+    assert "does not fit its scan" in reason and "csf 0." in reason and "do not rise from CSF to white matter" in reason

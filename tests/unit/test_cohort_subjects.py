@@ -11,6 +11,7 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import Source, make_subjects, write_manifest
 from decoupled_qc.cohort.warps import Warp, integrate, jacobian_determinant, random_warp
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import sha256_of
 from decoupled_qc.seeds import rng_for
 
 LEVELS = np.array([0.2, 0.5, 0.8])  # CSF, grey and white matter
@@ -194,6 +195,9 @@ def test_subjects_are_recorded_with_their_warp_and_join_a_manifest(folder, tmp_p
     write_manifest([made], tmp_path / "cohort" / "manifest.tsv")
     subjects = read_manifest(tmp_path / "cohort" / "manifest.tsv")
     assert subjects.image[0] == "subjects/toy/sub-toy01_T1w.nii.gz"
+    for column in ("image", "dseg"):
+        files = [tmp_path / "cohort" / name for name in subjects[column]]
+        assert list(subjects[f"{column}_sha256"]) == [sha256_of(file) for file in files]
     image = nib.load(tmp_path / "cohort" / subjects.image[0])
     assert image.get_data_dtype() == np.float32 and np.allclose(image.header.get_zooms(), 2.0)
     dseg = nib.load(tmp_path / "cohort" / subjects.dseg[0])

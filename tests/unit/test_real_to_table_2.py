@@ -76,7 +76,7 @@ def run(tmp_path_factory):
     batch, real, maps = folder / "cohort/batch-0", folder / "conditions/real", folder / "maps"
     for place in (batch, real, maps):
         place.mkdir(parents=True)
-    prepare_scans(scans, folder, batch, spacing_mm=4.0, registration_mm=4.0, best_rating=1)
+    prepare_scans(scans, folder, batch, spacing_mm=4.0, registration_mm=4.0, best_rating=1, cache=folder, code="x")
     manifest = folder / "cohort/manifest.tsv"
     write_manifest([batch], manifest)
     rated.write_rated(manifest, real, real, worst=3, best=1)

@@ -1,15 +1,18 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from phantom import error, head
 
 from decoupled_qc import standins
 from decoupled_qc.artefacts import motion
 from decoupled_qc.errors import InputError
 
+SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 every_simulator = pytest.mark.parametrize("name", standins.SIMULATORS)
 
 
@@ -80,3 +83,8 @@ def test_a_subjects_scans_do_not_depend_on_who_else_is_there():
 def test_unknown_simulator_is_refused():
     with pytest.raises(InputError, match="'torchio-swap'.*torchio-motion"):
         made("torchio-swap")
+
+
+def test_the_schema_names_every_simulator_so_that_another_name_stops_before_any_training():
+    stand_ins = yaml.safe_load(SCHEMA.read_text())["properties"]["test"]["properties"]["stand_ins"]
+    assert stand_ins["properties"]["simulators"]["items"]["enum"] == list(standins.SIMULATORS)

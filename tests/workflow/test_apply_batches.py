@@ -25,5 +25,18 @@ def test_ten_thousand_scans_are_a_hundred_jobs(bare_project, tmp_path):
         "--dry-run", "--quiet", "rules", "--configfile", "config/smoke.yaml", overlay.name, "--", target
     )
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
-    assert jobs == {"predict_batch": "100", "gather_batches": "1", "total": "101"}
+    assert jobs == {"list_scans": "1", "predict_batch": "100", "gather_batches": "1", "total": "102"}
     assert processor_seconds() - before < 30
+
+
+def test_verdicts_are_made_again_for_other_weights_of_the_package(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    message = '    message:\n        "Predicting batch {wildcards.batch} of the scans."\n'
+    project.edit("workflow/rules/apply.smk", message, "")  # so that a dry run prints the inputs instead
+    (project.folder / "scan.nii.gz").touch()
+    (project.folder / "cohort.yaml").write_text("apply: {inputs: [scan.nii.gz]}\n")
+    configuration = ("--configfile", "config/smoke.yaml", "cohort.yaml")
+    printed = project.snakemake("--dry-run", *configuration, "--", "results/smoke/apply/predictions.csv")
+    (read,) = re.findall(r"^rule predict_batch:\n(?: .*\n)*? +input: (.*)$", printed, re.MULTILINE)
+    for name in ("model.json", "reference.json", "weights.safetensors"):
+        assert f"src/decoupled_qc/weights/{name}" in read, printed[-3000:]

@@ -77,7 +77,7 @@ def test_scans_are_predicted_in_batches_whose_tables_are_joined(bare_project, tm
     for site in ("a", "b"):  # of one name, so that a batch alone would not know of the other
         write_head(project.folder / "data" / site, "sub-01", len(site))
     overlay = "apply: {inputs: ['data/*/*_T1w.nii.gz'], batch_size: 1, model: mine}\n"
-    apply = run(project, "apply/predictions.csv", ("predict_batch", "gather_batches"), overlay) / "apply"
+    apply = run(project, "apply/predictions.csv", ("list_scans", "predict_batch", "gather_batches"), overlay) / "apply"
     table = pd.read_csv(apply / "predictions.csv")
     assert len(table) == 2 == table["scan"].nunique() and set(table["status"]) == {"ok"}
     assert sorted(folder.split("/")[0] for folder in table["folder"]) == ["batch-0", "batch-1"]
@@ -88,3 +88,10 @@ def test_scans_are_predicted_in_batches_whose_tables_are_joined(bare_project, tm
         assert (place / f"{row.scan}_desc-gm_dseg.nii.gz").is_file() and (place / f"{row.scan}.html").is_file()
         assert row.scan in (apply / "index.html").read_text()
     assert json.loads((apply / "reference.json").read_text()) == model.reference
+    write_head(project.folder / "data" / "0", "sub-01", 3)  # before the others, and of their name
+    asked = ("config/smoke.yaml", "overlay.yaml", "--", "results/smoke/apply/predictions.csv")
+    assert project.planned(*asked) == {
+        "list_scans": {"apply/scans.tsv"},
+        "predict_batch": {"apply/batch-2/predictions.csv"},
+        "gather_batches": {"apply/predictions.csv"},
+    }

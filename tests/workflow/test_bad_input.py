@@ -44,3 +44,14 @@ def test_artefact_without_settings(project):
 def test_cohort_of_scans_without_its_path(project):
     printed = project.snakemake("--dry-run", "--configfile", "config/adni.yaml", check=False)
     assert "cohort.scans.path is not set: give the path that the source 'table' reads" in printed, printed[-3000:]
+
+
+def test_misspelt_simulator_of_stand_ins(project):
+    project.edit("config/smoke.yaml", "[torchio-motion, torchio-noise]", "[torchio-moton, torchio-noise]")
+    refused(project, "test.stand_ins.simulators.0", "'torchio-moton' is not one of", "torchio-motion")
+
+
+@pytest.mark.parametrize("name", ["studnet", "coupled"])
+def test_network_of_the_model_folder_that_is_not_there_or_cannot_tell_causes_apart(project, name):
+    project.edit("config/config.yaml", "network: student", f"network: {name}")
+    refused(project, f"reference.network '{name}' is no network that tells causes apart: use one of student, gated")

@@ -87,7 +87,8 @@ def test_the_papers_cohort_is_planned_and_its_roles_and_rated_scans_are_those_of
     read = [yaml.safe_load((project.folder / f"config/{name}.yaml").read_text()) for name in ("config", "adni")]
     settings = read[0]["cohort"]["scans"] | read[1]["cohort"]["scans"]
     found = sources.find_scans("table", str(table), [settings["pattern"], settings["real"]], None)
-    looked = pd.DataFrame({"scan": found["scan"], "status": "ok", "sha256": found["scan"]})
+    hashes = dict.fromkeys(("sha256", "source_sha256"), found["scan"])
+    looked = pd.DataFrame({"scan": found["scan"], "status": "ok", **hashes})
     admission = {key: settings[key] for key in ("pattern", "good", "real", "strict", "min_subjects")}
     admitted = splits.admit(found, looked, **admission)
     dealt = splits.split(admitted, settings["roles"], settings["splits"], 0)

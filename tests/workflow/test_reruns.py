@@ -63,6 +63,15 @@ def test_the_teachers_steps_keep_the_task_network(project):
     assert "train_task" not in planned and len(planned["train_teacher"]) == 2
 
 
+def test_other_volumes_under_the_same_names_train_and_test_again(project):
+    """Once they are made and listed; the plan before that follows from the rules alone."""
+    project.edit("config/config.yaml", "scale_sd: 0.03", "scale_sd: 0.06")
+    project.snakemake("--configfile", "config/smoke.yaml", "--", "results/smoke/cohort/manifest.tsv")
+    planned = project.planned()
+    assert len(trained(planned)) == 4 and "make_subjects" not in planned
+    assert {"keep_clean", "simulate", "sweep", "mix", "validation", "take_real"} <= planned.keys()
+
+
 def test_a_figure_function_redraws_that_figure_only(project):
     project.edit("src/decoupled_qc/figures/figure_7.py", "\nimport", "\nEDITED = True\nimport")
     assert project.planned().keys() == {"figure_7", "report"}
@@ -91,3 +100,21 @@ def test_committed_figures_do_not_keep_a_fresh_clone_from_running(bare_project, 
     planned = project.planned()
     assert len(trained(planned)) == 4
     assert {"gather_scores", "correlate", "table_1", "figure_7"} <= planned.keys()
+
+
+def test_runs_that_share_a_head_do_not_fetch_it_anew_for_each_other(bare_project, tmp_path):
+    """One may do without it and the other not: that is no part of what the head is."""
+    project = bare_project.copy_to(tmp_path / "project")
+    (project.folder / "resources").unlink(missing_ok=True)
+    fetched = "from pathlib import Path\n\nPath(snakemake.output[0], 'any').mkdir(parents=True)\n"
+    (project.folder / "workflow/scripts/fetch_head.py").write_text(fetched)
+    target = ("--", "resources/heads/colin27")
+    overlays = []
+    for name, optional in (("one", "true"), ("other", "false")):
+        overlays.append(f"{name}.yaml")
+        head = f"colin27: {{train: 1, optional: {optional}}}"
+        (project.folder / overlays[-1]).write_text(f"run: {name}\ncohort: {{anatomies: {{{head}}}}}\n")
+    project.snakemake("--configfile", "config/smoke.yaml", overlays[0], *target)
+    assert (project.folder / "resources/heads/colin27/any").is_dir()
+    for overlay in overlays:
+        assert project.planned("config/smoke.yaml", overlay, *target) == {}, overlay

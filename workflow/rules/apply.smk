@@ -3,11 +3,18 @@
 Made when asked for: `-- results/<run>/model`, and `-- results/<run>/apply/predictions.csv`.
 """
 
+from decoupled_qc import batches
 from decoupled_qc.apply.inputs import expand_patterns, find_inputs
 
 APPLY = config["apply"]
-FOUND = find_inputs(expand_patterns(APPLY["inputs"]), Path(OUT, "apply"), {}) if APPLY["inputs"] else []
-BATCHES = range(-(-len(FOUND) // APPLY["batch_size"]))
+LISTED = f"{OUT}/apply/scans.tsv"
+with one_sentence():
+    BATCH_OF = batches.read_batches(Path(LISTED))
+    if APPLY["inputs"] and workflow.is_main_process:  # a job elsewhere takes the list as it was written down
+        names = dict(zip(BATCH_OF["path"], BATCH_OF["scan"]))
+        found = find_inputs(expand_patterns(APPLY["inputs"]), Path(OUT, "apply"), names)
+        BATCH_OF = batches.assign({str(one.path): one.scan for one in found}, BATCH_OF, APPLY["batch_size"])
+SHIPPED = [*packaged("weights/*.json"), *packaged("weights/*.safetensors")]
 
 
 rule reference_scans:
@@ -64,9 +71,29 @@ rule reference:
         "../scripts/reference.py"
 
 
+rule list_scans:
+    output:
+        LISTED,
+    log:
+        f"{OUT}/logs/apply/scans.log",
+    benchmark:
+        f"{OUT}/benchmarks/apply/scans.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("list_scans"),
+        scans=BATCH_OF.to_dict("list"),
+    message:
+        "Writing down which batch predicts which scan."
+    script:
+        "../scripts/list_scans.py"
+
+
 rule predict_batch:
     input:
-        model=APPLY["model"] or [],
+        model=APPLY["model"] or SHIPPED,
+        scans=ancient(LISTED),  # its own scans are among the params, so that those of other batches do not count
     output:
         f"{OUT}/apply/batch-{{batch}}/predictions.csv",
     log:
@@ -80,7 +107,7 @@ rule predict_batch:
         gpu=min(1, config["gpus_per_job"]),
     params:
         code=fingerprint("predict_batch"),
-        scans=lambda wildcards: {str(one.path): one.scan for one in FOUND[int(wildcards.batch) :: len(BATCHES)]},
+        scans=lambda wildcards: BATCH_OF[BATCH_OF["batch"] == int(wildcards.batch)].to_dict("list"),
         folder=lambda wildcards: f"{OUT}/apply/batch-{wildcards.batch}",
         model=APPLY["model"],
     message:
@@ -91,7 +118,9 @@ rule predict_batch:
 
 rule gather_batches:
     input:
-        expand(f"{OUT}/apply/batch-{{batch}}/predictions.csv", batch=BATCHES),
+        tables=expand(f"{OUT}/apply/batch-{{batch}}/predictions.csv", batch=sorted(set(BATCH_OF["batch"]))),
+        scans=LISTED,
+        page=packaged("report/group_page.[chj]*"),
     output:
         f"{OUT}/apply/predictions.csv",
     log:

@@ -6,7 +6,9 @@ COHORT = config["cohort"]
 HEADS = COHORT["source"] == "heads"
 with one_sentence():
     ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"]) if HEADS else []
-    if not HEADS:
+    if HEADS:
+        plan.check_heads(COHORT["anatomies"], Path("resources/heads"))
+    else:
         sources.check(
             COHORT["source"], COHORT["scans"]["path"] if COHORT["scans"]["fetch"] is None else workflow.basedir
         )
@@ -25,7 +27,6 @@ rule fetch_head:
     params:
         code=fingerprint("fetch_head"),
         downloads="resources/downloads",
-        optional=lambda wildcards: COHORT["anatomies"][wildcards.anatomy]["optional"],
     message:
         "Fetching the head {wildcards.anatomy}."
     script:

@@ -1,6 +1,8 @@
 """Names used by all stages: where results go, what the run holds, and the fingerprint of a rule's code."""
 
+import os
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -61,6 +63,11 @@ for name in config["use_baselines"]:
     dropout = {**config["network"], **VARIANTS.get(baseline["model"], {}).get("network", {})}["dropout"]
     if baseline["vary"] == "dropout" and not dropout:
         raise WorkflowError(f"baselines.{name} varies the dropout of '{baseline['model']}', which has none.")
+apart = ["student", *(name for name, variant in VARIANTS.items() if not variant["coupled"])]
+if config["reference"]["network"] not in apart:
+    raise WorkflowError(
+        f"reference.network '{config['reference']['network']}' is no network that tells causes apart: use one of {', '.join(apart)}."
+    )
 
 
 wildcard_constraints:
@@ -87,6 +94,20 @@ def artefact_fingerprint(name):
 def source_fingerprint(kind):
     """Return the fingerprint of a source of scans, which is loaded by name and so not seen among the imports."""
     return provenance.fingerprint(Path(sources.__file__).parent / f"{kind}.py") if kind != "heads" else None
+
+
+def packaged(pattern):
+    """Return files of the package that are no code, relative to the working folder, so that a project can be moved."""
+    return sorted(os.path.relpath(path) for path in Path(workflow.basedir, "src/decoupled_qc").glob(pattern))
+
+
+@cache
+def state_of_scans(kind, path, patterns, limit):
+    """Return a hash of the scans that a source lists, for scans that are no files of a rule."""
+    try:
+        return sources.state_of(sources.find_scans(kind, path, patterns, limit))
+    except InputError as error:
+        return str(error)  # the audit says so
 
 
 def ratings_of(condition):

@@ -1,9 +1,6 @@
 """The paper's figures and tables from this run: one rule each, so that an edit redraws one."""
 
 
-include: "paper_files.smk"
-
-
 rule figure_1:
     input:
         scores=f"{OUT}/scores.csv",

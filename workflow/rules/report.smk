@@ -17,8 +17,7 @@ rule report:
         trainings=expand(f"{OUT}/figures/training/{{network}}-rep-0.png", network=NETWORKS),
         training_captions=expand(f"{OUT}/figures/training/{{network}}-rep-0.txt", network=NETWORKS),
         networks=expand(f"{OUT}/models/{{network}}/rep-0", network=NETWORKS),
-        template="src/decoupled_qc/report/report.html",
-        style="src/decoupled_qc/report/style.css",
+        page=packaged("report/report.html") + packaged("report/style.css"),
     output:
         report(f"{OUT}/report.html", category="Report", caption="../report/report.rst"),
     log:

@@ -1,8 +1,21 @@
-"""Real scans of a BIDS folder or a table, fetched if asked for → audit → roles → prepared and labelled in batches."""
+"""Real scans of a BIDS folder or a table, fetched if asked for → audit → roles → prepared and labelled in batches.
+
+Labels are kept beside the checkpoints of trainings, for a batch that was stopped: they are no declared output either.
+"""
 
 SCANS = COHORT["scans"]
 FETCH = SCANS["fetch"]
+if FETCH and SCANS["path"]:
+    raise WorkflowError(
+        "cohort.scans.path and cohort.scans.fetch are both set: keep path for scans that are here already, with fetch: null, or "
+        "fetch for those to be fetched, with path: null."
+    )
+if SCANS["splits"] and not Path(SCANS["splits"]).is_file():
+    raise WorkflowError(f"{SCANS['splits']} does not exist: correct config key cohort.scans.splits.")
 SCANS_PATH = f"resources/openneuro/{FETCH['dataset']}" if FETCH else SCANS["path"]
+CHOSEN = SCANS["pattern"] if isinstance(SCANS["pattern"], list) else [SCANS["pattern"]]
+PATTERNS = [*CHOSEN, *([SCANS["real"]] if SCANS["real"] else [])]
+READ = {"table": SCANS_PATH, "bids": f"{SCANS_PATH}/derivatives/scores.tsv"}.get(COHORT["source"])  # besides scans
 
 
 rule fetch_scans:
@@ -28,7 +41,9 @@ rule fetch_scans:
 
 rule audit_scans:
     input:
-        f"{OUT}/cohort/fetched.tsv" if FETCH else [],
+        fetched=f"{OUT}/cohort/fetched.tsv" if FETCH else [],
+        table=READ if READ and not FETCH and Path(READ).exists() else [],
+        page=packaged("cohort/audit.html"),
     output:
         listing=f"{OUT}/cohort/listing.tsv",
         audit=f"{OUT}/cohort/audit.tsv",
@@ -45,8 +60,11 @@ rule audit_scans:
         source_code=lambda wildcards: source_fingerprint(COHORT["source"]),
         source=COHORT["source"],
         path=SCANS_PATH,
-        patterns=[SCANS["pattern"], *([SCANS["real"]] if SCANS["real"] else [])],
+        patterns=PATTERNS,
         subjects=SCANS["subjects"],
+        state=lambda wildcards: (
+            None if FETCH else state_of_scans(COHORT["source"], SCANS_PATH, tuple(PATTERNS), SCANS["subjects"])
+        ),
     message:
         "Auditing the scans."
     script:
@@ -57,6 +75,7 @@ rule split_scans:
     input:
         listing=f"{OUT}/cohort/listing.tsv",
         audit=f"{OUT}/cohort/audit.tsv",
+        earlier=SCANS["splits"] or [],
     output:
         splits=f"{OUT}/cohort/splits.tsv",
         scans=f"{OUT}/cohort/scans.tsv",
@@ -69,7 +88,6 @@ rule split_scans:
     params:
         code=fingerprint("split_scans"),
         roles=SCANS["roles"],
-        earlier=SCANS["splits"],
         admission={key: SCANS[key] for key in ("pattern", "good", "real", "strict", "min_subjects")},
         seed=config["seed"],
     message:
@@ -97,6 +115,7 @@ rule prepare_scans:
         spacing_mm=COHORT["spacing_mm"],
         registration_mm=COHORT["labels"]["registration_mm"],
         best_rating=SCANS["rating"]["best"],
+        cache=f"{OUT}/checkpoints/labels",
     message:
         "Preparing batch {wildcards.batch} of the scans."
     script:

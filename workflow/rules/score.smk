@@ -1,6 +1,11 @@
 """From maps to one tidy table, which is all that the statistics read."""
 
 SCORING = config["scoring"]
+MEASURES = SCORING["measures"]["table"]
+if MEASURES and FETCH and Path(MEASURES).is_relative_to(SCANS_PATH):
+    MEASURES = f"{OUT}/cohort/fetched.tsv"  # it is fetched with the scans
+elif MEASURES and not Path(MEASURES).is_file():
+    raise WorkflowError(f"{MEASURES} does not exist: correct config key scoring.measures.table.")
 
 
 rule score:
@@ -8,6 +13,7 @@ rule score:
         condition=f"{OUT}/conditions/{{condition}}",
         predictions=f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}",
         ratings=lambda wildcards: ratings_of(wildcards.condition),
+        measures=lambda wildcards: MEASURES if MEASURES and wildcards.condition == "real" else [],
     output:
         f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
     log:

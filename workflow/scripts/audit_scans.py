@@ -7,7 +7,7 @@ from decoupled_qc.cohort.sources import find_scans
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 scans = find_scans(params.source, params.path, params.patterns, params.subjects)
 write_audit(scans, Path(snakemake.output.audit).parent, snakemake.threads)

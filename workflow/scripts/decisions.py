@@ -5,7 +5,7 @@ from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 scores, subjects = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
 table = decisions(scores, subjects, target_dice=params.target_dice, error_rate=params.error_rate)

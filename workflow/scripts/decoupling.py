@@ -9,7 +9,7 @@ from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 draws = {"n_boot": snakemake.params.n_boot, "seed": snakemake.params.seed}
 run = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
 table = pd.concat([decoupling(*run, **draws), localisation(*run, **draws), additivity(*run, **draws)])

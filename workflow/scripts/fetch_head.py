@@ -6,12 +6,15 @@ from decoupled_qc.cohort.fetch import fetch_head
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+anatomy = snakemake.wildcards.anatomy
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
     fetch_head(
-        snakemake.wildcards.anatomy,
+        anatomy,
         Path(snakemake.params.downloads),
         folder,
-        optional=snakemake.params.optional,
+        optional=snakemake.config["cohort"]["anatomies"][anatomy][
+            "optional"
+        ],  # no part of what a head is: runs share it
     )

@@ -5,7 +5,7 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.figure_3 import figure_3
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
 drawing = figure_3(wide, snakemake.input.conditions, params.artefacts, example_severity=params.example_severity)

@@ -5,7 +5,7 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.figure_9 import figure_9
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 wide = read_wide(snakemake.input.scores, snakemake.input.manifest)
 folders = snakemake.input.conditions, snakemake.input.predictions
 params = snakemake.params

@@ -6,7 +6,7 @@ from decoupled_qc.cohort.label import label_head
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
     label_head(

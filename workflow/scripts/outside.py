@@ -7,7 +7,7 @@ from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 scores = pd.concat([read_scores(path) for path in snakemake.input.scores], ignore_index=True)
 table = outside_changes(scores, read_subjects(snakemake.input.manifest), n_boot=params.n_boot, seed=params.seed)

@@ -7,13 +7,17 @@ from decoupled_qc.apply.folder import open_model
 from decoupled_qc.apply.inputs import find_inputs
 from decoupled_qc.apply.output import ERROR, alone
 from decoupled_qc.apply.predict import RESOURCE_FAILED, predict_all
+from decoupled_qc.batches import read_batches
 from decoupled_qc.errors import ResourceError
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 out = Path(snakemake.params.folder)
+listed = read_batches(Path(snakemake.input.scans))  # and not what the folders hold by now
+own = listed[listed["batch"] == int(snakemake.wildcards.batch)]
+names = dict(zip(own["path"], own["scan"], strict=True))
 with alone(out):
-    inputs = find_inputs(snakemake.params.scans, out, snakemake.params.scans)
+    inputs = find_inputs(names, out, names)
     rows, code = predict_all(inputs, out, open_model(snakemake.params.model), jobs=1, earlier={}, pages=True)
 for row in rows:
     if row["status"] == ERROR:

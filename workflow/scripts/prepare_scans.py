@@ -8,7 +8,7 @@ from decoupled_qc.cohort.prepare import prepare_scans
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 scans = pd.read_csv(snakemake.input.scans, sep="\t", dtype=str, keep_default_na=False)
 subjects = sorted(scans["subject"].unique())[int(params.batch) :: params.batches]
@@ -21,4 +21,6 @@ with write_whole(snakemake.output[0]) as folder:
         spacing_mm=params.spacing_mm,
         registration_mm=params.registration_mm,
         best_rating=params.best_rating,
+        cache=Path(params.cache),
+        code=params.code,
     )

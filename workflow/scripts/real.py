@@ -6,7 +6,7 @@ from decoupled_qc import conditions, rated, standins
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params, manifest = snakemake.params, Path(snakemake.input.manifest)
 
 

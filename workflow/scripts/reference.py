@@ -8,7 +8,7 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()

@@ -6,7 +6,7 @@ from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 scores = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
 with write_whole(snakemake.output[0]) as file:
     ridge_dice(scores).to_csv(file, index=False)

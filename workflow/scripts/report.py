@@ -14,7 +14,7 @@ from decoupled_qc.rated import read_rater_table
 from decoupled_qc.report.page import Picture, render
 from decoupled_qc.run_tables import table_of_run
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 files, params = snakemake.input, snakemake.params
 table_1, table_2 = pd.read_csv(files.table_1), pd.read_csv(files.table_2)
 wide, manifest = read_wide(files.scores, files.manifest), read_manifest(files.manifest)

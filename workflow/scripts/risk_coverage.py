@@ -8,7 +8,7 @@ from decoupled_qc.analysis.working_point import working_points
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 run = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
 settings = {"dice_cuts": params.dice_cuts, "n_boot": params.n_boot, "seed": params.seed}

@@ -9,7 +9,7 @@ from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.scoring import score_condition
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 scoring, is_real = snakemake.params.scoring, snakemake.wildcards.condition == "real"
 scans = Path(snakemake.input.condition, "scans.tsv")
 ratings = [Path(path) for path in snakemake.input.ratings]

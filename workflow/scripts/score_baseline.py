@@ -6,7 +6,7 @@ from decoupled_qc.baselines import score_baseline
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 scores = score_baseline(
     [Path(folder) for folder in snakemake.input.models],
     Path(snakemake.input.condition, "scans.tsv"),

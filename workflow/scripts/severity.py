@@ -5,7 +5,7 @@ from decoupled_qc.analysis.severity import severity_trend
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 scores, subjects = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
 table = severity_trend(scores, subjects, n_boot=params.n_boot, seed=params.seed)

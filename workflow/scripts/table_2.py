@@ -9,7 +9,7 @@ from decoupled_qc.jobs import start
 from decoupled_qc.rated import read_rater_table
 from decoupled_qc.run_tables import table_of_run
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 read, files = snakemake.input, snakemake.output
 table = tables.correlation_table(pd.read_csv(read.correlation), "real", pd.read_csv(read.replicates))
 wide, manifest = read_wide(read.scores, read.manifest), read_manifest(read.manifest)

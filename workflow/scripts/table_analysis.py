@@ -6,7 +6,7 @@ from decoupled_qc import analysis_tables, typeset
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 files, name = snakemake.output, snakemake.wildcards.analysis
 table = pd.read_csv(snakemake.input.table)
 stand_in = is_stand_in(read_wide(snakemake.input.scores, snakemake.input.manifest))

@@ -6,7 +6,7 @@ from decoupled_qc import paper_table, typeset
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.jobs import start
 
-start(snakemake.log[0], snakemake.threads)
+start(snakemake.log[0], snakemake.threads, snakemake.output)
 read, files = snakemake.input, snakemake.output
 stand_in = is_stand_in(read_wide(read.scores, read.manifest))
 tables = [pd.read_csv(path) for path in (read.table_1, read.table_2)]

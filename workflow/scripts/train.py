@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from decoupled_qc.checkpoint import RESTART
-from decoupled_qc.files import discard_partial, write_whole
+from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.torchrun import train
 
-start(snakemake.log[0], snakemake.threads, stop_code=RESTART)
+start(snakemake.log[0], snakemake.threads, snakemake.output, stop_code=RESTART)
 manifest, *frozen = (Path(path) for path in snakemake.input)
 checkpoint = Path(snakemake.params.checkpoint)
-discard_partial(snakemake.output[0])
 with write_whole(snakemake.output[0]) as folder:
     folder.mkdir()
     train(

@@ -1,19 +1,20 @@
 """What is wrong with each scan of a cohort, found before anything is trained on it."""
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.cohort.label_values import as_tissues
+from decoupled_qc.cohort.label_values import TISSUES, as_tissues
 from decoupled_qc.errors import InputError
 from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
-COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256"]
+COLUMNS = ["subject", "scan", "status", "reason", "shape", "spacing_mm", "orientation", "sha256", "source_sha256"]
 
 
 def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
@@ -24,10 +25,11 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
 
     Returns:
         A row with :data:`COLUMNS`: ``status`` is ``ok`` or ``excluded``, ``reason`` one sentence, ``sha256`` of the shape and
-        the voxels, scaled to their range; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
+        the voxels, scaled to their range, ``source_sha256`` of a scan that is ok, also of its place in the world and its
+        label; and (slice, label slice or None) for a picture, None of a scan that cannot be read.
     """
     found = dict.fromkeys(COLUMNS, "") | {"subject": row.subject, "scan": row.scan, "status": "ok"}
-    slices = None
+    slices = label = None
     try:
         scan = read_scan(row.image)
         found |= {
@@ -41,7 +43,9 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
         if row.dseg:
             label = read_label(Path(row.dseg), scan, row.dseg_values)
             slices = _middle(scan, label)
+            check_contrast(Path(row.dseg), label, scan)
             check_volume(Path(row.dseg), label, scan)
+        found["source_sha256"] = _source(found["sha256"], scan, label)
     except InputError as error:
         found |= {"status": "excluded", "reason": str(error)}
     return found, slices
@@ -114,10 +118,47 @@ def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
         )
 
 
+def check_contrast(path: Path, label: np.ndarray, scan: Scan) -> None:
+    """Check that CSF is darkest and white matter brightest, as in every T1-weighted scan of an adult.
+
+    Tissue numbers in another order would be taken without a word: BIDS's common ones begin with grey matter.
+
+    Raises:
+        InputError: The scan's medians over the tissues of its label are in another order.
+    """
+    values = scan.image.numpy()
+    medians = {tissue: float(np.median(values[label == tissue])) for tissue in (1, 2, 3) if (label == tissue).any()}
+    if _rises(medians, (1, 2, 3)):
+        return
+    if len(medians) == 3 and _rises(medians, (3, 1, 2)):
+        raise InputError(
+            f"{path}: by the scan's medians over them the label's values look like BIDS's, 1 grey matter, 2 white matter, "
+            "3 CSF: set dseg_values to '1=grey 2=white 3=csf' in a table of the scans, or put BIDS's lookup table, dseg.tsv, "
+            "into the folder of the data set."
+        )
+    told = ", ".join(f"{name} {medians[value]:.3f}" for name, value in TISSUES.items() if value in medians)
+    raise InputError(
+        f"{path} does not fit its scan, whose medians over the label ({told} of its range) do not rise from CSF to "
+        "white matter, as T1-weighted scans do: look at both, and at dseg_values."
+    )
+
+
+def _rises(medians: dict[int, float], order: tuple[int, ...]) -> bool:
+    """Say whether the medians of tissues, less those that are not there, rise strictly in an order."""
+    ordered = [medians[tissue] for tissue in order if tissue in medians]
+    return all(low < high for low, high in pairwise(ordered))
+
+
 def _content(scan: Scan) -> str:
     """Return a hash of shape and scaled voxels; a copy under another name, data type, scale or affine has the same."""
     levels = (scan.image * 65535).round().int().numpy().astype(np.uint16)
     return hashlib.sha256(str(levels.shape).encode() + levels.tobytes()).hexdigest()
+
+
+def _source(content: str, scan: Scan, label: np.ndarray | None) -> str:
+    """Return a hash of all that preparation takes from a scan: when it changes, the scan is prepared again."""
+    placed = content.encode() + scan.file.affine.astype(np.float64).tobytes()
+    return hashlib.sha256(placed + (b"" if label is None else label.tobytes())).hexdigest()
 
 
 def _middle(scan: Scan, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,6 +1,5 @@
 """Real heads that ordinary packages and public repositories carry: fetched, checked, unpacked to the few files needed."""
 
-import hashlib
 import logging
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from decoupled_qc.cohort import brainbrowser
 from decoupled_qc.cohort.absence import mark_absent
 from decoupled_qc.cohort.anatomies import LABELS
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -169,12 +169,6 @@ def fetch_files(head: Head, downloads: Path, folder: Path) -> None:
         InputError: The archive cannot be fetched, unpacked or verified.
     """
     _unpack(_find(head, downloads), head, folder)
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's sha256 as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _find(head: Head, downloads: Path) -> Path:

@@ -22,10 +22,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Args:
         path: Tab-separated table with the columns subject, anatomy, role (train, validation, test or real), image and dseg
             (relative to the manifest's folder) and label_source, and perhaps scan, rating, rater and site; one row per
-            subject, and one per scan of a real subject.
+            subject, and one per scan of a real subject. Other columns, such as the hashes of a cohort made here, may be there.
 
     Returns:
-        The table with all of these columns, all text.
+        The table with all of these columns and its others, all text.
 
     Raises:
         InputError: A column is missing; a subject stands twice or has two roles; a role is unknown; an anatomy gives test

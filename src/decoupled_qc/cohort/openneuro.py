@@ -19,9 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 from urllib3.exceptions import HTTPError
 
-from decoupled_qc.cohort.fetch import sha256_of
 from decoupled_qc.errors import InputError
-from decoupled_qc.files import write_whole
+from decoupled_qc.files import sha256_of, write_whole
 from decoupled_qc.jobs import announce
 
 log = logging.getLogger(__name__)

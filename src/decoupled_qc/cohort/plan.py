@@ -1,7 +1,9 @@
 """Which heads a run uses and for what, checked before any job starts."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from decoupled_qc.cohort.absence import absence
 from decoupled_qc.cohort.manifest import ROLES
 from decoupled_qc.errors import InputError
 
@@ -30,6 +32,24 @@ def anatomies_in_use(anatomies: Mapping[str, Mapping]) -> list[str]:
         if not any(block[role] and not block["optional"] for block in anatomies.values()):
             raise InputError(f"Config key cohort.anatomies gives no {role} subject for sure: give a required one some.")
     return [name for name, block in anatomies.items() if any(numbers_of_subjects(block).values())]
+
+
+def check_heads(anatomies: Mapping[str, Mapping], heads: Path) -> None:
+    """Check that no head which a run cannot do without was given up by an earlier run that could.
+
+    Args:
+        anatomies: As for :func:`anatomies_in_use`.
+        heads: Folder of fetched heads, one folder each, which all runs share.
+
+    Raises:
+        InputError: A head is not there, and the run has it neither optional nor without subjects.
+    """
+    for name, block in anatomies.items():
+        if any(numbers_of_subjects(block).values()) and not block["optional"] and absence(heads / name) is not None:
+            raise InputError(
+                f"{heads / name} could not be fetched by an earlier run, which did without it, and config key "
+                f"cohort.anatomies.{name}.optional is false: remove that folder and run again, or make it optional."
+            )
 
 
 def numbers_of_subjects(anatomy: Mapping) -> dict[str, int]:

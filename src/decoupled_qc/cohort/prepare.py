@@ -1,5 +1,6 @@
 """From a listed scan to a subject of the cohort: one grid, one intensity range, tissue labels of a known source."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from decoupled_qc.cohort.label import read_atlas
 from decoupled_qc.cohort.label_values import as_tissues
 from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS
 from decoupled_qc.cohort.subjects import LABEL_SOURCE
-from decoupled_qc.cohort.volumes import save
+from decoupled_qc.cohort.volumes import save, save_fraction
+from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.grids import isotropic, unit_range
 from decoupled_qc.scans import open_image
 
@@ -31,6 +33,8 @@ def prepare_scans(
     spacing_mm: float,
     registration_mm: float,
     best_rating: float,
+    cache: Path,
+    code: str,
 ) -> None:
     """Write the scans of a batch as :func:`decoupled_qc.cohort.subjects.make_subjects` writes subjects.
 
@@ -45,6 +49,9 @@ def prepare_scans(
         spacing_mm: Of the voxels to make, isotropic.
         registration_mm: Spacing at which the atlas, and the scans of a subject, are registered.
         best_rating: Of the scale, without an artefact.
+        cache: Folder for labels of the classical route, minutes each: a batch that was killed goes on with its next scan, and a
+            scan that has not changed is not labelled again.
+        code: Fingerprint of the code that labels.
     """
     atlas = read_atlas(atlas_folder) if (scans["dseg"] == "").any() else None
     distance = (pd.to_numeric(scans["rating"]) - best_rating).abs()
@@ -60,7 +67,8 @@ def prepare_scans(
             heads = isotropic(best[1], HEAD_SPACING_MM), isotropic(file, HEAD_SPACING_MM)
             fractions, label_source = carry(parts, *heads, registration_mm), f"{best[3]}, moved rigidly"
         else:
-            fractions, label_source = classical_fractions(file, atlas, registration_mm), LABEL_SOURCE
+            kept = cache / f"{_key(file, atlas, registration_mm, code)}.nii.gz"
+            fractions, label_source = _labelled(file, atlas, registration_mm, kept), LABEL_SOURCE
         if best is None or best[0] != scan.subject:
             best = scan.subject, file, fractions, label_source
         image = isotropic(file, spacing_mm)
@@ -94,6 +102,40 @@ def classical_fractions(file: nib.Nifti1Image, atlas: tissues.Atlas, registratio
     values = np.clip(head.get_fdata(dtype=np.float32), 0, None)
     fractions = tissues.segment(atlas, values, head.affine, registration_mm)[1]
     return [nib.Nifti1Image(part, head.affine) for part in fractions]
+
+
+def _labelled(file: nib.Nifti1Image, atlas: tissues.Atlas, registration_mm: float, kept: Path) -> list[nib.Nifti1Image]:
+    """Return classical fractions as they are kept, made first if they are not there.
+
+    They are read back even then, since they are kept in steps of 1/255: a batch that was stopped ends as one that was not.
+    """
+    if (known := _read(kept)) is not None:
+        return known
+    discard_partial(kept)
+    parts = classical_fractions(file, atlas, registration_mm)
+    values = np.stack([part.get_fdata(dtype=np.float32) for part in parts], axis=-1)
+    with write_whole(kept) as partial:
+        save_fraction(partial, values, parts[0].affine)
+    return _read(kept)
+
+
+def _read(kept: Path) -> list[nib.Nifti1Image] | None:
+    """Return kept fractions, None if they are not there or damaged."""
+    try:
+        file = nib.load(kept)
+        values = file.get_fdata(dtype=np.float32)
+    except Exception:  # nibabel, gzip and zlib each raise their own kinds
+        return None
+    return [nib.Nifti1Image(values[..., place], file.affine) for place in range(values.shape[-1])]
+
+
+def _key(file: nib.Nifti1Image, atlas: tissues.Atlas, registration_mm: float, code: str) -> str:
+    """Return a hash of all that a scan's classical labels follow from."""
+    digest = hashlib.sha256(f"{registration_mm} {code}".encode())
+    for values in (np.asanyarray(file.dataobj), file.affine, atlas.image, atlas.fractions, atlas.affine):
+        digest.update(f"{values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values))
+    return digest.hexdigest()[:32]
 
 
 def provided_fractions(path: Path, meanings: str) -> list[nib.Nifti1Image]:

@@ -1,7 +1,9 @@
 """Which subjects train, validate and test, and whose rated scans are the real set: by a hash of the subject, kept once given."""
 
 import fnmatch
+import logging
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
 
+log = logging.getLogger(__name__)
+
 ALL_ROLES = (*ROLES, REAL)
 
 
@@ -19,7 +23,7 @@ def admit(
     scans: pd.DataFrame,
     found: pd.DataFrame,
     *,
-    pattern: str,
+    pattern: str | Sequence[str],
     good: Sequence[float] | None,
     real: str | None,
     strict: bool,
@@ -30,14 +34,16 @@ def admit(
     Args:
         scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
         found: As :func:`decoupled_qc.audit.write_audit` returns it.
-        pattern: Names of the scans that train, validate and test; one scan of each subject.
+        pattern: Names of the scans that train, validate and test; one scan of each subject. Of several patterns the first
+            that a usable scan of the subject fits counts for that subject.
         good: Ratings with which such a scan counts as without artefact; any, and none, if None.
         real: Names of the scans of the real set, all that have a rating; None without a real set.
         strict: Whether one bad scan stops the run.
         min_subjects: With fewer the run stops.
 
     Returns:
-        The scans with two more columns: ``is_clean``, may train, validate or test; ``is_rated``, may be in the real set.
+        The scans with three more columns: ``is_clean``, may train, validate or test; ``is_rated``, may be in the real set;
+        ``source_sha256`` of the audit, so that a changed scan changes the table that names it.
 
     Raises:
         InputError: See above; a rating is no number; one image stands under two names; a subject has two roles or several
@@ -55,21 +61,29 @@ def admit(
         if len(same) > 1:
             one, other = same["scan"].iloc[:2]
             raise InputError(f"Scans {one} and {other} hold the same image: drop one of them from the cohort.")
-    kept = scans[scans["scan"].isin(admitted["scan"])]
+    kept = scans.merge(admitted[["scan", "source_sha256"]], on="scan")
     ratings = _ratings(kept)
-    matches = kept["scan"].map(lambda name: fnmatch.fnmatchcase(name, pattern))
-    rated = kept["scan"].map(lambda name: real is not None and fnmatch.fnmatchcase(name, real)) & ratings.notna()
+    choice = _choices(kept["scan"], [pattern] if isinstance(pattern, str) else pattern)
+    usable = choice if good is None else choice.where(ratings.isin(good))
+    wanted = kept["scan"].map(lambda name: real is not None and fnmatch.fnmatchcase(name, real))
+    rated = wanted & ratings.notna()
     if real is not None and not rated.any():
         raise InputError(
             f"No scan named like '{real}' has a rating: correct config key cohort.scans.real, or add ratings."
         )
-    kept = kept.assign(is_clean=matches & (ratings.isin(good) if good is not None else True), is_rated=rated)
+    named = kept.loc[wanted | choice.notna(), "subject"]
+    kept = kept.assign(is_clean=usable == usable.groupby(kept["subject"]).transform("min"), is_rated=rated)
+    counts = [subjects.nunique() for subjects in (scans["subject"], kept["subject"], named)]
     kept = kept[kept["is_clean"] | kept["is_rated"]]
     _check_subjects(kept)
-    if kept["subject"].nunique() < min_subjects:
+    counts.append(kept["subject"].nunique())
+    lost = "the audit leaves out %d (its table has the reasons), cohort.scans.pattern %d, and ratings %d (cohort.scans.good)"
+    lost %= tuple(before - after for before, after in pairwise(counts))
+    log.info("%d of %d listed subjects can be used: %s", counts[-1], counts[0], lost)
+    if counts[-1] < min_subjects:
         raise InputError(
-            f"The audit leaves {kept['subject'].nunique()} of {scans['subject'].nunique()} subjects, and config key "
-            f"cohort.scans.min_subjects asks for {min_subjects}: see the audit's table for the reasons."
+            f"{counts[-1]} of {counts[0]} subjects are left, and config key cohort.scans.min_subjects asks for {min_subjects}: "
+            f"{lost}."
         )
     return kept.reset_index(drop=True)
 
@@ -135,6 +149,15 @@ def chosen(scans: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     return merged[wanted].drop(columns=["is_clean", "is_rated"]).reset_index(drop=True)
 
 
+def _choices(names: pd.Series, patterns: Sequence[str]) -> pd.Series:
+    """Return the place of the first pattern that each name fits, NaN where it fits none."""
+
+    def first(name: str) -> float:
+        return next((place for place, one in enumerate(patterns) if fnmatch.fnmatchcase(name, one)), np.nan)
+
+    return names.map(first).astype(float)
+
+
 def _ratings(scans: pd.DataFrame) -> pd.Series:
     """Return ratings as numbers, NaN where there is none."""
     numbers = pd.to_numeric(scans["rating"].replace("", None), errors="coerce")
@@ -154,7 +177,7 @@ def _check_subjects(scans: pd.DataFrame) -> None:
         if len(clean) > 1 and roles != [REAL]:
             raise InputError(
                 f"Subject {subject} has {len(clean)} scans ({', '.join(clean['scan'][:2])}, ...): choose one by config key "
-                "cohort.scans.pattern."
+                "cohort.scans.pattern, a pattern or a list of them of which the first that a subject has counts."
             )
 
 

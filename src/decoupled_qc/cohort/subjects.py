@@ -18,12 +18,13 @@ from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
 from decoupled_qc.errors import InputError
-from decoupled_qc.files import write_whole
+from decoupled_qc.files import sha256_of, write_whole
 from decoupled_qc.grids import BLUR
 from decoupled_qc.seeds import rng_for
 
 log = logging.getLogger(__name__)
 
+VOLUMES = ("image", "dseg")  # columns of file names
 LABEL_SOURCE = "ANTs Atropos"
 LABEL_MAP_SOURCE = "label map"
 GOLDEN_RATIO = (1 + np.sqrt(5)) / 2  # its multiples modulo 1 fill [0, 1) evenly, whatever their number
@@ -150,6 +151,9 @@ class Source:
 def write_manifest(folders: Sequence[Path], path: Path) -> None:
     """Join the subjects of all anatomies into a manifest, check it and its volumes, and log how many there are.
 
+    Each volume's hash is part of its row: Snakemake compares a small table by its content, so that new volumes under the old
+    names would not be seen by what is trained on them.
+
     Args:
         folders: Each of :func:`make_subjects`, inside the manifest's folder; one whose head is absent adds none.
         path: Of the table to write.
@@ -163,13 +167,15 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
         if absence(folder) is not None:
             continue
         table = pd.read_csv(folder / "subjects.tsv", sep="\t", dtype=str, keep_default_na=False)
-        for column in ("image", "dseg"):
+        for column in VOLUMES:
             table[column] = [(folder / name).relative_to(path.parent).as_posix() for name in table[column]]
         tables.append(table)
     with write_whole(path) as file:
         pd.DataFrame(pd.concat(tables), columns=[*COLUMNS, *RATED_COLUMNS]).to_csv(file, sep="\t", index=False)
         found = read_manifest(file)
         check_volumes(found, path)
+        hashes = {f"{column}_sha256": [sha256_of(path.parent / name) for name in found[column]] for column in VOLUMES}
+        found.assign(**hashes).to_csv(file, sep="\t", index=False)
     for role, scans in found.groupby("role", sort=False):
         anatomies = scans["anatomy"].unique()
         counts = len(scans), scans["subject"].nunique(), len(anatomies)

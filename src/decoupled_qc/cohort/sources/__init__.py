@@ -5,7 +5,10 @@ file names absolute. What it does not tell becomes an empty text.
 """
 
 import fnmatch
+import hashlib
 import importlib
+import logging
+import os
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +17,12 @@ import pandas as pd
 
 from decoupled_qc.errors import InputError
 
+log = logging.getLogger(__name__)
+
 # dseg_values: what the values of dseg mean, see :func:`decoupled_qc.cohort.label_values.as_tissues`.
 COLUMNS = ["subject", "scan", "image", "dseg", "dseg_values", "role", "rating", "rater", "site", "label_source"]
+
+MISSING = "n/a"  # an empty cell, as BIDS has it
 
 
 def names() -> list[str]:
@@ -37,14 +44,39 @@ def find_scans(kind: str, path: str | None, patterns: Sequence[str], limit: int 
     """
     check(kind, path)
     found = importlib.import_module(f"{__name__}.{kind}").find(Path(path).absolute())
-    scans = pd.DataFrame(found, columns=COLUMNS).astype(object).fillna("").sort_values("scan", ignore_index=True)
+    scans = (
+        pd.DataFrame(found, columns=COLUMNS)
+        .astype(object)
+        .fillna("")
+        .replace(MISSING, "")
+        .sort_values("scan", ignore_index=True)
+    )
+    n_subjects = scans["subject"].nunique()
     scans = scans[[any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in scans["scan"]]]
+    wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
     if scans.empty:
-        wanted = " or ".join(f"'{pattern}'" for pattern in patterns)
         raise InputError(f"{path} holds no scan named like {wanted}: check it and config key cohort.scans.pattern.")
+    counts = scans["subject"].nunique(), n_subjects
+    log.info("%d of %d subjects have a scan named like %s (cohort.scans.pattern, real)", *counts, wanted)
     for name in scans["scan"][scans["scan"].duplicated()]:
         raise InputError(f"{path} lists scan {name} more than once: give every scan a name of its own.")
     return scans[scans["subject"].isin(scans["subject"].unique()[:limit])].reset_index(drop=True)
+
+
+def state_of(scans: pd.DataFrame) -> str:
+    """Return a hash of a listing and of its files' sizes and times, so that a new, a lost or a changed scan is noticed.
+
+    Args:
+        scans: Of :func:`find_scans`.
+    """
+    digest = hashlib.sha256(scans.to_csv(index=False).encode())
+    for name in [*scans["image"], *scans["dseg"]]:
+        try:
+            about = os.stat(name)
+            digest.update(f"{about.st_size} {about.st_mtime_ns}\n".encode())
+        except OSError:  # no label, or a file that the audit will miss
+            digest.update(b"none\n")
+    return digest.hexdigest()[:16]
 
 
 def check(kind: str, path: str | None) -> None:
