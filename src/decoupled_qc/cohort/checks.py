@@ -119,16 +119,17 @@ def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
 
 
 def check_contrast(path: Path, label: np.ndarray, scan: Scan) -> None:
-    """Check that CSF is darkest and white matter brightest, as in every T1-weighted scan of an adult.
+    """Check that white matter is brighter than grey, as in every T1-weighted scan of an adult.
 
-    Tissue numbers in another order would be taken without a word: BIDS's common ones begin with grey matter.
+    Tissue numbers in another order would be taken without a word: BIDS's common ones begin with grey matter. CSF alone may
+    change places: under a severe artefact it is no longer the darkest, and such scans are to stay.
 
     Raises:
         InputError: The scan's medians over the tissues of its label are in another order.
     """
     values = scan.image.numpy()
     medians = {tissue: float(np.median(values[label == tissue])) for tissue in (1, 2, 3) if (label == tissue).any()}
-    if _rises(medians, (1, 2, 3)):
+    if _rises(medians, (2, 3)):
         return
     if len(medians) == 3 and _rises(medians, (3, 1, 2)):
         raise InputError(
@@ -138,8 +139,8 @@ def check_contrast(path: Path, label: np.ndarray, scan: Scan) -> None:
         )
     told = ", ".join(f"{name} {medians[value]:.3f}" for name, value in TISSUES.items() if value in medians)
     raise InputError(
-        f"{path} does not fit its scan, whose medians over the label ({told} of its range) do not rise from CSF to "
-        "white matter, as T1-weighted scans do: look at both, and at dseg_values."
+        f"{path} does not fit its scan, whose medians over the label ({told} of its range) do not rise from grey to "
+        "white matter, as in T1-weighted scans: look at both, and at dseg_values."
     )
 
 
