@@ -48,8 +48,8 @@ def main() -> None:
 
 def measure(number: int, folder: Path) -> tuple[float, float, float, float]:
     """Return processor seconds of each step, and MiB."""
-    from decoupled_qc.audit import write_audit
     from decoupled_qc.cohort import splits
+    from decoupled_qc.cohort.audit import write_audit
     from decoupled_qc.cohort.sources import find_scans
 
     make(number, folder)

@@ -21,7 +21,7 @@ import torch
 from nibabel.processing import resample_from_to, resample_to_output
 from tqdm import tqdm
 
-from decoupled_qc import artefacts, metrics
+from decoupled_qc import artefacts
 from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.space import to_model_grid
@@ -29,6 +29,7 @@ from decoupled_qc.cohort import aseg
 from decoupled_qc.cohort.anatomies import most_probable
 from decoupled_qc.cohort.label import read_atlas
 from decoupled_qc.cohort.prepare import classical_fractions
+from decoupled_qc.evaluation import metrics
 from decoupled_qc.scans import Scan, as_scan, read_scan
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings

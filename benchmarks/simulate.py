@@ -25,9 +25,9 @@ from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.artefacts import motion
-from decoupled_qc.kspace import to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings
+from decoupled_qc.simulation.kspace import to_complex_image, to_kspace
 
 SHAPE = (192, 224, 192)
 THREADS = 2

@@ -22,12 +22,12 @@ from monai.networks.nets import DynUNet
 from snakemake.utils import update_config
 from torch import nn
 
-from decoupled_qc.checkpoint import Checkpoint
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.precision import autocast
-from decoupled_qc.recipe import Recipe
-from decoupled_qc.sampling import Case, Corruption, PatchStream
-from decoupled_qc.training import fit
+from decoupled_qc.training.checkpoint import Checkpoint
+from decoupled_qc.training.loop import fit
+from decoupled_qc.training.recipe import Recipe
+from decoupled_qc.training.sampling import Case, Corruption, PatchStream
 
 CONFIG = Path(__file__).parents[1] / "config"
 SHAPE_MM = (192, 224, 192)

@@ -16,12 +16,12 @@ from decoupled_qc.memory import lacks_memory
 COMMANDS = {
     "predict": "decoupled_qc.apply.predict",
     "self-test": "decoupled_qc.apply.self_test",
-    "simulate": "decoupled_qc.simulate",
-    "audit": "decoupled_qc.audit",
-    "correlate": "decoupled_qc.correlate",
-    "rate": "decoupled_qc.rate",
-    "agreement": "decoupled_qc.agreement",
-    "status": "decoupled_qc.status",
+    "simulate": "decoupled_qc.simulation.simulate",
+    "audit": "decoupled_qc.cohort.audit",
+    "correlate": "decoupled_qc.analysis.correlate",
+    "rate": "decoupled_qc.rating.rate",
+    "agreement": "decoupled_qc.rating.agreement",
+    "status": "decoupled_qc.training.status",
     "export-onnx": "decoupled_qc.apply.export_onnx",
 }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc.pieces import share_of_last_piece
+from decoupled_qc.training.pieces import share_of_last_piece
 
 ON_GPU = ("predictions", "baselines", "model", "apply")  # stages whose jobs ask for one GPU if there is any
 BY_NAME = ("models", "baselines")  # a line for each network and each baseline, one for all teachers

@@ -6,7 +6,7 @@ import shutil
 import cluster as slurm
 import pytest
 
-from decoupled_qc.status import read_status
+from decoupled_qc.training.status import read_status
 
 pytestmark = pytest.mark.slurm
 RUN = "results/smoke"

@@ -5,7 +5,8 @@ import phantom
 import pytest
 import torch
 
-from decoupled_qc import affected, artefacts
+from decoupled_qc import artefacts
+from decoupled_qc.simulation import affected
 
 
 def test_affected_part_is_where_the_artefact_outweighs_the_scan():

@@ -7,7 +7,7 @@ from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.replicates import COLUMNS, COUNTS, replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
-from decoupled_qc.analysis_tables import leaderboard_parts
+from decoupled_qc.paper.analysis_tables import leaderboard_parts
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import torch
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import blur
-from decoupled_qc.kspace import to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import to_complex_image, to_kspace
 
 SETTINGS = {"ratio": [2.0, 12.0], "n_axes_probability": [0.6, 0.3, 0.1]}
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import magnitude, rescale, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import magnitude, rescale, to_complex_image, to_kspace
 
 SHAPES = [(24, 32, 28), (17, 23, 20), (16, 16, 16), (31, 6, 25)]
 every_artefact = pytest.mark.parametrize("name", artefacts.available())

@@ -5,8 +5,8 @@ import torch
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import ghosting
-from decoupled_qc.kspace import to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import to_complex_image, to_kspace
 
 SETTINGS = {"amplitude": [0.1, 0.5], "period_planes": [2.0, 8.0]}
 

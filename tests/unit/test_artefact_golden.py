@@ -10,8 +10,8 @@ import pytest
 from phantom import head
 
 from decoupled_qc import artefacts
-from decoupled_qc.kspace import SPACE, magnitude, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import SPACE, magnitude, to_complex_image, to_kspace
 
 GOLDEN = json.loads((Path(__file__).parent / "artefact_golden.json").read_text())
 SHAPE = (21, 24, 20)

@@ -9,8 +9,8 @@ from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
 from decoupled_qc.artefacts import motion
-from decoupled_qc.kspace import magnitude, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import magnitude, to_complex_image, to_kspace
 
 STRONG = SETTINGS["motion"]
 STEADY = {  # but for its moves

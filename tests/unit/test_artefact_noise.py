@@ -8,8 +8,8 @@ from scipy import stats
 
 from decoupled_qc.artefacts import blur, noise, spike, zipper
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import to_complex_image, to_kspace
 
 SNR_DB = [20.0, -10.0]
 UNIT = {"noise_seed": 7, "signal_power": 2.0, "snr_db": 0.0}  # so that both parts have unit variance

@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from decoupled_qc import artefacts
 from decoupled_qc.artefacts import motion, spike, wrap
-from decoupled_qc.kspace import frequencies, magnitude, place_of, rescale, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import frequencies, magnitude, place_of, rescale, to_complex_image, to_kspace
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("repeatable")

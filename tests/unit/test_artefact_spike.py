@@ -5,8 +5,8 @@ import pytest
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import spike
-from decoupled_qc.kspace import magnitude, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import magnitude, to_complex_image, to_kspace
 
 MAGNITUDE = [1.0, 10.0]
 

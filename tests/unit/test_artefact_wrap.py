@@ -6,8 +6,8 @@ import torch
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import wrap
-from decoupled_qc.kspace import central_planes, magnitude, to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import central_planes, magnitude, to_complex_image, to_kspace
 
 SETTINGS = {"regular_probability": 0.5, "every": [2, 5], "centre_fraction": [0.4, 0.04], "fraction": [0.1, 0.5]}
 SHAPE = (40, 48, 44)

@@ -3,8 +3,8 @@ import torch
 from phantom import SPACING_MM, head
 
 from decoupled_qc.artefacts import zipper
-from decoupled_qc.kspace import to_complex_image, to_kspace
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.kspace import to_complex_image, to_kspace
 
 SETTINGS = {"magnitude": [1.0, 5.0], "n_planes": 2}
 

@@ -4,10 +4,10 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from decoupled_qc.augmentation import _resample, augment
-from decoupled_qc.bias import bias_field
-from decoupled_qc.kspace import rescale
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.bias import bias_field
+from decoupled_qc.simulation.kspace import rescale
+from decoupled_qc.training.augmentation import _resample, augment
 
 SETTINGS = dict(rotation_deg=10, scale=(0.9, 1.1), flip_probability=(0.5, 0.5, 0.5), bias_order=3, bias_coefficient=0.5)
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from decoupled_qc.batches import assign, check_gathered, read_batches
+from decoupled_qc.apply.batches import assign, check_gathered, read_batches
 from decoupled_qc.errors import InputError
 
 

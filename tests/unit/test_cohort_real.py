@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decoupled_qc import rated
 from decoupled_qc.analysis.scores import RATED, RATED_STAND_IN
 from decoupled_qc.cohort import splits
 from decoupled_qc.cohort.carry import carry
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.errors import InputError
+from decoupled_qc.rating import rated
 
 SHARES = {"train": 0.5, "validation": 0.1, "test": 0.1, "real": 0.3}
 KINDS = {"standard": "1", "headmotion1": "2", "headmotion2": "3"}

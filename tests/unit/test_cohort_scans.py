@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decoupled_qc import audit as audit_command
 from decoupled_qc import cli
-from decoupled_qc.audit import write_audit
 from decoupled_qc.cohort import aseg, checks, prepare, sources, splits, tissues
+from decoupled_qc.cohort import audit as audit_command
+from decoupled_qc.cohort.audit import write_audit
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.errors import InputError
-from decoupled_qc.metrics import dice
+from decoupled_qc.evaluation.metrics import dice
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2, "real": 0.0}
 ADMIT = {"pattern": "*", "good": None, "real": None, "strict": False, "min_subjects": 3}

@@ -165,7 +165,9 @@ def test_a_label_that_does_not_follow_its_scan_is_named_with_what_was_measured(t
     nib.save(nib.Nifti1Image(label, AFFINE), tmp_path / "l.nii.gz")
     (tmp_path / "scans.csv").write_text("subject,image,dseg\nsub-1,a.nii.gz,l.nii.gz\n")
     reason = audit(find("table", tmp_path / "scans.csv"))["reason"][0]
-    assert "does not fit its scan" in reason and "csf 0." in reason and "do not rise from grey to white matter" in reason
+    assert (
+        "does not fit its scan" in reason and "csf 0." in reason and "do not rise from grey to white matter" in reason
+    )
 
 
 def test_a_scan_whose_csf_is_no_longer_darkest_stays(tmp_path):

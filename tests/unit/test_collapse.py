@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from decoupled_qc.collapse import collapse_warnings
+from decoupled_qc.training.collapse import collapse_warnings
 
 
 def looks(**changes):

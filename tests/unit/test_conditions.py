@@ -10,9 +10,10 @@ import torch
 from phantom import ROOT, SETTINGS, SPACING_MM, head
 from scipy import ndimage
 
-from decoupled_qc import artefacts, conditions, outside
+from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import rescale
+from decoupled_qc.simulation import conditions, outside
+from decoupled_qc.simulation.kspace import rescale
 
 SHAPE = (16, 20, 18)
 AFFINE = np.diag([-SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
@@ -208,7 +209,9 @@ def test_a_scan_outside_the_brain_has_the_records_of_its_simulated_one_and_is_ma
 
 def test_a_scan_outside_the_brain_is_not_made_again_without_its_label(manifest):
     _, table, _ = confined(manifest, "noise")
-    with pytest.raises(InputError, match=f"{table['scan'][0]} has its artefact outside.*decoupled_qc.outside.remake"):
+    with pytest.raises(
+        InputError, match=f"{table['scan'][0]} has its artefact outside.*decoupled_qc.simulation.outside.remake"
+    ):
         conditions.remake(table.iloc[0], clean_image(manifest, table["subject"][0]))
 
 

@@ -4,10 +4,10 @@ import pandas as pd
 import torch
 from toy_training import networks, phantom, stream
 
-from decoupled_qc import diagnostics
-from decoupled_qc.held_out import damaged
 from decoupled_qc.inference import predict
-from decoupled_qc.sampling import Case
+from decoupled_qc.training import diagnostics
+from decoupled_qc.training.held_out import damaged
+from decoupled_qc.training.sampling import Case
 
 INFERENCE = {"patch_size": 16, "overlap": 0.25, "batch_size": 2, "precision": "float32"}
 

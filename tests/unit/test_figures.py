@@ -9,11 +9,11 @@ from fake_run import ARTEFACTS, FOREIGN, make_fake_run
 from figure_run import ALL, STAND_IN, Run, assert_texts_fit, read_back, texts
 from PIL import Image
 
-from decoupled_qc import tables, typeset
 from decoupled_qc.analysis.scores import is_stand_in
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.figures.images import gather_scans, read_slices
+from decoupled_qc.paper import tables, typeset
 
 
 @pytest.mark.parametrize("name", ["4", "7", "8"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from decoupled_qc import iqm, metrics
+from decoupled_qc.evaluation import iqm, metrics
 
 SHAPE = (48, 50, 52)
 

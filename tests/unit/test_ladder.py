@@ -1,6 +1,6 @@
 import pytest
 
-from decoupled_qc.ladder import Ladder
+from decoupled_qc.training.ladder import Ladder
 
 
 def ladder(**changes):

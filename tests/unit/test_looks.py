@@ -6,9 +6,9 @@ import torch
 from tensorboardX.proto.event_pb2 import Event
 from toy_training import RECIPE, SMALL, maps_of, networks, no_checkpoint, phantom, stream
 
-from decoupled_qc.held_out import HeldOut
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.training import fit
+from decoupled_qc.training.held_out import HeldOut
+from decoupled_qc.training.loop import fit
 
 
 def held_out(names):

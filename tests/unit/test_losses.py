@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.losses import SSIMLoss
 
-from decoupled_qc.losses import attenuated_cross_entropy, consistency, cross_entropy, ssim
+from decoupled_qc.training.losses import attenuated_cross_entropy, consistency, cross_entropy, ssim
 
 
 def softmax_likelihood(logits, label, variance):

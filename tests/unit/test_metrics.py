@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from decoupled_qc import iqm, metrics
+from decoupled_qc.evaluation import iqm, metrics
 from decoupled_qc.seeds import rng_for
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from toy_training import RECIPE, batch_with_and_without, maps_of, networks, stream
 
-from decoupled_qc.losses import consistency, ssim
-from decoupled_qc.objective import objective
+from decoupled_qc.training.losses import consistency, ssim
+from decoupled_qc.training.objective import objective
 
 
 def terms_of(network, frozen, batch, **changes):

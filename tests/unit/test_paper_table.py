@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from test_analysis_correlation import long_table, subjects_of
 
-from decoupled_qc import analysis_tables, paper_table, typeset
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
+from decoupled_qc.paper import analysis_tables, paper_table, typeset
 
 
 def table_of(set_name, **rho):

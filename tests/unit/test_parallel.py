@@ -12,10 +12,10 @@ import torch
 from torch import distributed
 from toy_training import RECIPE, SMALL, Wrapped, assert_alike, networks, stream
 
-from decoupled_qc.checkpoint import RESTART, Checkpoint
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.parallel import ALONE, join
-from decoupled_qc.training import fit
+from decoupled_qc.training.checkpoint import RESTART, Checkpoint
+from decoupled_qc.training.loop import fit
+from decoupled_qc.training.parallel import ALONE, join
 
 STEPS = 8
 

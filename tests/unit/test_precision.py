@@ -9,9 +9,9 @@ import torch
 from toy_training import RECIPE, SMALL, batch_with_and_without, networks, no_checkpoint, stream, trained
 
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.objective import objective
 from decoupled_qc.precision import autocast
-from decoupled_qc.training import fit
+from decoupled_qc.training.loop import fit
+from decoupled_qc.training.objective import objective
 
 CPU = torch.device("cpu")
 

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from decoupled_qc import cli, rated
-from decoupled_qc.agreement import agreement
+from decoupled_qc import cli
 from decoupled_qc.errors import InputError
+from decoupled_qc.rating import rated
+from decoupled_qc.rating.agreement import agreement
 
 SCANS = [f"sub-{n}_acq-{kind}" for n in range(3) for kind in ("standard", "headmotion2")]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

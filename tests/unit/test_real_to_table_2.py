@@ -7,19 +7,20 @@ import pytest
 import torch
 from scipy import ndimage
 
-from decoupled_qc import rated, tables, typeset
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.real import real_artefacts
 from decoupled_qc.analysis.scores import is_stand_in, one_row_a_scan, read_scores, read_subjects
-from decoupled_qc.audit import write_audit
 from decoupled_qc.cohort import splits
+from decoupled_qc.cohort.audit import write_audit
 from decoupled_qc.cohort.prepare import prepare_scans
 from decoupled_qc.cohort.sources import find_scans
 from decoupled_qc.cohort.subjects import write_manifest
+from decoupled_qc.evaluation.scoring import score_condition
 from decoupled_qc.inference import Prediction
+from decoupled_qc.paper import tables, typeset
+from decoupled_qc.paper.run_tables import table_of_run
 from decoupled_qc.predictions import write_prediction
-from decoupled_qc.run_tables import table_of_run
-from decoupled_qc.scoring import score_condition
+from decoupled_qc.rating import rated
 
 KINDS = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
 MM = 3.0

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from decoupled_qc import tables
 from decoupled_qc.analysis.real import COLUMNS
+from decoupled_qc.paper import tables
 from decoupled_qc.report.page import Picture, render
 
 RAMP = np.add.outer(np.arange(1000) / 10, np.arange(2000) / 20).astype(np.uint8)  # to find again

@@ -20,10 +20,10 @@ import torch
 import yaml
 from torch.distributed.run import get_args_parser
 
-from decoupled_qc.checkpoint import RESTART, Checkpoint, key_of
 from decoupled_qc.cohort.manifest import COLUMNS
 from decoupled_qc.jobs import STOPPING
-from decoupled_qc.torchrun import PATIENCE
+from decoupled_qc.training.checkpoint import RESTART, Checkpoint, key_of
+from decoupled_qc.training.torchrun import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 60
@@ -32,7 +32,7 @@ LADDER = {"smoothing": 0.9, "min_improvement": 1e-3, "check_every": 0.1, "min_in
 JOB = """
 import json, runpy, sys, time
 from types import SimpleNamespace
-from decoupled_qc.sampling import PatchStream
+from decoupled_qc.training.sampling import PatchStream
 batch = PatchStream.batch
 PatchStream.batch = lambda self, *which: (time.sleep(0.02), batch(self, *which))[1]
 job = json.loads(sys.argv[2])
@@ -239,7 +239,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_unpickled(tmp_path, 
 
 def test_it_saves_when_the_minutes_have_passed(tmp_path, monkeypatch):
     clock = itertools.accumulate([1000.0, 59 * 60.0, 2 * 60.0, 0.0, 59 * 60.0])
-    monkeypatch.setattr("decoupled_qc.checkpoint.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("decoupled_qc.training.checkpoint.time.monotonic", lambda: next(clock))
     rare = Checkpoint(tmp_path / "net.pt", minutes=60, key="this")
     rare.keep(lambda: {"step": 0})  # after 59 minutes
     assert not rare.path.exists()

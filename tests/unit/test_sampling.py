@@ -5,7 +5,7 @@ import torch
 from toy_training import phantom, stream
 
 from decoupled_qc import artefacts
-from decoupled_qc.sampling import Case
+from decoupled_qc.training.sampling import Case
 
 
 def test_a_teacher_sees_other_artefacts_as_nothing_of_its_own():

@@ -8,9 +8,9 @@ import torch
 import yaml
 from phantom import error, head
 
-from decoupled_qc import standins
 from decoupled_qc.artefacts import motion
 from decoupled_qc.errors import InputError
+from decoupled_qc.simulation import standins
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 every_simulator = pytest.mark.parametrize("name", standins.SIMULATORS)

@@ -1,8 +1,8 @@
 import pytest
 
 from decoupled_qc.cli import main
-from decoupled_qc.pieces import share_of_last_piece
-from decoupled_qc.status import read_status
+from decoupled_qc.training.pieces import share_of_last_piece
+from decoupled_qc.training.status import read_status
 
 BEGUN = (
     "2026-01-01 10:00:00,000  step    0/1000  loss 1.2  CE 0.6  eps 0.05  lr 0.0001  variance: task 0.5  left 9.5 min\n"

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from decoupled_qc import tables, typeset
-from decoupled_qc.agreement import agreement
 from decoupled_qc.errors import InputError
+from decoupled_qc.paper import tables, typeset
+from decoupled_qc.rating.agreement import agreement
 
 COLUMNS = ["set", "score", "rho", "ci_low", "ci_high", "p", "n_scans", "n_subjects", "n_anatomies"]
 

@@ -23,14 +23,15 @@ from toy_training import (
     trained,
 )
 
-from decoupled_qc import stages, training
-from decoupled_qc.draws import drawing_for
 from decoupled_qc.errors import InputError
-from decoupled_qc.held_out import HeldOut
 from decoupled_qc.models import save_model
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.parallel import Team
-from decoupled_qc.training import fit
+from decoupled_qc.training import loop as training
+from decoupled_qc.training import stages
+from decoupled_qc.training.draws import drawing_for
+from decoupled_qc.training.held_out import HeldOut
+from decoupled_qc.training.loop import fit
+from decoupled_qc.training.parallel import Team
 
 
 def test_at_first_the_variance_learns_but_does_not_weigh_the_cross_entropy(tmp_path):
@@ -132,7 +133,7 @@ def test_the_log_has_a_line_a_minute_however_rarely_metrics_are_recorded(tmp_pat
     patches = Slow(stream([]))
     monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: patches.now))
     recipe = replace(RECIPE, steps=12, log_every=100)
-    logger = logging.getLogger("decoupled_qc.training")
+    logger = logging.getLogger("decoupled_qc.training.loop")
     logger.addHandler(file)
     logger.setLevel(logging.INFO)
     try:

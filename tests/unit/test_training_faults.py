@@ -9,7 +9,7 @@ import torch
 from toy_training import RECIPE, SMALL, Wrapped, no_checkpoint, stream
 
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.training import fit
+from decoupled_qc.training.loop import fit
 
 
 class Spoiled(Wrapped):

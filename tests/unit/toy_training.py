@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 
-from decoupled_qc.checkpoint import Checkpoint
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.recipe import Recipe
-from decoupled_qc.sampling import Case, Corruption, PatchStream
 from decoupled_qc.seeds import rng_for, seed_for
-from decoupled_qc.training import fit
+from decoupled_qc.training.checkpoint import Checkpoint
+from decoupled_qc.training.loop import fit
+from decoupled_qc.training.recipe import Recipe
+from decoupled_qc.training.sampling import Case, Corruption, PatchStream
 
 COUNT = itertools.count()
 SETTINGS = {

@@ -21,7 +21,7 @@ def test_nothing_changed_nothing_reruns(project):
 def test_touch_comment_and_docstring_rerun_nothing(project):
     (project.folder / "workflow/scripts/train.py").touch()
     project.edit("src/decoupled_qc/network.py", "class DecoupledUNet", "# A remark.\nclass DecoupledUNet")
-    project.edit("src/decoupled_qc/losses.py", "Return the mean likelihood", "Give the mean likelihood")
+    project.edit("src/decoupled_qc/training/losses.py", "Return the mean likelihood", "Give the mean likelihood")
     assert project.planned() == {}
 
 

@@ -8,7 +8,7 @@ import yaml
 from snakemake.utils import update_config
 
 from decoupled_qc.cohort.manifest import COLUMNS
-from decoupled_qc.stages import train_stage
+from decoupled_qc.training.stages import train_stage
 
 
 def test_a_variant_or_a_replicate_is_made_from_the_networks_it_learns_from(bare_project):

@@ -3,7 +3,7 @@
 Made when asked for: `-- results/<run>/model`, and `-- results/<run>/apply/predictions.csv`.
 """
 
-from decoupled_qc import batches
+from decoupled_qc.apply import batches
 from decoupled_qc.apply.inputs import expand_patterns, find_inputs
 
 APPLY = config["apply"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from decoupled_qc.audit import write_audit
+from decoupled_qc.cohort.audit import write_audit
 from decoupled_qc.cohort.sources import find_scans
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start

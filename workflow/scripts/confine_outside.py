@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from decoupled_qc import conditions, outside
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
+from decoupled_qc.simulation import conditions, outside
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 simulated = outside.read_simulated(snakemake.input.simulated)

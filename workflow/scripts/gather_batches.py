@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from decoupled_qc.apply.batches import check_gathered, read_batches
 from decoupled_qc.apply.output import gather
-from decoupled_qc.batches import check_gathered, read_batches
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)

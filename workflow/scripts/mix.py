@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from decoupled_qc import conditions
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
+from decoupled_qc.simulation import conditions
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params

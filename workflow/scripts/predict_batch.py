@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
+from decoupled_qc.apply.batches import read_batches
 from decoupled_qc.apply.folder import open_model
 from decoupled_qc.apply.inputs import find_inputs
 from decoupled_qc.apply.output import ERROR, alone
 from decoupled_qc.apply.predict import RESOURCE_FAILED, predict_all
-from decoupled_qc.batches import read_batches
 from decoupled_qc.errors import ResourceError
 from decoupled_qc.jobs import start
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from decoupled_qc import conditions, rated, standins
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
+from decoupled_qc.rating import rated
+from decoupled_qc.simulation import conditions, standins
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 params, manifest = snakemake.params, Path(snakemake.input.manifest)

@@ -9,10 +9,10 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.costs import cost_table
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
+from decoupled_qc.paper.run_tables import table_of_run
 from decoupled_qc.provenance import versions
-from decoupled_qc.rated import read_rater_table
+from decoupled_qc.rating.rated import read_rater_table
 from decoupled_qc.report.page import Picture, render
-from decoupled_qc.run_tables import table_of_run
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 files, params = snakemake.input, snakemake.params

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc import rated
+from decoupled_qc.evaluation.scoring import score_condition
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
-from decoupled_qc.scoring import score_condition
+from decoupled_qc.rating import rated
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 scoring, is_real = snakemake.params.scoring, snakemake.wildcards.condition == "real"

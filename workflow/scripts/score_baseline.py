@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from decoupled_qc.baselines import score_baseline
+from decoupled_qc.evaluation.baselines import score_baseline
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 

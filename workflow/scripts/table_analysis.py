@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from decoupled_qc import analysis_tables, typeset
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.jobs import start
+from decoupled_qc.paper import analysis_tables, typeset
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 files, name = snakemake.output, snakemake.wildcards.analysis

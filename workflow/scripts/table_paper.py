@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from decoupled_qc import paper_table, typeset
 from decoupled_qc.analysis.scores import is_stand_in, read_wide
 from decoupled_qc.jobs import start
+from decoupled_qc.paper import paper_table, typeset
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 read, files = snakemake.input, snakemake.output

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from decoupled_qc.checkpoint import RESTART
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
-from decoupled_qc.torchrun import train
+from decoupled_qc.training.checkpoint import RESTART
+from decoupled_qc.training.torchrun import train
 
 start(snakemake.log[0], snakemake.threads, snakemake.output, stop_code=RESTART)
 manifest, *frozen = (Path(path) for path in snakemake.input)

@@ -18,7 +18,7 @@ def localisation(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, s
     """Return which share of each head's variance lies inside the part of the scan that an artefact covers.
 
     Taken on simulated scans with one artefact that covers a part, the share as
-    :func:`decoupled_qc.affected.share_inside` defines it. Quantities:
+    :func:`decoupled_qc.simulation.affected.share_inside` defines it. Quantities:
 
     - ``share_inside``: mean over an artefact's scans, a row per head; ``head`` ``volume`` is the part's share of the volume,
       which a map without any idea of the part would have.

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decoupled_qc import iqm, metrics
+from decoupled_qc.evaluation import iqm, metrics
+from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.grids import foreground
 from decoupled_qc.inference import Prediction
 from decoupled_qc.network import TASK
-from decoupled_qc.scoring import UL_PER_ML
 
 
 def measure(
@@ -22,7 +22,7 @@ def measure(
     - ``volume_scale_ml``: sum of the voxels' variances (eq. 8) above that of certain voxels, what error bars scale with.
     - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the head and its margin, eq. 9; higher is worse.
     - ``artefact_uncertainty``: that of all artefacts together.
-    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.iqm.enclosed_white`; higher is
+    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.evaluation.iqm.enclosed_white`; higher is
       better.
     - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
       than air, and mean of grey matter, intensities in [0, 1]: what a scan of another kind differs in.

@@ -10,8 +10,8 @@ import pandas as pd
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE
 from decoupled_qc.apply.kind import WIDENING
 from decoupled_qc.apply.reference import EDGE_SHARE, MILD, severities
-from decoupled_qc.conditions import NO_ARTEFACT
 from decoupled_qc.models import CARD, WEIGHTS
+from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 

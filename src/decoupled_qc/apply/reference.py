@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from decoupled_qc import metrics
 from decoupled_qc.analysis.conformal import conformal_quantile, held_out
 from decoupled_qc.analysis.volumes import SMALLEST_ML
 from decoupled_qc.apply.causes import NO_CAUSE, discriminant, lead
@@ -20,11 +19,12 @@ from decoupled_qc.apply.folder import REFERENCE, Model, digest
 from decoupled_qc.apply.kind import WIDENING, kind_model
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference_checks import BANDED, FORMAT
-from decoupled_qc.conditions import NO_ARTEFACT
 from decoupled_qc.errors import InputError
+from decoupled_qc.evaluation import metrics
+from decoupled_qc.evaluation.scoring import GREY_MATTER, UL_PER_ML
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
 from decoupled_qc.scans import read_scan
-from decoupled_qc.scoring import GREY_MATTER, UL_PER_ML
+from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import magnitude, rescale, to_complex_image, to_kspace
+from decoupled_qc.simulation.kspace import magnitude, rescale, to_complex_image, to_kspace
 
 __all__ = [
     "available",

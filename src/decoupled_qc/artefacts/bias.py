@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from decoupled_qc.bias import exp_polynomial, polynomial_weights
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import at_severity
+from decoupled_qc.simulation.bias import exp_polynomial, polynomial_weights
+from decoupled_qc.simulation.kspace import at_severity
 
 CHAIN_POSITION = 0.4  # of the head as it lies, before anything is added to its signal
 DOMAIN = "image"

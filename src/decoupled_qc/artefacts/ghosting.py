@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decoupled_qc.kspace import along, at_severity, frequencies
+from decoupled_qc.simulation.kspace import along, at_severity, frequencies
 
 CHAIN_POSITION = 0.6  # what the coil hears of the object pulsates, before anything is added to it
 DOMAIN = "kspace"

@@ -33,8 +33,16 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional as F
 
-from decoupled_qc.kspace import along, at_severity, frequencies, magnitude, place_of, to_complex_image, to_kspace
-from decoupled_qc.resampling import grid_about_centre
+from decoupled_qc.simulation.kspace import (
+    along,
+    at_severity,
+    frequencies,
+    magnitude,
+    place_of,
+    to_complex_image,
+    to_kspace,
+)
+from decoupled_qc.simulation.resampling import grid_about_centre
 
 CHAIN_POSITION = 0
 DOMAIN = "image"

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import at_severity
+from decoupled_qc.simulation.kspace import at_severity
 
 CHAIN_POSITION = 0.8  # after what happens to the head, before what k-space loses
 DOMAIN = "image"

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.kspace import at_severity, to_kspace
+from decoupled_qc.simulation.kspace import at_severity, to_kspace
 
 CHAIN_POSITION = 1
 DOMAIN = "kspace"

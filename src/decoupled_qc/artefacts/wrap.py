@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity, central_planes, place_of
+from decoupled_qc.simulation.kspace import at_severity, central_planes, place_of
 
 CHAIN_POSITION = 4
 DOMAIN = "kspace"

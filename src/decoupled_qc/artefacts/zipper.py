@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decoupled_qc.kspace import at_severity, frequencies
+from decoupled_qc.simulation.kspace import at_severity, frequencies
 
 CHAIN_POSITION = 1.5  # received with the signal, so that blur and wrap act on it too
 DOMAIN = "kspace"

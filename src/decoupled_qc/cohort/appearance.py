@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from decoupled_qc.bias import bias_field
+from decoupled_qc.simulation.bias import bias_field
 
 CAP_PERCENTILE = 99.5  # of what is brighter than air: no bias on a spot of fat may set the scale of all else
 AIR = 0.1  # of the white-matter mean

@@ -33,7 +33,7 @@ def admit(
 
     Args:
         scans: As :func:`decoupled_qc.cohort.sources.find_scans` returns them.
-        found: As :func:`decoupled_qc.audit.write_audit` returns it.
+        found: As :func:`decoupled_qc.cohort.audit.write_audit` returns it.
         pattern: Names of the scans that train, validate and test; one scan of each subject. Of several patterns the first
             that a usable scan of the subject fits counts for that subject.
         good: Ratings with which such a scan counts as without artefact; any, and none, if None.

@@ -8,11 +8,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.affected import affected_part, share_inside
 from decoupled_qc.figures import style
 from decoupled_qc.figures.examples import EXPLAINED, dice_titles, draw_examples
 from decoupled_qc.figures.images import GREY_MATTER, gather_scans
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.simulation.affected import affected_part, share_inside
 
 SEVERITY_APART = 0.1  # of the two scans
 SHARE = "grey_matter_share"

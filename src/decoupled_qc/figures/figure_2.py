@@ -25,8 +25,8 @@ def figure_2(
 
     Args:
         artefacts: In the config's order, with their own colours.
-        route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.recipe.Recipe`; what differs from the paper is in
-            the caption.
+        route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.training.recipe.Recipe`; what differs from the
+            paper is in the caption.
     """
     figure = style.new_figure(WIDTH, HEIGHT)
     axes = figure.subplots()

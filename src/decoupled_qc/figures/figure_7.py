@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from decoupled_qc import typeset
 from decoupled_qc.analysis.scores import simulated
 from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.paper import typeset
 
 # SNR and CNR of simulated scans are taken in the reference's tissue masks.
 PANELS = (

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, SymLogNorm
 
-from decoupled_qc import typeset
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.paper import typeset
 
 COLUMNS = ["quantity", "artefact", "head", "value", "ci_low", "ci_high", "n_scans", "n_subjects", "n_anatomies", "note"]
 LIMIT_SD = 30

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
-from decoupled_qc.held_out import CLEAN
 from decoupled_qc.network import TASK, TOTAL
+from decoupled_qc.training.held_out import CLEAN
 
 TERMS = (
     ("loss", "loss", style.COLOURS[0]),
@@ -28,7 +28,7 @@ def figure_training(
     Args:
         metrics: ``metrics.csv``.
         looks: ``held_out.csv``.
-        warnings: As :func:`decoupled_qc.collapse.collapse_warnings` returns them.
+        warnings: As :func:`decoupled_qc.training.collapse.collapse_warnings` returns them.
         name: Of the network.
         artefacts: Of the run, in the config's order.
     """

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from decoupled_qc import typeset
 from decoupled_qc.figures import style
+from decoupled_qc.paper import typeset
 
 NOTE_WIDTH = 42  # characters that fit above a panel
 MOST_LEGEND_COLUMNS = 6

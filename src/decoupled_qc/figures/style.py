@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from decoupled_qc import typeset
 from decoupled_qc.files import write_whole
+from decoupled_qc.paper import typeset
 
 MM_PER_INCH = 25.4
 ONE_COLUMN_MM, TWO_COLUMNS_MM = 86, 178

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from decoupled_qc import tables, typeset
-from decoupled_qc.analysis_tables import difference_parts
+from decoupled_qc.paper import tables, typeset
+from decoupled_qc.paper.analysis_tables import difference_parts
 from decoupled_qc.report.templates import environment
 
 PICTURE_PIXELS = 1600  # of its longer side: sharp at the width of a page on a screen of double density
@@ -55,8 +55,8 @@ def render(
 
     Args:
         run: Its name.
-        headline: Row of Table 1 with the artefact uncertainty, see :func:`decoupled_qc.tables.correlation_table`.
-        paper_tables: Title, cells and footnotes of Tables 1 and 2, as :func:`decoupled_qc.run_tables.table_of_run` returns them.
+        headline: Row of Table 1 with the artefact uncertainty, see :func:`decoupled_qc.paper.tables.correlation_table`.
+        paper_tables: Title, cells and footnotes of Tables 1 and 2, see :func:`decoupled_qc.paper.run_tables.table_of_run`.
         difference: As :func:`decoupled_qc.analysis.difference.difference` returns it.
         real_artefacts: As :func:`decoupled_qc.analysis.real.real_artefacts` returns it; None without rated scans.
         pictures: In the order to show.

@@ -1,0 +1,1 @@
+"""From prediction maps to scores of a scan."""

@@ -1,0 +1,1 @@
+"""The tables that a paper prints, and what the published ones say."""

@@ -1,0 +1,1 @@
+"""k-space, and the corrupted scans that are made there."""

@@ -1,0 +1,109 @@
+"""A test condition in which artefacts lie outside the brain alone: the image looks worse, and the task is untouched."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from decoupled_qc import artefacts
+from decoupled_qc.errors import InputError
+from decoupled_qc.simulation.conditions import Made
+from decoupled_qc.simulation.kspace import rescale
+
+CONDITION = "outside"
+# Ours: some fluid and bone around the brain stay clean, and half of a head's volume lies further out than both together.
+MARGIN_MM = 4.0
+EDGE_MM = 6.0
+
+
+def read_simulated(conditions: Sequence[Path]) -> pd.DataFrame:
+    """Return the scans of simulated conditions.
+
+    Args:
+        conditions: Folders ``sim-<artefact>``.
+
+    Returns:
+        Their ``scans.tsv`` joined, with ``image`` and ``dseg`` as paths that do not depend on the folder.
+    """
+    tables = []
+    for folder in map(Path, conditions):
+        scans = pd.read_csv(folder / "scans.tsv", sep="\t")
+        tables.append(
+            scans.assign(**{column: [folder / name for name in scans[column]] for column in ("image", "dseg")})
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def outside(image: Tensor, simulated: pd.DataFrame) -> list[Made]:
+    """Return each simulated scan of a subject with its artefact outside the brain alone; nothing is drawn anew.
+
+    The ``records`` are the simulated scan's, with ``outside``: the margin and the edge of :func:`share_of_artefact`, mm.
+
+    Args:
+        image: (D, H, W), float32, the clean scan.
+        simulated: The subject's rows of what :func:`read_simulated` returns.
+
+    Raises:
+        InputError: A label is empty.
+    """
+    scans = []
+    for row in simulated.itertuples():
+        corrupted = torch.from_numpy(nib.load(row.image).get_fdata(dtype=np.float32))
+        where = {"margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}
+        records = [{**record, "outside": where} for record in json.loads(row.records)]
+        confined = _confined(corrupted, image, row.dseg, where)
+        scans.append(Made(confined, row.artefact, row.severity, records))
+    return scans
+
+
+def remake(row: pd.Series, image: Tensor, label_path: Path) -> Tensor:
+    """Return a scan of this condition again, bit for bit.
+
+    Args:
+        row: Of its ``scans.tsv``.
+        image: (D, H, W), float32, the clean scan.
+        label_path: Of the clean scan's label: the row's ``dseg``, which is relative to the folder of the table.
+
+    Raises:
+        InputError: The label is empty.
+    """
+    records = json.loads(row["records"])
+    return _confined(artefacts.corrupt(image, records), image, label_path, records[0]["outside"])
+
+
+def _confined(corrupted: Tensor, image: Tensor, label_path: Path, where: dict[str, float]) -> Tensor:
+    """Return the corrupted scan outside the brain and the clean one inside; not rescaled, so that the brain keeps its bits."""
+    label = nib.load(label_path)
+    brain = np.asanyarray(label.dataobj) > 0
+    if not brain.any():
+        raise InputError(
+            f"{label_path} labels no tissue, so nothing tells where the brain ends: label the subject anew."
+        )
+    share = share_of_artefact(brain, nib.affines.voxel_sizes(label.affine), **where)
+    return share * corrupted + (1 - share) * rescale(image)
+
+
+def share_of_artefact(
+    brain: np.ndarray, spacing_mm: Sequence[float], margin_mm: float = MARGIN_MM, edge_mm: float = EDGE_MM
+) -> Tensor:
+    """Return the share of the artefact w by the distance d from the brain: w = 3 u^2 - 2 u^3, u = (d - margin) / edge in [0, 1].
+
+    The edge of an artefact local to a part is a sigmoid along an axis, nowhere exactly 0; this one follows the brain, and is.
+
+    Args:
+        brain: (D, H, W), boolean, not empty.
+        spacing_mm: Voxel size along each axis, mm.
+        margin_mm, edge_mm: How far from the brain the artefact begins, and in what distance from there it is whole, mm.
+
+    Returns:
+        (D, H, W), float32: 0 up to the margin, 1 beyond the edge.
+    """
+    distance_mm = ndimage.distance_transform_edt(~brain, sampling=spacing_mm)
+    u = ((distance_mm - margin_mm) / edge_mm).clip(0, 1)
+    return torch.from_numpy((u**2 * (3 - 2 * u)).astype(np.float32))

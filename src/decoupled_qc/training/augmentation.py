@@ -1,0 +1,68 @@
+"""Default augmentation of every training volume: rotation, scaling, flips and a bias field (Shaw et al. 2021).
+
+Written on torch rather than called from TorchIO: one resample serves image and labels, and TorchIO's bias field alone
+costs more than a training step.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torch.nn import functional as F
+
+from decoupled_qc.simulation.bias import bias_field
+from decoupled_qc.simulation.kspace import rescale
+from decoupled_qc.simulation.resampling import grid_about_centre
+
+
+def augment(
+    image: Tensor,
+    label: Tensor,
+    rng: np.random.Generator,
+    *,
+    rotation_deg: float,
+    scale: tuple[float, float],
+    flip_probability: Sequence[float],
+    bias_order: int,
+    bias_coefficient: float,
+) -> tuple[Tensor, Tensor]:
+    """Return a randomly rotated, scaled, flipped and biased copy of a volume, and its label in the same place.
+
+    Args:
+        image: (D, H, W), float32, range [0, 1].
+        label: (D, H, W), integer, {0, 1}.
+        rng: Where the draws come from.
+        rotation_deg: Rotation about each axis is uniform within plus and minus this angle.
+        scale: Lowest and highest scale factor, uniform per axis.
+        flip_probability: Of a flip of each axis.
+        bias_order: Order of the polynomial whose exponential is the bias field.
+        bias_coefficient: Each coefficient is uniform within plus and minus this number.
+
+    Returns:
+        The image, min-max scaled to [0, 1], and the label.
+    """
+    angles = rng.uniform(-rotation_deg, rotation_deg, 3)
+    zoom = rng.uniform(*scale, 3)
+    flip = np.where(rng.random(3) < flip_probability, -1.0, 1.0)
+    if angles.any() or (zoom != 1).any():
+        matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(flip / zoom)
+        moved, moved_label = _resample(image, label, matrix)
+    else:  # nothing but flips, which need no resampling: most of the cost of a step on large volumes
+        axes = np.flatnonzero(flip < 0).tolist()
+        moved, moved_label = image.flip(axes), label.flip(axes)
+    moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient, moved.device)
+    return rescale(moved), moved_label
+
+
+def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Sample image and label where ``matrix`` takes each voxel, about the volume's centre.
+
+    The label's linear interpolation is cut at one half: its edge then lies where the image's does. The nearest label would
+    be off by up to half a voxel, much for a cortex of two voxels.
+    """
+    grid = grid_about_centre(image, matrix, np.zeros(3), np.array(image.shape, dtype=np.float64))
+    both = torch.stack([image, label.to(image.dtype)])[None]
+    moved, fraction = F.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return moved, (fraction > 0.5).to(label.dtype)

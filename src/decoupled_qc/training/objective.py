@@ -1,0 +1,121 @@
+"""What a training minimises: the likelihood of the labels, and how far each variance is from its pseudo-label."""
+
+from math import exp
+
+import torch
+from torch import Tensor
+
+from decoupled_qc.network import LOG_VARIANCE_LIMITS, TASK, DecoupledUNet
+from decoupled_qc.precision import autocast
+from decoupled_qc.training.losses import attenuated_cross_entropy, consistency, cross_entropy
+from decoupled_qc.training.recipe import Recipe
+from decoupled_qc.training.sampling import Batch
+
+
+def objective(
+    network: DecoupledUNet,
+    frozen: dict[str, DecoupledUNet],
+    batch: Batch,
+    recipe: Recipe,
+    epsilon: float,
+    plain: bool,
+    device: torch.device,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of a batch; and, detached, its terms, the Dice and the mean variance of each cause.
+
+    Among the terms, ``share_below_epsilon`` is the share of voxels whose total variance is less than epsilon above the lowest
+    that the network can say: there the likelihood is cross-entropy with one weight for all.
+
+    Args:
+        network: In training.
+        frozen: cause → trained network in evaluation mode, for every cause that has a pseudo-label.
+        batch: On any device.
+        recipe: Weights and forms of the terms.
+        epsilon: Present step of the ladder.
+        plain: Whether the variance does not weigh the cross-entropy yet; it never does if the recipe says so.
+        device: Where the networks are.
+
+    Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
+    """
+    with autocast(recipe.precision, device):
+        asked = {cause: _asked(cause, batch, recipe.route) for cause in frozen}
+        targets = {
+            cause: _pseudo_label(teacher, cause, batch, asked[cause], recipe.teacher_input, device)
+            for cause, teacher in frozen.items()
+        }
+        image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
+        logits, log_variance = network(image)
+    variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
+    ce = cross_entropy(logits, batch.label.to(device))
+    pull = ce.new_zeros(())
+    for cause, rows in asked.items():
+        if rows:
+            learnt, target = variance[cause][rows], targets[cause][rows]
+            share = len(rows) / len(batch.image)
+            pull = pull + share * consistency(learnt, target, recipe.ssim_weight, recipe.ssim_form)
+    parts = variance
+    if recipe.route == "routed":
+        parts, stray = _route(variance, targets, batch)
+        pull = pull + recipe.absence_weight * stray
+    plain = plain or recipe.segmentation_loss == "plain"
+    weighed = ce.detach() if plain else ce
+    likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
+    if plain:
+        likelihood = likelihood + ce.mean()
+    above_floor = sum(variance.values()).detach() - len(variance) * exp(LOG_VARIANCE_LIMITS[0])
+    loss = likelihood + recipe.consistency_weight * pull
+    return loss, {
+        "loss": loss.detach(),
+        "cross_entropy": ce.mean().detach(),
+        "dice": dice_of(logits.detach(), batch.label.to(device)),
+        "likelihood": likelihood.detach(),
+        "consistency": pull.detach(),
+        "share_below_epsilon": (above_floor < epsilon).float().mean(),
+        **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
+    }
+
+
+def _asked(cause: str, batch: Batch, route: str) -> list[int]:
+    """Return the samples whose variance of a cause has a pseudo-label; when routed, an artefact's only where it is."""
+    everywhere = cause == TASK or route == "paper"
+    return [row for row in range(len(batch.image)) if everywhere or batch.drawn[cause][row]]
+
+
+def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the variances that enter the likelihood, and the mean variance of artefacts that are not there.
+
+    A variance with a pseudo-label is replaced by it. An artefact's variance counts only in the samples that hold the
+    artefact; in the others, where the simulator knows that there is none, it is to vanish.
+    """
+    parts, stray = variance | targets, torch.zeros((), device=next(iter(variance.values())).device)
+    for cause in (name for name in batch.drawn if name in variance):
+        there = torch.tensor(batch.drawn[cause], device=stray.device).reshape(-1, 1, 1, 1)
+        parts[cause] = parts[cause] * there
+        stray = stray + (variance[cause] * ~there).mean()
+    return parts, stray
+
+
+@torch.no_grad()
+def _pseudo_label(
+    teacher: DecoupledUNet, cause: str, batch: Batch, rows: list[int], teacher_input: str, device: torch.device
+) -> Tensor:
+    """Return the frozen network's variance of its own cause in the given samples, 0 in others, (B, P, P, P), float32."""
+    label = torch.zeros(batch.label.shape, device=device)
+    if rows:
+        own = batch.image if teacher_input == "student_input" else batch.single.get(cause)
+        seen = (batch.clean if cause == TASK else own)[rows].to(device)
+        _, log_variance = teacher(seen.contiguous(memory_format=torch.channels_last_3d))
+        label[rows] = log_variance[:, teacher.causes.index(cause)].float().exp()
+    return label
+
+
+def dice_of(logits: Tensor, label: Tensor) -> Tensor:
+    """Return the Dice of all patches of a batch together; 1 is best, also where grey matter is neither there nor found.
+
+    Args:
+        logits: (B, 2, D, H, W).
+        label: (B, D, H, W), {0, 1}.
+    """
+    found, there = logits[:, 1] > logits[:, 0], label.bool()
+    total = found.sum() + there.sum()
+    return torch.where(total > 0, 2 * (found & there).sum() / total.clamp(min=1), 1.0)
