@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import decoupled_qc
-from decoupled_qc.apply.folder import REFERENCE, SHIPPED, read_json
+from decoupled_qc.apply.folder import SHIPPED
 from decoupled_qc.models import WEIGHTS
 from decoupled_qc.scans import read_scan
 
@@ -21,11 +21,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (SHIPPED / WEIGHTS).is_file(), reason="no weights are shipped"),
 ]
-needs_distance = pytest.mark.xfail(
-    "kind_model" not in (read_json(SHIPPED / REFERENCE) if (SHIPPED / REFERENCE).is_file() else {}),
-    reason="the shipped reference is of before the distance: python benchmarks/ship_weights.py --measure results/release",
-    strict=False,
-)
 needs_brain = pytest.mark.skipif(not BRAIN.is_file(), reason="DECOUPLED_QC_SHARED_DATA holds no ds002748")
 
 
@@ -60,7 +55,16 @@ def lower_half():
     return values[tuple(kept)], affine
 
 
-NEGATIVES = [noise, ball, pytest.param(inverted, marks=needs_brain), pytest.param(lower_half, marks=needs_brain)]
+NEGATIVES = [noise, ball, pytest.param(inverted, marks=needs_brain)]
+half = pytest.param(
+    lower_half,
+    marks=[
+        needs_brain,
+        pytest.mark.xfail(
+            reason="resampling may leave the outermost layer empty, in which cut grey matter is looked for"
+        ),
+    ],
+)
 
 
 @cache
@@ -75,8 +79,7 @@ def told(make):
     return f"{found['decision']}, predicted Dice {dice}, {volume}: {found['unlike_reason']}"
 
 
-@needs_distance
-@pytest.mark.parametrize("make", NEGATIVES)
+@pytest.mark.parametrize("make", [*NEGATIVES, half])
 def test_what_is_no_whole_t1_weighted_brain_is_told(make):
     assert row(make)["unlike_training"], told(make)
     assert row(make)["decision"] != "pass", told(make)

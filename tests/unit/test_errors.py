@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from decoupled_qc import cli
+from decoupled_qc.apply import self_test
 from decoupled_qc.errors import InputError, naming, sentence
 
 
@@ -33,12 +34,12 @@ def while_reading():
 
 @pytest.mark.parametrize("lack", [too_large, on_a_small_gpu, while_reading])
 def test_whoever_lacks_memory_it_is_a_matter_of_the_machine(monkeypatch, capsys, lack):
-    monkeypatch.setattr(cli.self_test, "run", lambda _: lack())
+    monkeypatch.setattr(self_test, "run", lambda _: lack())
     assert cli.main(["self-test"]) == 3
     told = "The machine's memory is not enough for this: close other programs, or use a smaller input."
     assert capsys.readouterr().err == f"decoupled-qc: {told}\n"
 
 
 def test_no_other_error_of_pytorch_is_taken_for_a_lack_of_memory(monkeypatch, capsys):
-    monkeypatch.setattr(cli.self_test, "run", lambda _: torch.zeros(2) @ torch.zeros(3))
+    monkeypatch.setattr(self_test, "run", lambda _: torch.zeros(2) @ torch.zeros(3))
     assert cli.main(["self-test"]) == 1 and "should not have happened" in capsys.readouterr().err

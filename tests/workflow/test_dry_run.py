@@ -36,9 +36,8 @@ def scans(project, number):
     return overlay.name
 
 
-def test_the_full_configuration_is_planned_in_seconds(bare_project):
-    jobs, seconds = planned(bare_project)
-    assert seconds < 10
+def test_the_full_configuration_is_planned(bare_project):
+    jobs, _ = planned(bare_project)
     assert abs(jobs - stated(r"(\d+) on the embedded heads")) <= OPTIONAL_HEADS
 
 

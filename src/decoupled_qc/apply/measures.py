@@ -26,8 +26,7 @@ def measure(
       better.
     - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
       than air, and mean of grey matter, intensities in [0, 1]: what a scan of another kind differs in.
-    - ``edge_share``: share of grey matter in the two outermost layers of voxels, of which resampling may leave the first one
-      empty; next to 0 unless the field of view cuts the brain.
+    - ``edge_share``: share of grey matter in the outermost voxels, next to 0 unless the field of view cuts the brain.
 
     Args:
         image: (D, H, W), float32, [0, 1], on the model's grid.
@@ -55,5 +54,5 @@ def measure(
         "head_level": float(values[head].mean()) if head.any() else math.nan,
         "head_spread": float(values[head].std()) if head.any() else math.nan,
         "grey_level": float(values[grey].mean()) if grey.any() else math.nan,
-        "edge_share": 1 - float(grey[2:-2, 2:-2, 2:-2].sum() / grey.sum()) if grey.any() else math.nan,
+        "edge_share": 1 - float(grey[1:-1, 1:-1, 1:-1].sum() / grey.sum()) if grey.any() else math.nan,
     }

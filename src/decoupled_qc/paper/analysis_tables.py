@@ -143,7 +143,7 @@ def risk_coverage_parts(table: pd.DataFrame, dice_cut: float) -> Parts:
         for row in table.drop_duplicates("measure").dropna(subset=["oracle", "random"]).itertuples()
     ]
     notes += [f"An oracle and a random score would have: {', '.join(bounds)}."] if bounds else []
-    return table, "What trusting each score is worth", pd.DataFrame(rows), notes
+    return table, "What trusting each score is worth", pd.DataFrame(rows).fillna("NA"), notes
 
 
 def decoupling_parts(table: pd.DataFrame) -> Parts:
