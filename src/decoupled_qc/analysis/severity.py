@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.resampling import mean_interval
@@ -39,23 +40,29 @@ def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
 
 def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: int) -> dict:
     """Return one row."""
-    complete = scans.dropna(subset=[measure, "severity"]).sort_values(["subject", "severity"])
-    values = -complete[measure].to_numpy() if measure == "dice:gm" else tables.distrust(complete, measure)
-    taus, increasing = _of_subjects(complete["subject"], complete["severity"].to_numpy(), values)
+    complete = scans.dropna(subset=[measure, "severity"])
+    taus, increasing = [], []
+    for _, own in complete.sort_values("severity").groupby("subject"):
+        if own["severity"].nunique() < 2:
+            continue
+        values = -own[measure].to_numpy() if measure == "dice:gm" else tables.distrust(own, measure)
+        # SciPy has no tau where all values are equal: no trend.
+        taus.append(float(stats.kendalltau(own["severity"], values).statistic) if np.ptp(values) > 0 else 0.0)
+        increasing.append(bool((np.diff(values) > 0).all()))
     name, aggregation = measure.split(":", 1)
     notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
     notes = notes if len(complete) < len(scans) else []
     rng = rng_for(seed, "severity", artefact, measure)
-    low, high, note = mean_interval(taus, np.arange(len(taus)), n_boot, rng, bounds=(-1.0, 1.0))
-    notes.append(note if len(taus) else "no tau: no subject with two severities")
+    low, high, note = mean_interval(np.array(taus), np.arange(len(taus)), n_boot, rng, bounds=(-1.0, 1.0))
+    notes.append(note if taus else "no tau: no subject with two severities")
     return {
         "artefact": artefact,
         "measure": name,
         "aggregation": aggregation,
-        "tau": float(np.mean(taus)) if len(taus) else np.nan,
+        "tau": float(np.mean(taus)) if taus else np.nan,
         "ci_low": low,
         "ci_high": high,
-        "share_increasing": float(np.mean(increasing)) if len(taus) else np.nan,
+        "share_increasing": float(np.mean(increasing)) if taus else np.nan,
         "n_severities": complete["severity"].nunique(),
         "n_scans": len(complete),
         "n_subjects": len(taus),
@@ -63,27 +70,3 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         "n_boot": n_boot,
         "note": "; ".join(filter(None, notes)),
     }
-
-
-def _of_subjects(subject: pd.Series, severity: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return tau-b, 0 without a trend, and whether the value rises at every step, of each subject with two severities.
-
-    tau-b = sum of sign(severity pair) sign(value pair) / sqrt(pairs that differ in severity * pairs that differ in value).
-
-    Args:
-        subject: (n,), sorted by severity within each.
-        severity, values: (n,) float.
-    """
-    row, place = subject.factorize()[0], subject.groupby(subject).cumcount().to_numpy()
-    signs, size = [], (row.max(initial=-1) + 1, place.max(initial=-1) + 1)
-    for side in (severity, values):
-        padded = np.full(size, np.nan)
-        padded[row, place] = side
-        signs.append(np.sign(padded[:, None, :] - padded[:, :, None]))  # (subjects, first of a pair, second)
-    rising = np.diagonal(signs[1], 1, 1, 2)
-    agreeing, in_severity, in_value = (
-        np.nansum(product, axis=(1, 2)) for product in (signs[0] * signs[1], signs[0] ** 2, signs[1] ** 2)
-    )
-    several, differ = in_severity > 0, in_severity * in_value
-    tau = np.divide(agreeing, np.sqrt(differ), out=np.zeros(len(agreeing)), where=differ > 0)
-    return tau[several], ((rising > 0) | np.isnan(rising)).all(axis=1)[several]

@@ -20,13 +20,13 @@ import pandas as pd
 from decoupled_qc.apply.folder import REFERENCE, Model
 from decoupled_qc.apply.inputs import Input, entries
 from decoupled_qc.apply.predictor import Result
-from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import FULL, InputError, ResourceError
 from decoupled_qc.files import write_whole
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
+from decoupled_qc.threads import side_by_side
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 OF_KIND = ("gm_volume_ml", "head_ml", "head_level", "head_spread", "grey_level", "cnr")  # an artefact may spoil them
 OF_QUALITY = ("task_uncertainty", "artefact_uncertainty")
-EDGE_SHARE = 0.005  # of grey matter, that a tight field of view may touch; half a brain has seven times that
+EDGE_SHARE = 0.005  # of grey matter, that a tight field of view may touch
 MILD = 0.25  # severity up to which a scan shows its kind as a clean one does
 VALIDATION = "validation.csv"  # in the model folder
 

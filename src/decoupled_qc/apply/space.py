@@ -14,10 +14,8 @@ from decoupled_qc.scans import MAX_VOXELS, Scan
 
 MARGIN_MM = 10.0  # of air kept around the head: ghosts show there
 BLACK_PERCENTILE = 1.0  # what is darker, such as the ringing of an earlier resampling, must not lift the air
-MIN_MM, MAX_MM = (
-    30.0,
-    600.0,
-)  # what is thinner shows no brain, and what is longer is no head, whatever its header claims
+MIN_MM = 30.0  # what is thinner than this shows no brain
+MAX_MM = 600.0  # what is longer is no head, whatever its header claims
 
 
 def to_model_grid(scan: Scan, spacing_mm: float) -> tuple[Tensor, NDArray[np.float64]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from decoupled_qc.apply.threads import side_by_side
 from decoupled_qc.report import wording
 from decoupled_qc.report.stills import three_planes
 from decoupled_qc.report.volumes import enlarge, pack, peak_mm, read_volume, shrink
+from decoupled_qc.threads import side_by_side
 
 # Together they keep a page under 6 MB, even where nothing can be compressed.
 IMAGE_VOXELS = 1_300_000
