@@ -68,8 +68,9 @@ def fft_pair(image: Tensor) -> Tensor:
 
 def fft_pairs_and_resamplings(image: Tensor) -> list[Tensor]:
     """Do what motion may cost: three FFT pairs, and one resampling per pose."""
-    in_pose = motion._mover(image, (1.0, 1.0, 1.0))
-    for _, pose in zip(*motion.trajectory(record_of("motion"), image.shape[0]), strict=True):
+    record = record_of("motion")
+    in_pose = motion._mover(image, record["spacing_mm"], (0.0, 0.0, 0.0))
+    for _, pose in zip(*motion.trajectory(record, image.shape[0]), strict=True):
         in_pose(pose)
     return [fft_pair(image) for _ in range(3)]
 
@@ -121,8 +122,9 @@ def prepare_motion() -> Callable[[], object]:
     torch.set_num_threads(THREADS)
     device = "cuda" if torch.cuda.is_available() else "cpu"  # whose memory is measured
     image = head().to(device)
-    motion.apply(torch.rand(16, 16, 16, device=device), record_of("motion"))
-    return lambda: motion.apply(image, record_of("motion"))
+    record = record_of("motion") | {"centre_mm": [0.0, 0.0, 0.0]}
+    motion.apply(torch.rand(16, 16, 16, device=device), record)
+    return lambda: motion.apply(image, record)
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ STEADY = {  # but for its moves
 
 
 def sampled(severity, seed=0, **changes):
-    return motion.sample(severity, (40, 48, 44), [SPACING_MM] * 3, rng_for(seed, "motion"), **(STRONG | changes))
+    record = motion.sample(severity, (40, 48, 44), [SPACING_MM] * 3, rng_for(seed, "motion"), **(STRONG | changes))
+    return record | {"centre_mm": [0.0, 0.0, 0.0]}
 
 
 def one_move(*, time, angles_deg=(0, 0, 0), shift_mm=(0, 0, 0), slow_axis=0):
@@ -34,6 +35,7 @@ def one_move(*, time, angles_deg=(0, 0, 0), shift_mm=(0, 0, 0), slow_axis=0):
         "shifts_mm": [shift_mm],
         **STEADY,
         "spacing_mm": [SPACING_MM] * 3,
+        "centre_mm": [0.0, 0.0, 0.0],
     }
 
 
@@ -105,19 +107,29 @@ def test_pose_held_throughout_rotates_and_shifts_the_image_about_its_centre(angl
     assert np.abs(smooth.numpy() - expected).max() > 0.1  # it did move
 
 
-def test_rotation_about_the_heads_centre_is_one_about_the_volumes_with_another_shift(smooth):
-    """A head that lies d off the centre turns about its own centre where the pose shifts it by (I - R) d as well."""
-    off_voxels = (4, -3, 2)
-    off = smooth.roll(off_voxels, (0, 1, 2))
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_euler("xyz", [6, -9, 12], degrees=True).as_matrix()
-    about_the_head = pose.copy()
-    about_the_head[:3, 3] = (np.eye(3) - pose[:3, :3]) @ (SPACING_MM * np.array(off_voxels))
-    expected = motion._mover(smooth, [SPACING_MM] * 3)(pose).roll(off_voxels, (0, 1, 2))
-    move = motion._mover(off, [SPACING_MM] * 3)
-    inner = (slice(8, -8),) * 3  # at the edge the nearest voxel stands for what lies beyond
-    assert torch.allclose(move(about_the_head)[inner], expected[inner], atol=1e-4)
-    assert (move(pose) - expected)[inner].abs().max() > 0.05
+def test_head_moves_alike_wherever_it_lies_in_the_field_of_view(smooth):
+    """Motion of the head a few voxels further on is the motion, a few voxels further on: it turns about its own centre."""
+    smooth = smooth * torch.from_numpy(np.pad(np.ones([n - 20 for n in smooth.shape], np.float32), 10))
+    further = (6, -5, 3)
+    moved_on = smooth.roll(further, (0, 1, 2))
+    record = sampled(1.0, seed=0) | {"slow_axis": 1, "drift_angle_deg": [8, -5, 6]}
+
+    def moved(image):
+        return magnitude(motion.apply(image, record | motion.measure(image, record)))
+
+    expected = moved(smooth).roll(further, (0, 1, 2))
+    assert torch.allclose(moved(moved_on), expected, atol=1e-5)
+    about_the_volume = magnitude(motion.apply(moved_on, record))
+    assert (about_the_volume - expected).abs().max() > 0.02
+
+
+def test_centre_of_the_head_is_that_of_its_energy_in_millimetres():
+    image = torch.zeros(20, 31, 16)
+    image[4:9, 20:25, 7:9] = 0.8
+    record = {"spacing_mm": [1.0, 2.0, 3.0]}
+    assert motion.measure(image, record)["centre_mm"] == [6 - 9.5, 2.0 * (22 - 15), 0.0]
+    noisy = image + 0.02 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
+    assert motion.measure(noisy, record)["centre_mm"] == pytest.approx([-3.5, 14.0, 0.0], abs=1.0)
 
 
 def test_pose_held_throughout_is_demeaned_away(smooth):
@@ -178,8 +190,8 @@ def test_units_are_millimetres():
     image = head()
     pose = np.eye(4)
     pose[0, 3] = 4.0
-    assert torch.allclose(motion._mover(image, [4.0] * 3)(pose), image.roll(-1, 0), atol=1e-5)
-    assert torch.allclose(motion._mover(image, [2.0] * 3)(pose), image.roll(-2, 0), atol=1e-5)
+    assert torch.allclose(motion._mover(image, [4.0] * 3, [0, 0, 0])(pose), image.roll(-1, 0), atol=1e-5)
+    assert torch.allclose(motion._mover(image, [2.0] * 3, [0, 0, 0])(pose), image.roll(-2, 0), atol=1e-5)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 2.0, 3.0), (2.0, 2.0, 0.8)])
@@ -195,7 +207,7 @@ def test_rotation_is_rigid_in_millimetres_where_voxels_are_not_cubes(spacing_mm,
     offset = centre - matrix @ centre + to_voxels @ pose[:3, 3]
     expected = ndimage.affine_transform(smooth.numpy(), matrix, offset, order=1, mode="nearest")
     for mover in (motion._mover_itk, motion._mover_grid):  # that of the CPU and that of the GPU
-        assert np.abs(mover(smooth, spacing_mm)(pose).numpy() - expected).max() < 1e-3
+        assert np.abs(mover(smooth, spacing_mm)(pose[:3, :3], pose[:3, 3]).numpy() - expected).max() < 1e-3
 
 
 def test_moves_follow_the_settings():

@@ -140,6 +140,7 @@ def test_motion_without_a_pose_is_the_identity(shape, seed, slow_axis):
     image = image_of(shape, seed)
     record = record_of("motion", 1.0, shape, seed) | {"slow_axis": slow_axis}
     still = {key: np.zeros_like(record[key]).tolist() for key in ("angles_deg", "shifts_mm")}
+    still |= motion.measure(image, record)
     assert torch.allclose(motion.apply(image, record | still).abs(), image, atol=1e-5)
 
 
@@ -159,6 +160,7 @@ def test_a_shift_turns_the_phase_of_the_planes_read_after_it(shape, seed, slow_a
         "times": [time],
         "angles_deg": [[0.0] * 3],
         "shifts_mm": [(np.array(shift) * spacing_mm).tolist()],
+        "centre_mm": [0.0] * 3,
     }
     with mock.patch.object(motion, "demean", lambda log_poses, segments, n_planes: log_poses):
         found = to_kspace(motion.apply(image, record))
@@ -174,24 +176,34 @@ def test_a_shift_turns_the_phase_of_the_planes_read_after_it(shape, seed, slow_a
     assert torch.allclose(found, expected, atol=1e-4 * float(still.abs().max()))
 
 
-@given(shape=shapes, seed=seeds, slow_axis=axes, turn_deg=st.tuples(*[st.floats(-40, 40)] * 3), spacing_mm=spacings)
-def test_a_rotation_held_throughout_is_the_rotated_image(shape, seed, slow_axis, turn_deg, spacing_mm):
-    """Not demeaned. S^-1 R^T S about the volume's centre, S the voxel sizes, by another library; within the field of view."""
+@given(
+    shape=shapes,
+    seed=seeds,
+    slow_axis=axes,
+    turn_deg=st.tuples(*[st.floats(-40, 40)] * 3),
+    spacing_mm=spacings,
+    centre_mm=st.tuples(*[st.floats(-4, 4)] * 3),
+)
+def test_a_rotation_held_throughout_is_the_rotated_image(shape, seed, slow_axis, turn_deg, spacing_mm, centre_mm):
+    """Not demeaned. S^-1 R^T S about the head's centre, S the voxel sizes, by another library; within the field of view."""
     image = image_of(shape, seed)
     record = record_of("motion", 1.0, shape, seed, spacing_mm=spacing_mm) | {
         "slow_axis": slow_axis,
         "times": [0.0],
         "angles_deg": [turn_deg],
         "shifts_mm": [[0.0] * 3],
+        "centre_mm": centre_mm,
     }
     with mock.patch.object(motion, "demean", lambda log_poses, segments, n_planes: log_poses):
         found = motion.apply(image, record)
     turn = Rotation.from_euler("xyz", turn_deg, degrees=True).as_matrix()
     matrix = np.diag(1 / np.array(spacing_mm)) @ turn.T @ np.diag(spacing_mm)
-    centre = (np.array(shape) - 1) / 2
+    middle = (np.array(shape) - 1) / 2
+    centre = middle + np.array(centre_mm) / spacing_mm
     expected = ndimage.affine_transform(image.numpy(), matrix, centre - matrix @ centre, order=1, mode="nearest")
     places = np.moveaxis(np.indices(shape), 0, -1) - centre
-    inside = (np.abs(places @ matrix.T) < np.array(shape) / 2 - 1e-3).all(axis=-1)
+    from_middle = places @ matrix.T + centre - middle
+    inside = (np.abs(from_middle) < np.array(shape) / 2 - 1e-3).all(axis=-1)
     assert np.allclose(magnitude(found).numpy()[inside], expected[inside], atol=1e-3)
 
 

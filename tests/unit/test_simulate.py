@@ -101,7 +101,7 @@ def test_an_artefact_is_the_same_whatever_stands_beside_it(scan, tmp_path):
 
 @pytest.mark.parametrize("artefact", artefacts.available())
 def test_where_the_header_puts_the_head_does_not_matter(tmp_path, artefact):
-    """Voxel sizes do, origin, flips and obliquity do not: the head turns about the volume's centre."""
+    """Voxel sizes do, origin, flips and obliquity do not: the head turns about its own centre."""
     values = head((16, 20, 18)).numpy()
     outs = []
     for name, affine in {

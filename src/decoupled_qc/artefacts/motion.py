@@ -9,10 +9,10 @@
 3. Demeaning: with weights w_s = sum over the segment's samples of exp(-|k|^2), k in samples from the centre, normalised,
    D_s = exp(log C_s - sum_s w_s log C_s). The pose at the centre of k-space decides where the head appears, so the
    scan stays in place and its label fits.
-4. Each segment's planes are those of the volume in pose D_s, rotated about the volume's centre c, whatever the origin in the
-   header; what comes from beyond the field of view is its nearest voxel. (The author pads by 20 voxels and cuts them off
-   afterwards; a scanner cannot.) About the head's centre h it would be the same rotation with another shift, since
-   R (x - h) + h = R (x - c) + c + (I - R)(h - c): at 10 degrees 0.17 mm more for each mm between the two.
+4. Each segment's planes are those of the volume in pose D_s, rotated about the head's centre, whatever the origin in the header
+   and wherever the head lies in the field of view; what comes from beyond that is its nearest voxel. (The author pads by 20
+   voxels and cuts them off afterwards; a scanner cannot. He rotates about the volume's centre, whose distance h from the head's
+   adds a shift of (I - R) h to every pose: at 10 degrees 0.17 mm for each mm, so that cropping a scan would change its motion.)
 
 Planes differ along the slow axis alone, so that one-dimensional transforms along it do: in the other two directions each would
 be transformed to and fro. A pose costs a resampling and a one-dimensional FFT of which its segment's planes are kept.
@@ -126,19 +126,37 @@ def apply(image: Tensor, record: dict) -> Tensor:
 
     Args:
         image: (D, H, W), float32 or complex64; its magnitude is what moves.
-        record: From :func:`sample`.
+        record: From :func:`sample`, with the entries of :func:`measure`.
 
     Returns:
         (D, H, W), complex64.
     """
     axis = record["slow_axis"]
     n = image.shape[axis]
-    in_pose = _mover(magnitude(image), record["spacing_mm"])
+    in_pose = _mover(magnitude(image), record["spacing_mm"], record["centre_mm"])
     planes = image.new_empty(image.shape, dtype=torch.complex64)
     for segment, pose in zip(*trajectory(record, n), strict=True):
         if segment:
             planes.index_copy_(axis, place_of(segment, n).to(image.device), _planes(in_pose(pose), segment, axis))
     return torch.fft.ifft(planes, dim=axis)
+
+
+def measure(image: Tensor, record: dict) -> dict:
+    """Return ``centre_mm``, about which the head turns: the centroid of its energy, from the volume's centre along each axis.
+
+    sum |x|^2 u / sum |x|^2; the square, so that noise in a lot of air does not draw it to the volume's centre.
+
+    Args:
+        image: (D, H, W), float32, the clean scan.
+        record: From :func:`sample`.
+    """
+    energy = image.square()
+    centre_mm = []
+    for axis, (n, size_mm) in enumerate(zip(image.shape, record["spacing_mm"], strict=True)):
+        profile = energy.sum([other for other in range(3) if other != axis], dtype=torch.float64).cpu()
+        place = (profile * torch.arange(n)).sum() / profile.sum()
+        centre_mm.append(round(float(place - (n - 1) / 2) * size_mm, 2))  # the same for any order of summation
+    return {"centre_mm": centre_mm}
 
 
 def trajectory(record: dict, n_planes: int) -> tuple[list[range], list[np.ndarray]]:
@@ -149,7 +167,7 @@ def trajectory(record: dict, n_planes: int) -> tuple[list[range], list[np.ndarra
         n_planes: Along the slow axis.
 
     Returns:
-        Segments, of which some may be empty; (4, 4) matrices in mm about the volume's centre, each mapping a place in the
+        Segments, of which some may be empty; (4, 4) matrices in mm about the head's centre, each mapping a place in the
         scan to the place in the still head.
     """
     drift = _log_pose(record["drift_angle_deg"], record["drift_shift_mm"])
@@ -236,15 +254,24 @@ def _step(index: Sequence[int], axis: int, step: int, n: int) -> tuple[int, ...]
     return tuple((place + step) % n if number == axis else place for number, place in enumerate(index))
 
 
-def _mover(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
-    """Return a function of a pose (4 x 4, mm, about the volume's centre): the volume resampled where it takes each voxel.
+def _mover(image: Tensor, spacing_mm: Sequence[float], centre_mm: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
+    """Return a function of a pose (4 x 4, mm, about the head's centre): the volume resampled where it takes each voxel.
 
     On the CPU by SimpleITK, which takes a tenth of the time of PyTorch's grid.
     """
-    return _mover_itk(image, spacing_mm) if image.device.type == "cpu" else _mover_grid(image, spacing_mm)
+    mover = _mover_itk if image.device.type == "cpu" else _mover_grid
+    about_volume = mover(image, spacing_mm)
+    centre = np.array(centre_mm)
+
+    def in_pose(pose: np.ndarray) -> Tensor:
+        turn, shift = pose[:3, :3], pose[:3, 3]
+        return about_volume(turn, shift + centre - turn @ centre)
+
+    return in_pose
 
 
-def _mover_itk(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
+def _mover_itk(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray, np.ndarray], Tensor]:
+    """Return the same as a function of a rotation (3 x 3) and a shift (mm) about the volume's centre."""
     still = sitk.GetImageFromArray(image.numpy())  # whose axes ITK counts from the last
     still.SetSpacing([float(size) for size in reversed(spacing_mm)])
     still.SetOrigin([-(n - 1) / 2 * size for n, size in zip(still.GetSize(), still.GetSpacing(), strict=True)])
@@ -254,22 +281,21 @@ def _mover_itk(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarr
     resampling.UseNearestNeighborExtrapolatorOn()
     resampling.SetNumberOfThreads(torch.get_num_threads())
 
-    def in_pose(pose: np.ndarray) -> Tensor:
-        turn, shift = pose[:3, :3][::-1, ::-1], pose[:3, 3][::-1]
-        resampling.SetTransform(sitk.AffineTransform(turn.ravel().tolist(), shift.tolist()))
+    def about_volume(turn: np.ndarray, shift: np.ndarray) -> Tensor:
+        resampling.SetTransform(sitk.AffineTransform(turn[::-1, ::-1].ravel().tolist(), shift[::-1].tolist()))
         return torch.from_numpy(sitk.GetArrayFromImage(resampling.Execute(still)))
 
-    return in_pose
+    return about_volume
 
 
-def _mover_grid(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
+def _mover_grid(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray, np.ndarray], Tensor]:
     sizes_mm = np.array(image.shape) * np.array(spacing_mm)
 
-    def in_pose(pose: np.ndarray) -> Tensor:
-        grid = grid_about_centre(image, pose[:3, :3], pose[:3, 3], sizes_mm)
+    def about_volume(turn: np.ndarray, shift: np.ndarray) -> Tensor:
+        grid = grid_about_centre(image, turn, shift, sizes_mm)
         return F.grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
 
-    return in_pose
+    return about_volume
 
 
 def _planes(image: Tensor, planes: range, axis: int) -> Tensor:
