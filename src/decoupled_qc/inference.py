@@ -1,33 +1,19 @@
 """Whole volumes through a patch network."""
 
-from dataclasses import dataclass
+from pathlib import Path
 
+import nibabel as nib
+import numpy as np
+import pandas as pd
 import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor
+from tqdm import tqdm
 
+from decoupled_qc.models import load_model
 from decoupled_qc.network import N_CLASSES, DecoupledUNet
 from decoupled_qc.precision import autocast
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a network says of a volume.
-
-    Attributes:
-        probability: (D, H, W), grey-matter probability from the logits scaled by the total variance, [0, 1].
-        log_odds: (D, H, W), of grey matter by the logits as they are, f_GM - f_background.
-        variance: cause → (D, H, W), variance of that cause, >= 0.
-    """
-
-    probability: Tensor
-    log_odds: Tensor
-    variance: dict[str, Tensor]
-
-    @property
-    def label(self) -> Tensor:
-        """(D, H, W), uint8: 1 where grey matter is the more probable class."""
-        return (self.probability > 0.5).to(torch.uint8)
+from decoupled_qc.predictions import Prediction, write_prediction
 
 
 @torch.inference_mode()
@@ -87,3 +73,21 @@ def predict(
     log_odds = maps[1] - maps[0]
     probability = (log_odds / (variance.sum(dim=0) + epsilon)).sigmoid()
     return Prediction(probability, log_odds, dict(zip(network.causes, variance, strict=True)))
+
+
+def predict_condition(model_folder: Path, scans_table: Path, out: Path, inference: dict) -> None:
+    """Predict every scan of a condition and write its maps into a folder.
+
+    Args:
+        model_folder: Weights and card.
+        scans_table: ``scans.tsv`` of the condition.
+        out: Existing folder.
+        inference: Keyword arguments of :func:`predict`, without epsilon.
+    """
+    network, card = load_model(model_folder)
+    network.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last_3d)
+    scans = pd.read_csv(scans_table, sep="\t")
+    for scan in tqdm(scans.itertuples(), total=len(scans), desc=scans_table.parent.name, disable=None):
+        file = nib.load(scans_table.parent / scan.image)
+        image = torch.from_numpy(file.get_fdata(dtype=np.float32))
+        write_prediction(out, scan.scan, predict(network, image, epsilon=card["epsilon"], **inference), file.affine)

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import torch
-
 from decoupled_qc.errors import InputError, is_of_machine, sentence
 from decoupled_qc.files import discard_partial
 
@@ -26,14 +24,17 @@ def start(
 
     Args:
         log_path: The job's log; None for a process that writes none.
-        threads: That torch may use. Results depend on it in the last bits, so it is part of what a run is.
+        threads: That torch may use, if it is imported by then. Results depend on it in the last bits, so it is part of what a
+            run is.
         outputs: Of the job: what an earlier attempt that was killed left half-written beside them is removed. Snakemake's lock
             on the folder keeps two jobs from writing one output.
         stop_code: Exit code after SIGTERM or SIGUSR1; None for 128 + the signal's number.
         append: Whether another process of the job has begun the log.
     """
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch = sys.modules.get("torch")  # jobs that only read tables never load it, which would take longer than they do
+    if torch is not None:
+        torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms loads torch's compiler: seconds a job
     handlers: list[logging.Handler] = [logging.NullHandler()]
     if log_path is not None:
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,33 +1,32 @@
-"""Prediction maps on disk: NIfTI with the scan's own affine, one file per map."""
+"""What a network says of a scan; on disk, NIfTI with the scan's own affine, one file per map."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import torch
-from tqdm import tqdm
-
-from decoupled_qc.inference import Prediction, predict
-from decoupled_qc.models import load_model
+from torch import Tensor
 
 
-def predict_condition(model_folder: Path, scans_table: Path, out: Path, inference: dict) -> None:
-    """Predict every scan of a condition and write its maps into a folder.
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of a volume.
 
-    Args:
-        model_folder: Weights and card.
-        scans_table: ``scans.tsv`` of the condition.
-        out: Existing folder.
-        inference: Keyword arguments of :func:`decoupled_qc.inference.predict`, without epsilon.
+    Attributes:
+        probability: (D, H, W), grey-matter probability from the logits scaled by the total variance, [0, 1].
+        log_odds: (D, H, W), of grey matter by the logits as they are, f_GM - f_background.
+        variance: cause → (D, H, W), variance of that cause, >= 0.
     """
-    network, card = load_model(model_folder)
-    network.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last_3d)
-    scans = pd.read_csv(scans_table, sep="\t")
-    for scan in tqdm(scans.itertuples(), total=len(scans), desc=scans_table.parent.name, disable=None):
-        file = nib.load(scans_table.parent / scan.image)
-        image = torch.from_numpy(file.get_fdata(dtype=np.float32))
-        write_prediction(out, scan.scan, predict(network, image, epsilon=card["epsilon"], **inference), file.affine)
+
+    probability: Tensor
+    log_odds: Tensor
+    variance: dict[str, Tensor]
+
+    @property
+    def label(self) -> Tensor:
+        """(D, H, W), uint8: 1 where grey matter is the more probable class."""
+        return (self.probability > 0.5).to(torch.uint8)
 
 
 def write_prediction(folder: Path, scan: str, found: Prediction, affine: np.ndarray) -> None:

@@ -9,10 +9,10 @@ import torch
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation.scoring import score_condition
-from decoupled_qc.inference import Prediction, predict
+from decoupled_qc.inference import predict
 from decoupled_qc.models import load_model, save_model
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.predictions import read_prediction, write_prediction
+from decoupled_qc.predictions import Prediction, read_prediction, write_prediction
 
 SHAPE = {
     "causes": ["task", "noise"],

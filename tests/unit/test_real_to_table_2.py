@@ -16,10 +16,9 @@ from decoupled_qc.cohort.prepare import prepare_scans
 from decoupled_qc.cohort.sources import find_scans
 from decoupled_qc.cohort.subjects import write_manifest
 from decoupled_qc.evaluation.scoring import score_condition
-from decoupled_qc.inference import Prediction
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.run_tables import table_of_run
-from decoupled_qc.predictions import write_prediction
+from decoupled_qc.predictions import Prediction, write_prediction
 from decoupled_qc.rating import rated
 
 KINDS = {"standard": 1, "headmotion1": 2, "headmotion2": 3}

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from decoupled_qc.evaluation.scoring import score_condition
-from decoupled_qc.inference import Prediction
-from decoupled_qc.predictions import write_prediction
+from decoupled_qc.predictions import Prediction, write_prediction
 
 SHAPE = (40, 42, 38)
 HEADS = ("task", "noise", "blur")

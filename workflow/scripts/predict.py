@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from decoupled_qc.files import write_whole
+from decoupled_qc.inference import predict_condition
 from decoupled_qc.jobs import start
-from decoupled_qc.predictions import predict_condition
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 with write_whole(snakemake.output[0]) as folder:

@@ -9,8 +9,8 @@ from torch import Tensor
 from decoupled_qc.evaluation import iqm, metrics
 from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.grids import foreground
-from decoupled_qc.inference import Prediction
 from decoupled_qc.network import TASK
+from decoupled_qc.predictions import Prediction
 
 
 def measure(
