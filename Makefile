@@ -6,7 +6,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
 
-.PHONY: setup demo smoke weights test test-baselines test-slurm test-browser test-cohort test-faults lint bench
+.PHONY: setup demo smoke weights test test-slow test-baselines test-slurm test-browser test-cohort test-faults lint bench
 
 setup: .venv/.complete
 
@@ -36,6 +36,10 @@ weights: setup
 # As many processes as cores, with one thread each.
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+
+# The weights in the package on what is no brain, and a folder by several processes: two minutes.
+test-slow: setup
+	$(BIN)/python -m pytest -m slow tests/unit
 
 # The smoke chain with every baseline and three replicates: nine minutes on two cores.
 test-baselines: setup

@@ -19,6 +19,7 @@ ON_REQUEST = {
     "browser": "needs a browser: make test-browser",
     "cohort": "minutes of a whole chain: make test-cohort",
     "faults": "minutes of a whole chain: make test-faults",
+    "slow": "minutes: make test-slow",
     "slurm": "minutes on a cluster: make test-slurm",
 }
 

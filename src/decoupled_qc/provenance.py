@@ -5,6 +5,7 @@ import hashlib
 import platform
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def fingerprint(*sources: Path, package_root: Path = PACKAGE_ROOT) -> str:
     """
     digest = hashlib.blake2b(digest_size=8)
     for name, path in sorted(_reachable(sources, package_root).items()):
-        digest.update(f"{name}\n{_behaviour(path)}\n".encode())
+        digest.update(f"{name}\n{_behaviour(path.read_text())}\n".encode())
     return digest.hexdigest()
 
 
@@ -48,18 +49,8 @@ def _reachable(sources: Iterable[Path], root: Path) -> dict[str, Path]:
 
 def _imports(path: Path, root: Path) -> list[Path]:
     """Return the package files that one file imports, the ``__init__`` of each package on the way included."""
-    dotted = []
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
-        if isinstance(node, ast.Import):
-            dotted += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = [PACKAGE, *path.relative_to(root).parts[:-1]]
-                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
-            dotted += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     files = []
-    for name in dotted:
+    for name in _imported_names(path.read_text(), path, root):
         top, *parts = name.split(".")
         if top != PACKAGE:
             continue
@@ -70,9 +61,26 @@ def _imports(path: Path, root: Path) -> list[Path]:
     return files
 
 
-def _behaviour(path: Path) -> str:
-    """Return a file's code without comments, layout and docstrings."""
-    tree = ast.parse(path.read_text(), str(path))
+@cache  # a workflow takes a fingerprint per rule, and most of them reach the same files
+def _imported_names(code: str, path: Path, root: Path) -> list[str]:
+    """Return the dotted names that may be modules which a file imports."""
+    dotted = []
+    for node in ast.walk(ast.parse(code, str(path))):
+        if isinstance(node, ast.Import):
+            dotted += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = [PACKAGE, *path.relative_to(root).parts[:-1]]
+                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
+            dotted += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return dotted
+
+
+@cache
+def _behaviour(code: str) -> str:
+    """Return code without comments, layout and docstrings."""
+    tree = ast.parse(code)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)

@@ -57,6 +57,12 @@ def test_no_anatomy_is_both_trained_on_and_tested(results):
     assert test and not test & set(subjects[subjects.role != "test"].anatomy)
 
 
+def test_labels_of_the_test_head_agree_with_its_surfaces(results):
+    table = pd.read_csv(results / "cohort/anatomies/s1/agreement.csv").set_index(["structure", "measure"]).value
+    assert table["cortical GM", "dice"] > 0.85 and table["WM below the cortex", "dice"] > 0.85
+    assert 0.9 < table["cortical GM", "volume_ratio"] < 1.2 and table["cortex in the brain mask", "fraction"] > 0.95
+
+
 def test_each_model_tells_what_it_was_made_from(results):
     card = json.loads((results / "models/teacher-noise/rep-0/model.json").read_text())
     assert card["network"]["causes"] == ["task", "noise"] and card["artefacts"].keys() == {"noise"}
