@@ -37,9 +37,9 @@ weights: setup
 test: setup lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
-# The weights in the package on what is no brain, and a folder by several processes: two minutes.
+# The weights in the package on what is no brain, a folder by several processes, all of the smoke chain's scores again: ten minutes.
 test-slow: setup
-	$(BIN)/python -m pytest -m slow tests/unit
+	$(BIN)/python -m pytest -m slow tests/unit tests/integration
 
 # The smoke chain with every baseline and three replicates: nine minutes on two cores.
 test-baselines: setup
