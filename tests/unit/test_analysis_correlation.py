@@ -186,7 +186,8 @@ def test_difference_from_a_copy_of_itself_is_zero():
     copy = scores[scores["metric"] == "artefact_uncertainty"].assign(metric="copy")
     table = difference(pd.concat([scores, copy]), subjects_of(scores), n_boot=100, seed=1)
     row = table[table["baseline"] == "copy"].iloc[0]
-    assert (row[["difference", "ci_low", "ci_high", "bca_low", "bca_high"]] == 0).all()
+    assert row["difference"] == 0 and row[["ci_low", "ci_high", "bca_low", "bca_high"]].isna().all()
+    assert "no interval: the same in every draw of subjects" in row["note"]
 
 
 @pytest.mark.parametrize("metric, word", [("snr", "snr:reference"), ("dice", "dice:gm")])

@@ -46,7 +46,7 @@ def test_perfect_heads_have_index_and_accuracy_1():
     table = table_of(run_of(OWN))
     # All ten subjects are alike, which proves nothing of others: of a share there is still the exact interval.
     for quantity, low, note in (
-        ("decoupling_index", np.nan, "no interval: all subjects alike"),
+        ("decoupling_index", np.nan, "no interval: the same in every draw of subjects"),
         ("attribution_accuracy", 0.025**0.1, "exact interval"),
     ):
         row = value(table, quantity)
@@ -188,7 +188,7 @@ def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share, en
     assert len(table) == 1 and row["artefact"] == "blur"
     assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau, *ends], nan_ok=True)
     assert ("exact interval" in row["note"]) == np.isfinite(ends[0])
-    assert ("no interval: all subjects alike" in row["note"]) == np.isnan(ends[0])
+    assert ("no interval: the same in every draw of subjects" in row["note"]) == np.isnan(ends[0])
     assert row["share_increasing"] == share
 
 

@@ -37,7 +37,11 @@ def test_changes_are_in_sds_of_clean_scans_and_turned_so_that_higher_is_worse():
         assert np.isnan(row["ci_low"])  # as far in every subject
         assert row["median_change"] == pytest.approx(1.0)  # in its own unit and sign
         assert row["share_beyond_clean"] == 0.25  # the highest subject's alone leaves 1 to 4
-        assert (row["n_scans"], row["n_subjects"], row["note"]) == (4, 4, "no interval: all subjects alike")
+        assert (row["n_scans"], row["n_subjects"], row["note"]) == (
+            4,
+            4,
+            "no interval: the same in every draw of subjects",
+        )
         assert table.loc["everywhere", "noise", measure]["change_sd"] == pytest.approx(2 * sign)
 
 

@@ -124,6 +124,18 @@ def test_table_turns_scores_by_meaning_and_says_why_a_number_is_missing():
     assert ours.loc["e_aurc", "value"] == pytest.approx(ours.loc["aurc", "value"] - ours.loc["aurc", "oracle"])
 
 
+def test_a_score_that_never_errs_here_has_no_interval_rather_than_a_sure_one():
+    scores = long_table(n_subjects=8)
+    dice = scores[(scores["metric"] == "dice") & (scores["aggregation"] == "gm")]
+    perfect = dice.assign(metric="artefact_uncertainty", aggregation="perfect", value=1 - dice["value"])
+    table = risk_coverage(
+        pd.concat([scores, perfect]), subjects_of(scores), dice_cuts=[dice["value"].median()], n_boot=50, seed=1
+    )
+    row = table[(table["aggregation"] == "perfect") & (table["measure"] == "auroc")].iloc[0]
+    assert row["value"] == 1 and row[["ci_low", "ci_high"]].isna().all()
+    assert row["note"] == "no interval: the same in every draw of subjects"
+
+
 def test_random_is_what_shuffled_scores_reach_in_the_mean():
     """Each number in the column ``random`` is the mean over scores that have nothing to do with Dice."""
     scores = long_table(n_subjects=8)

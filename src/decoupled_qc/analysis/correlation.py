@@ -13,9 +13,9 @@ from decoupled_qc.analysis.resampling import (
     WeightedTau,
     bca_interval,
     leave_one_out,
-    percentile_interval,
     permutation_p,
     spearman,
+    stated_interval,
     subject_draws,
 )
 from decoupled_qc.seeds import rng_for
@@ -137,10 +137,11 @@ def _correlations(
             row.update(rho=float(found[index]), tau_b=float(stats.kendalltau(x, y).statistic), p=float(p[index]))
             row["p_iid"] = float(stats.spearmanr(x, y).pvalue)
             if n_subjects > 1:
-                row["ci_low"], row["ci_high"] = percentile_interval(draws[index], n_subjects)
+                row["ci_low"], row["ci_high"], why = stated_interval(draws[index], n_subjects)
+                row["note"] = joined(row["note"], why)
                 row["bca_low"], row["bca_high"] = bca_interval(draws[index], row["rho"], jackknife[index])
                 if len(draws) > len(group):
-                    row["tau_low"], row["tau_high"] = percentile_interval(draws[len(group) + index], n_subjects)
+                    row["tau_low"], row["tau_high"], _ = stated_interval(draws[len(group) + index], n_subjects)
                 else:
                     row["note"] = joined(row["note"], f"no interval of tau: more than {MOST_LEVELS} values")
     return [rows[score] for score in scores]
@@ -193,8 +194,9 @@ def beside_kind(
                     rows[name]["rho"] = float(values[place])
                     own[name] += statistic.notes(name, rows[name]["rho"])
                     if draws is not None:
-                        ends = percentile_interval(draws[place], n_subjects)
+                        *ends, why = stated_interval(draws[place], n_subjects)
                         rows[name]["ci_low"], rows[name]["ci_high"] = ends
+                        own[name].append(why)
             for name, row in rows.items():
                 note = joined(*own[name], "rho only: no BCa interval, tau or p")
                 found[score, name] = {**row, "set": name, "note": note}

@@ -11,8 +11,8 @@ from decoupled_qc.analysis.resampling import (
     WeightedSpearman,
     bca_interval,
     leave_one_out,
-    percentile_interval,
     spearman,
+    stated_interval,
     subject_draws,
 )
 from decoupled_qc.seeds import rng_for
@@ -101,7 +101,8 @@ def _rows(
             row["difference"] = abs(rho[0]) - abs(rho[index])
             if draws is not None:
                 gains = draws[0] - draws[index]
-                row["ci_low"], row["ci_high"] = percentile_interval(gains, n_subjects)
+                row["ci_low"], row["ci_high"], why = stated_interval(gains, n_subjects)
+                notes[baseline] += [why] if why else []
                 row["bca_low"], row["bca_high"] = bca_interval(
                     gains, row["difference"], jackknife[0] - jackknife[index]
                 )

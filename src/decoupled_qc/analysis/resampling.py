@@ -11,7 +11,7 @@ CELLS_AT_ONCE = (
 )
 
 ONE_SUBJECT = "no interval: one subject"
-ALL_ALIKE = "no interval: all subjects alike"
+ALL_ALIKE = "no interval: the same in every draw of subjects"
 EXACT = "exact interval: all subjects at this end of the scale"
 SHARE = (0.0, 1.0)  # the bounds of one
 
@@ -267,7 +267,7 @@ def stated_interval(
 
 
 def bca_interval(draws: np.ndarray, estimate: float, jackknife: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % bias-corrected and accelerated interval; NaN if the statistic exists in no draw.
+    """Return the 95 % bias-corrected and accelerated interval; NaN if the statistic exists in no draw or is the same in all.
 
     Args:
         draws: (n_boot,) float, NaN where the statistic does not exist in a draw.
@@ -277,7 +277,7 @@ def bca_interval(draws: np.ndarray, estimate: float, jackknife: np.ndarray) -> t
     Source: Efron 1987, JASA 82:171; the acceleration from whole subjects.
     """
     draws, jackknife = draws[np.isfinite(draws)], jackknife[np.isfinite(jackknife)]
-    if not len(draws):
+    if not len(draws) or np.ptp(draws) < 1e-9:
         return math.nan, math.nan
     below = ((draws < estimate).sum() + 0.5 * (draws == estimate).sum() + 0.5) / (len(draws) + 1)
     bias = stats.norm.ppf(below)

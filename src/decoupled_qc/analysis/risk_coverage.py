@@ -8,7 +8,7 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.ranking import WeightedRanking
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import ONE_SUBJECT, stated_interval, subject_draws
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -164,8 +164,8 @@ def _of_score(complete: pd.DataFrame, score: str, oracle: _Oracle, failure: Fail
         else:
             found |= {"oracle": best[measure], "random": chance[measure]}
         if drawn:
-            found["ci_low"], found["ci_high"] = percentile_interval(drawn[measure, cut], oracle.n_subjects)
+            found["ci_low"], found["ci_high"], why = stated_interval(drawn[measure, cut], oracle.n_subjects)
         else:
-            own.append("no interval: one subject")
-        rows.append({**row, **found, "note": "; ".join(own)})
+            why = ONE_SUBJECT
+        rows.append({**row, **found, "note": "; ".join(filter(None, [*own, why]))})
     return rows

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from decoupled_qc.analysis.resampling import percentile_interval, subject_draws
+from decoupled_qc.analysis.resampling import stated_interval, subject_draws
 from decoupled_qc.errors import InputError
 from decoupled_qc.rating.rated import read_rater_table
 from decoupled_qc.seeds import rng_for
@@ -63,7 +63,7 @@ def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
         subject = both.index.str.partition("_").get_level_values(0).to_numpy()
         rng = rng_for(0, one, other, "agreement")
         draws = np.concatenate([_kappa(first, second, weights) for weights in subject_draws(subject, N_BOOT, rng)])
-        low, high = percentile_interval(draws, len(set(subject))) if len(set(subject)) > 1 else (np.nan, np.nan)
+        low, high, _ = stated_interval(draws, len(set(subject)))
         varied = len(set(first)) > 1 and len(set(second)) > 1
         rows.append(
             {
