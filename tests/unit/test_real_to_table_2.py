@@ -123,7 +123,7 @@ def test_table_2_is_the_raters_and_is_not_called_a_stand_in(tidy):
     raters = pd.concat([real.assign(rater=name) for name in ("anna", "bela")])
     notes = table_of_run(table, wide, manifest, [raters])[2]
     assert notes[:-1] == table_of_run(table, wide, manifest, [])[2] and notes[-2] == "Labels: provided."
-    assert f"1.00 [1.00, 1.00] (rho 1.00, {len(wide)} scans)" in notes[-1]
+    assert f"kappa of each pair: 1.00 (rho 1.00, {len(wide)} scans)" in notes[-1]
 
 
 def test_the_score_finds_bad_scans_and_rises_with_motion_within_each_person(tidy):
