@@ -46,7 +46,7 @@ def machine() -> str:
     """Return what the benchmarks ran on."""
     memory_gib = psutil.virtual_memory().total / 2**30
     return (
-        f"{cpu()}, {psutil.cpu_count()} cores, {memory_gib:.0f} GiB, "
+        f"{cpu()} ({torch.backends.cpu.get_cpu_capability()}), {psutil.cpu_count()} cores, {memory_gib:.0f} GiB, "
         f"Python {platform.python_version()}, PyTorch {torch.__version__}"
     )
 
