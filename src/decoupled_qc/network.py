@@ -6,15 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TASK = "task"
-TOTAL = "total"  # the one cause of a network that does not tell them apart
+from decoupled_qc.causes import LOG_VARIANCE_LIMITS, TASK
+
 N_CLASSES = 2  # background, grey matter
 TEXTURE_LAGS = (1, 2, 4)  # voxels
 N_TEXTURES = 1 + 3 * (len(TEXTURE_LAGS) + 1)
 TEXTURE_BLOCK = 4  # voxels
 TEXTURE_FLOOR = 1e-3  # of the image's range: what is below is silent
 TEXTURE_OFFSET = 3.5  # brings the logarithm of a typical roughness to about 0
-LOG_VARIANCE_LIMITS = (-6.0, 4.0)
 
 
 class DecoupledUNet(nn.Module):

@@ -1,12 +1,16 @@
 """What a network says of a scan; on disk, NIfTI with the scan's own affine, one file per map."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # who only reads predictions need not wait for torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Prediction:
     @property
     def label(self) -> Tensor:
         """(D, H, W), uint8: 1 where grey matter is the more probable class."""
-        return (self.probability > 0.5).to(torch.uint8)
+        return (self.probability > 0.5).byte()
 
 
 def write_prediction(folder: Path, scan: str, found: Prediction, affine: np.ndarray) -> None:

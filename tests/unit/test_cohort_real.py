@@ -10,7 +10,7 @@ from decoupled_qc.cohort import splits
 from decoupled_qc.cohort.carry import carry
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.errors import InputError
-from decoupled_qc.rating import rated
+from decoupled_qc.rating import judgements, rated
 
 SHARES = {"train": 0.5, "validation": 0.1, "test": 0.1, "real": 0.3}
 KINDS = {"standard": "1", "headmotion1": "2", "headmotion2": "3"}
@@ -128,7 +128,7 @@ def judged(folder, scans, **changes):
     identity = {"model": "student", "replicate": 0, "condition": "real", "artefact": "x", "severity": np.nan}
     scores = scans[["subject", "scan"]].assign(**identity, metric="dice", aggregation="gm", value=0.5, note="")
     settings = {"ratings": None, "table": None, "columns": []} | changes
-    return rated.judged(scores, folder / "scans.tsv", settings.pop("ratings"), **settings)
+    return judgements.judged(scores, folder / "scans.tsv", settings.pop("ratings"), **settings)
 
 
 def test_judgements_join_the_scores(tmp_path):
@@ -149,9 +149,9 @@ def test_measures_that_do_not_fit_are_named(tmp_path):
     (tmp_path / "iqm.tsv").write_text("bids_name\tcjv\nsub-9_T1w\t0.4\n")
     scans = pd.Series(["sub-1"])
     with pytest.raises(InputError, match="knows none of the scans of condition real, such as sub-1"):
-        rated.read_measures(tmp_path / "iqm.tsv", ["cjv"], scans)
+        judgements.read_measures(tmp_path / "iqm.tsv", ["cjv"], scans)
     with pytest.raises(InputError, match=r"no column 'efc' of config key scoring\.measures\.columns"):
-        rated.read_measures(tmp_path / "iqm.tsv", ["efc"], scans)
+        judgements.read_measures(tmp_path / "iqm.tsv", ["efc"], scans)
 
 
 def test_labels_follow_the_head_to_another_scan():

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from decoupled_qc import cli
 from decoupled_qc.errors import InputError
-from decoupled_qc.rating import rated
+from decoupled_qc.rating import judgements
 from decoupled_qc.rating.agreement import agreement
 
 SCANS = [f"sub-{n}_acq-{kind}" for n in range(3) for kind in ("standard", "headmotion2")]
@@ -101,7 +101,7 @@ def table(path, rows):
 
 def test_ratings_of_several_raters_are_averaged(tmp_path):
     path = table(tmp_path / "r.tsv", [(SCANS[0], "a", 4), (SCANS[0], "b", 3), (SCANS[1], "a", 1)])
-    found = rated.read_ratings(path, pd.Series(SCANS))
+    found = judgements.read_ratings(path, pd.Series(SCANS))
     assert found[SCANS[0]] == 3.5 and found[SCANS[1]] == 1 and found[SCANS[2:]].isna().all()
 
 
@@ -115,7 +115,7 @@ def test_ratings_of_several_raters_are_averaged(tmp_path):
 )
 def test_tables_of_ratings_that_cannot_be_used(rows, named, tmp_path):
     with pytest.raises(InputError, match=named):
-        rated.read_ratings(table(tmp_path / "r.tsv", rows), pd.Series(SCANS))
+        judgements.read_ratings(table(tmp_path / "r.tsv", rows), pd.Series(SCANS))
 
 
 def test_kappa_by_hand(tmp_path, capsys):
@@ -125,7 +125,7 @@ def test_kappa_by_hand(tmp_path, capsys):
         for rater, grades in {"a": "1144", "b": "1244"}.items()
         for n, grade in enumerate(grades)
     ]
-    ratings = rated.read_rater_table(table(tmp_path / "r.tsv", rows))
+    ratings = judgements.read_rater_table(table(tmp_path / "r.tsv", rows))
     found = agreement(ratings).iloc[0]
     chance = np.mean([(one - other) ** 2 for one in (1, 1, 4, 4) for other in (1, 2, 4, 4)])
     assert found["kappa"] == pytest.approx(1 - (1 / 4) / chance)
@@ -135,6 +135,6 @@ def test_kappa_by_hand(tmp_path, capsys):
     assert found["same"] == 0.75 and found["n_scans"] == found["n_subjects"] == 4
     assert found["ci_low"] <= found["kappa"] <= found["ci_high"]
     assert cli.main(["agreement", str(tmp_path / "r.tsv"), "--out", str(tmp_path / "all.tsv")]) == 0
-    assert "kappa" in capsys.readouterr().out and len(rated.read_rater_table(tmp_path / "all.tsv")) == 8
+    assert "kappa" in capsys.readouterr().out and len(judgements.read_rater_table(tmp_path / "all.tsv")) == 8
     assert cli.main(["agreement", str(tmp_path / "r.tsv"), str(tmp_path / "r.tsv")]) == 2
     assert "Two tables have a rating of sub-0_x by a" in capsys.readouterr().err

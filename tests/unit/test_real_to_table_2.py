@@ -19,7 +19,7 @@ from decoupled_qc.evaluation.scoring import score_condition
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.run_tables import table_of_run
 from decoupled_qc.predictions import Prediction, write_prediction
-from decoupled_qc.rating import rated
+from decoupled_qc.rating import judgements, rated
 
 KINDS = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
 MM = 3.0
@@ -83,7 +83,7 @@ def run(tmp_path_factory):
     predict(real / "scans.tsv", maps)
     known = {"model": "student", "replicate": 0, "dilation_voxels": 1, "stand_in_rating_cuts": None}
     scores = score_condition(real / "scans.tsv", maps, **known)
-    scores = pd.concat([scores, rated.judged(scores, real / "scans.tsv", None, table=None, columns=[])])
+    scores = pd.concat([scores, judgements.judged(scores, real / "scans.tsv", None, table=None, columns=[])])
     scores.to_csv(folder / "scores.csv", index=False)
     return folder
 

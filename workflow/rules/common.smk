@@ -7,12 +7,11 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from decoupled_qc import artefacts, provenance
+from decoupled_qc import provenance
 from decoupled_qc.cohort import sources
 from decoupled_qc.configuration import check_config
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
-from decoupled_qc.settings import try_settings
 
 min_version("9.27")
 
@@ -39,14 +38,20 @@ STAGES = config["training"]["stages"]
 VARIANTS = config["variants"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
-for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
-    with one_sentence():
-        artefacts.load(name)
-        if name not in config["artefacts"]:
-            raise InputError(
-                f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
-            )
-        try_settings(name, config["artefacts"][name])
+if (
+    workflow.is_main_process
+):  # its jobs on a cluster need neither try again what it tried nor wait until torch is loaded
+    from decoupled_qc import artefacts
+    from decoupled_qc.settings import try_settings
+
+    for name in ARTEFACTS:  # an artefact without a module or with a wrong setting stops here, before any job
+        with one_sentence():
+            artefacts.load(name)
+            if name not in config["artefacts"]:
+                raise InputError(
+                    f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
+                )
+            try_settings(name, config["artefacts"][name])
 if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
     raise WorkflowError(
         "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "
@@ -81,14 +86,20 @@ wildcard_constraints:
     variant="|".join(VARIANTS),
 
 
-def fingerprint(script):
-    """Return the fingerprint of a rule's script and of all package code it imports."""
+@cache
+def code_of(script):
+    """Return the fingerprint of a script and of all package code it imports."""
     return provenance.fingerprint(SCRIPTS / f"{script}.py")
+
+
+def fingerprint(script):
+    """Return the params function for the fingerprint of a rule's script: only jobs that are planned need it."""
+    return lambda wildcards: code_of(script)
 
 
 def artefact_fingerprint(name):
     """Return the fingerprint of an artefact's module, which is loaded by name and so not seen among the imports."""
-    return provenance.fingerprint(artefacts.module_path(name))
+    return provenance.fingerprint(provenance.PACKAGE_ROOT / "artefacts" / f"{name}.py")
 
 
 def source_fingerprint(kind):

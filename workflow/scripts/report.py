@@ -11,7 +11,7 @@ from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.paper.run_tables import table_of_run
 from decoupled_qc.provenance import versions
-from decoupled_qc.rating.rated import read_rater_table
+from decoupled_qc.rating.judgements import read_rater_table
 from decoupled_qc.report.page import Picture, render
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)

@@ -7,7 +7,7 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.jobs import start
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.run_tables import table_of_run
-from decoupled_qc.rating.rated import read_rater_table
+from decoupled_qc.rating.judgements import read_rater_table
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 read, files = snakemake.input, snakemake.output

@@ -9,7 +9,7 @@ from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.ranking import WeightedRanking
 from decoupled_qc.analysis.resampling import SHARE, WeightedSpearman, spearman, stated_interval, subject_draws
 from decoupled_qc.cohort.manifest import REAL
-from decoupled_qc.rating.rated import acquisition
+from decoupled_qc.rating.judgements import acquisition
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = ["model", "replicate", "quantity", "score", "aggregation", "contrast", "value", "ci_low", "ci_high"]

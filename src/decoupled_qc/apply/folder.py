@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 
 from decoupled_qc.apply.causes import NO_CAUSE
 from decoupled_qc.apply.reference_checks import FORMAT, is_number, problems_of_reference
-from decoupled_qc.apply.verdict import CLEAN
+from decoupled_qc.causes import CLEAN, TASK, TOTAL
 from decoupled_qc.errors import InputError
 from decoupled_qc.models import CARD, WEIGHTS, load_model
-from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
+from decoupled_qc.network import DecoupledUNet
 
 REFERENCE = "reference.json"
 MODEL_CARD = "MODEL_CARD.md"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from decoupled_qc.cohort.sources import bids
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import MGH_SUFFIXES, SUFFIXES
+from decoupled_qc.images import MGH_SUFFIXES, SUFFIXES
 
 READABLE = (*SUFFIXES[::-1], *MGH_SUFFIXES)  # .nii.gz before .nii
 SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?:_[a-z]+-[A-Za-z0-9]+)*_T1w")

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation import iqm, metrics
 from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.grids import foreground
-from decoupled_qc.network import TASK
 from decoupled_qc.predictions import Prediction
 
 

@@ -14,9 +14,9 @@ from decoupled_qc.apply.measures import measure
 from decoupled_qc.apply.oddities import oddities
 from decoupled_qc.apply.space import to_model_grid, to_native
 from decoupled_qc.apply.verdict import judge
+from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.inference import predict as infer
-from decoupled_qc.network import TASK
 from decoupled_qc.predictions import Prediction
 from decoupled_qc.scans import Scan
 from decoupled_qc.threads import side_by_side

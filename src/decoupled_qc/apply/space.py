@@ -10,7 +10,8 @@ from torch import Tensor
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow
 from decoupled_qc.errors import InputError
 from decoupled_qc.grids import foreground, isotropic, unit_range
-from decoupled_qc.scans import MAX_VOXELS, Scan
+from decoupled_qc.images import MAX_VOXELS
+from decoupled_qc.scans import Scan
 
 MARGIN_MM = 10.0  # of air kept around the head: ghosts show there
 BLACK_PERCENTILE = 1.0  # what is darker, such as the ringing of an earlier resampling, must not lift the air

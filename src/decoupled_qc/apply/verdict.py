@@ -9,8 +9,8 @@ from decoupled_qc.analysis.prediction import PASS, REVIEW, verdict
 from decoupled_qc.apply.causes import named_cause
 from decoupled_qc.apply.expected_dice import interval
 from decoupled_qc.apply.kind import unlike_together
+from decoupled_qc.causes import CLEAN
 
-CLEAN = "clean"
 PLAIN_REASONS = {  # by input range: (what is said below it, above it)
     "gm_volume_ml": ("little grey matter ({:.0f} mL)", "much grey matter ({:.0f} mL)"),
     "head_ml": ("a small head or brain ({:.0f} mL)", "a large head or field of view ({:.0f} mL)"),

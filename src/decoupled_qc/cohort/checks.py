@@ -10,7 +10,8 @@ import pandas as pd
 
 from decoupled_qc.cohort.label_values import TISSUES, as_tissues
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import AFFINE_TOLERANCE_MM, Scan, open_image, read_scan
+from decoupled_qc.images import AFFINE_TOLERANCE_MM, open_image
+from decoupled_qc.scans import Scan, read_scan
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else

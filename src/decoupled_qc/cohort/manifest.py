@@ -8,7 +8,7 @@ from nibabel.spatialimages import SpatialImage
 
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
-from decoupled_qc.scans import AFFINE_TOLERANCE_MM, open_image
+from decoupled_qc.images import AFFINE_TOLERANCE_MM, open_image
 
 COLUMNS = ["subject", "anatomy", "role", "image", "dseg", "label_source"]
 RATED_COLUMNS = ["scan", "rating", "rater", "site"]  # may be absent: empty where a source does not tell

@@ -20,7 +20,7 @@ from decoupled_qc.cohort.subjects import LABEL_SOURCE
 from decoupled_qc.cohort.volumes import save, save_fraction
 from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.grids import isotropic, unit_range
-from decoupled_qc.scans import open_image
+from decoupled_qc.images import open_image
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis.scores import COLUMNS
+from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation import iqm, metrics
-from decoupled_qc.network import TASK
 from decoupled_qc.predictions import read_prediction
 from decoupled_qc.simulation import affected
 

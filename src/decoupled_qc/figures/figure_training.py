@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from decoupled_qc.causes import CLEAN, TASK, TOTAL
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
-from decoupled_qc.network import TASK, TOTAL
-from decoupled_qc.training.held_out import CLEAN
 
 TERMS = (
     ("loss", "loss", style.COLOURS[0]),

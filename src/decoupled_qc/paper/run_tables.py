@@ -16,7 +16,7 @@ def table_of_run(
         table: As :func:`decoupled_qc.paper.tables.correlation_table` returns it.
         wide: As :func:`decoupled_qc.analysis.scores.read_wide` returns it.
         manifest: The cohort.
-        ratings: As :func:`decoupled_qc.rating.rated.read_rater_table` returns them, for Table 2.
+        ratings: As :func:`decoupled_qc.rating.judgements.read_rater_table` returns them, for Table 2.
     """
     set_name, stand_in = table["set"].iloc[0], is_stand_in(wide)
     labels = tables.labels_of(manifest, set_name, stand_in)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from decoupled_qc.analysis.resampling import stated_interval, subject_draws
 from decoupled_qc.errors import InputError
-from decoupled_qc.rating.rated import read_rater_table
+from decoupled_qc.rating.judgements import read_rater_table
 from decoupled_qc.seeds import rng_for
 
 N_BOOT = 1000

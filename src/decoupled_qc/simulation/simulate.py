@@ -9,7 +9,8 @@ from pathlib import Path
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError, naming
 from decoupled_qc.files import write_whole
-from decoupled_qc.scans import SUFFIXES, Scan, read_scan, write_like
+from decoupled_qc.images import SUFFIXES
+from decoupled_qc.scans import Scan, read_scan, write_like
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings
 

@@ -5,8 +5,7 @@ from math import exp
 
 import pandas as pd
 
-from decoupled_qc.network import LOG_VARIANCE_LIMITS, TASK, TOTAL
-from decoupled_qc.training.held_out import CLEAN
+from decoupled_qc.causes import CLEAN, LOG_VARIANCE_LIMITS, TASK, TOTAL
 
 AT_LIMIT = 0.02  # relative distance from a limit
 MOVED = 0.01  # relative change of a head's mean over the whole training

@@ -6,10 +6,11 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
+from decoupled_qc.causes import CLEAN
 from decoupled_qc.evaluation.metrics import dice
 from decoupled_qc.inference import predict
 from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.training.held_out import CLEAN, damaged
+from decoupled_qc.training.held_out import damaged
 from decoupled_qc.training.sampling import Case, Corruption
 
 

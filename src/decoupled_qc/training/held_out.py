@@ -7,13 +7,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from decoupled_qc import artefacts
+from decoupled_qc.causes import CLEAN
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.precision import autocast
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.training.objective import dice_of
 from decoupled_qc.training.sampling import Case, Corruption
-
-CLEAN = "clean"
 
 
 def damaged(case: Case, name: str, corruption: Corruption, severity: float, seed: int) -> Tensor:

@@ -5,7 +5,8 @@ from math import exp
 import torch
 from torch import Tensor
 
-from decoupled_qc.network import LOG_VARIANCE_LIMITS, TASK, DecoupledUNet
+from decoupled_qc.causes import LOG_VARIANCE_LIMITS, TASK
+from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.precision import autocast
 from decoupled_qc.training.losses import attenuated_cross_entropy, consistency, cross_entropy
 from decoupled_qc.training.recipe import Recipe

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from decoupled_qc.causes import TASK, TOTAL
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.models import WEIGHTS, load_model, save_model
-from decoupled_qc.network import TASK, TOTAL, DecoupledUNet
+from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.provenance import versions
 from decoupled_qc.training.checkpoint import Checkpoint, key_of
 from decoupled_qc.training.diagnostics import diagnose
