@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tally import assert_clear, case, left_in, refused, search
 
-from decoupled_qc import artefacts, scans
+from decoupled_qc import artefacts, images
 from decoupled_qc.cohort.manifest import COLUMNS, check_volumes, read_manifest
 from decoupled_qc.errors import InputError
 from decoupled_qc.scans import read_scan
@@ -126,7 +126,7 @@ def test_a_scan_of_too_many_voxels_is_refused_before_it_is_unpacked(tmp_path, mo
     path = tmp_path / "bomb.nii.gz"  # 64 MiB in less than one, honestly
     nib.save(nib.Nifti1Image(np.zeros((256, 512, 512), np.uint8), np.eye(4)), path)
     assert path.stat().st_size < MIB / 2
-    monkeypatch.setattr(scans, "MAX_VOXELS", 2**25)
+    monkeypatch.setattr(images, "MAX_VOXELS", 2**25)
     with case("images: memory"):
         tracemalloc.start()
         try:

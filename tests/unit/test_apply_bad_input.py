@@ -76,7 +76,7 @@ def bad_scans(folder):
 
 
 def test_each_bad_scan_has_a_row_that_says_why_and_stops_no_other(scan, model, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("decoupled_qc.scans.MAX_VOXELS", 90_000)  # of 2²⁸, so that the test stays small
+    monkeypatch.setattr("decoupled_qc.images.MAX_VOXELS", 90_000)  # of 2²⁸, so that the test stays small
     reasons = bad_scans(tmp_path / "bad")
     (tmp_path / "empty").mkdir()
     code, table = predict(tmp_path / "out", model, tmp_path / "bad", tmp_path / "absent.nii", tmp_path / "empty", scan)
