@@ -73,7 +73,6 @@ WHY = {
     ("inference_memory", None, None): MORE_MAPS,
     ("simulate", "blur", "TorchIO"): K_SPACE,
     ("simulate", "noise", "TorchIO"): RICIAN,
-    ("simulate", "wrap", "TorchIO"): "TorchIO has no such transform",
     ("simulate", "motion", "TorchIO"): "both resample the scan once a pose; rounds lie on both sides of the target",
     ("train", "bare step, plain heads", None): POOLING,
     ("train_memory", "bare step, plain heads", None): POOLING,
