@@ -38,9 +38,8 @@ STAGES = config["training"]["stages"]
 VARIANTS = config["variants"]
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
-if (
-    workflow.is_main_process
-):  # its jobs on a cluster need neither try again what it tried nor wait until torch is loaded
+# Jobs on a cluster neither try again what the submitting process tried nor wait until torch is loaded.
+if workflow.is_main_process:
     from decoupled_qc import artefacts
     from decoupled_qc.settings import try_settings
 
