@@ -20,7 +20,7 @@ def start(
     stop_code: int | None = None,
     append: bool = False,
 ) -> None:
-    """Set the number of threads, deterministic kernels, logging to a file and the terminal, and an orderly end; clear up.
+    """Set threads, deterministic kernels on a CPU, logging to a file and the terminal, and an orderly end; clear up.
 
     Args:
         log_path: The job's log; None for a process that writes none.
@@ -34,7 +34,10 @@ def start(
     torch = sys.modules.get("torch")  # jobs that only read tables never load it, which would take longer than they do
     if torch is not None:
         torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms loads torch's compiler: seconds a job
+        if not torch.cuda.is_available():  # on a GPU no bits are promised, and such kernels are several times slower
+            torch.set_deterministic_debug_mode(
+                "warn"
+            )  # use_deterministic_algorithms loads torch's compiler: seconds a job
     handlers: list[logging.Handler] = [logging.NullHandler()]
     if log_path is not None:
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)

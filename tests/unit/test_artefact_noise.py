@@ -136,3 +136,14 @@ def test_field_is_the_same_on_any_number_of_threads():
 def test_field_does_not_depend_on_the_blocks_it_is_made_in(monkeypatch, unit_field):
     monkeypatch.setattr(noise, "BLOCK_VOXELS", 1000)  # 64^3 / 32 streams are 8192 voxels: eight blocks and a rest
     assert torch.equal(noise.apply(torch.zeros(64, 64, 64), UNIT), unit_field)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_a_gpu_adds_the_same_field(dtype):
+    """What a GPU would compute, on the CPU."""
+    image = torch.rand(31, 30, 29, generator=torch.Generator().manual_seed(1)).to(dtype)
+    sd = math.sqrt(UNIT["signal_power"] / 2)
+    for kind, on_cpu in ((torch.complex64, noise.apply), (torch.float32, noise.apply_seen)):
+        found = noise._add_on_device(image, UNIT["noise_seed"], kind, sd)
+        assert found.dtype == kind
+        assert torch.allclose(found, on_cpu(image, UNIT), atol=1e-5)

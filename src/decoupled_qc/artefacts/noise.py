@@ -12,8 +12,9 @@ Source: Shaw et al. 2021, section 3 (SNR U(-10, 20) dB). That the SNR is one of 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ def measure(image: Tensor, record: dict) -> dict:
 def apply(image: Tensor, record: dict) -> Tensor:
     """Add the noise.
 
-    It is drawn and added on the CPU whatever the device, so that a record gives the same scan on each.
+    Its random bits are drawn on the CPU whatever the device, so that a record gives the same scan on each, but for rounding.
 
     Args:
         image: (D, H, W), float32 or complex64.
@@ -93,12 +94,43 @@ def apply_seen(image: Tensor, record: dict) -> Tensor:
 
 def _with_noise(image: Tensor, record: dict, dtype: torch.dtype) -> Tensor:
     sd = math.sqrt(record["signal_power"] * 10 ** (-record["snr_db"] / 10) / 2)
+    if image.device.type != "cpu":
+        return _add_on_device(image, record["noise_seed"], dtype, sd)
     noisy = torch.empty(image.shape, dtype=dtype)
-    streams = [np.random.SFC64(seed) for seed in np.random.SeedSequence(record["noise_seed"]).spawn(N_STREAMS)]
-    parts = [np.array_split(volume.reshape(-1).numpy(), N_STREAMS) for volume in (image.cpu(), noisy)]
+    _in_streams(record["noise_seed"], partial(_add, sd=sd), image, noisy)
+    return noisy
+
+
+def _in_streams(noise_seed: int, work: Callable, *volumes: Tensor) -> None:
+    """Call ``work(stream, parts)`` for every stream of random numbers and its part of the volumes' voxels, side by side."""
+    streams = [np.random.SFC64(seed) for seed in np.random.SeedSequence(noise_seed).spawn(N_STREAMS)]
+    parts = [np.array_split(volume.reshape(-1).numpy(), N_STREAMS) for volume in volumes]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(_add, streams, *parts, [sd] * N_STREAMS))
-    return noisy.to(image.device)
+        list(pool.map(work, streams, *parts))
+
+
+def _draw(stream: np.random.SFC64, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the random bits of ``count`` voxels: for the length of n, uint32, and for its direction, int16."""
+    n_words = -(-count * 6 // 8)
+    bits = np.random.Generator(stream).integers(2**64 - 1, size=n_words, dtype=np.uint64, endpoint=True)
+    return bits.view(np.uint32)[:count], bits.view(np.int16)[2 * count : 3 * count]
+
+
+def _add_on_device(image: Tensor, noise_seed: int, dtype: torch.dtype, sd: float) -> Tensor:
+    """Do as :func:`_add` on a GPU, with the same random bits."""
+    radii, phases = (torch.empty(image.shape, dtype=kind) for kind in (torch.uint32, torch.int16))
+
+    def fill(stream: np.random.SFC64, *parts: np.ndarray) -> None:
+        for part, drawn in zip(parts, _draw(stream, len(parts[0])), strict=True):
+            part[:] = drawn
+
+    _in_streams(noise_seed, fill, radii, phases)
+    # PyTorch can do little with unsigned numbers.
+    numbers = (radii.view(torch.int32).to(image.device).long() & 0xFFFFFFFF).float()
+    radius = ((numbers + 0.5) * 2.0**-32).log_().mul_(-2 * sd**2).sqrt_()
+    noise = torch.polar(radius, phases.to(image.device).float() * (2 * math.pi / DIRECTIONS))
+    noisy = noise.add_(image)
+    return noisy if dtype.is_complex else noisy.abs()
 
 
 def _add(stream: np.random.SFC64, image: np.ndarray, noisy: np.ndarray, sd: float) -> None:
@@ -108,9 +140,7 @@ def _add(stream: np.random.SFC64, image: np.ndarray, noisy: np.ndarray, sd: floa
     functions start no threads of their own, and in blocks that stay in the processor's cache: memory is what costs here.
     """
     count = len(image)
-    n_words = -(-count * 6 // 8)
-    bits = np.random.Generator(stream).integers(2**64 - 1, size=n_words, dtype=np.uint64, endpoint=True)
-    radii, phases = bits.view(np.uint32)[:count], bits.view(np.int16)[2 * count : 3 * count]
+    radii, phases = _draw(stream, count)
     for start in range(0, count, BLOCK_VOXELS):
         block = slice(start, start + BLOCK_VOXELS)
         _add_block(radii[block], phases[block], image[block], noisy[block], sd)

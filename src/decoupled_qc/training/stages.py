@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,9 +155,12 @@ def _spread(cases: list, n: int) -> list:
 
 def _cases(manifest: Path, subjects, role: str) -> list:
     chosen = subjects[subjects["role"] == role]
-    # Augmentation and k-space run where the volumes are; noise alone is drawn and added on the CPU, the same on all devices.
+
+    def load(row):
+        return load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hundreds of compressed volumes take minutes
+        found = list(pool.map(load, chosen.itertuples()))
+    # Augmentation and k-space run where the volumes are; of noise, only the random bits are drawn on the CPU.
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = [
-        load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg) for row in chosen.itertuples()
-    ]
     return [replace(case, image=case.image.to(device), label=case.label.to(device)) for case in found]
