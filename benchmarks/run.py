@@ -20,7 +20,7 @@ import torch
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
-BENCHMARKS = ("simulate", "train", "inference", "predict", "analysis", "coverage", "dag", "audit", "scaling")
+BENCHMARKS = ("simulate", "train", "inference", "predict", "analysis", "coverage", "dag", "audit", "scaling", "gpu")
 HOSTILE_MORE = 10  # times as many hostile cases as in the quick tests
 
 
@@ -29,6 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=[*BENCHMARKS, "hostile"])
     names = parser.parse_args().names
+    if "gpu" in names and not torch.cuda.is_available():
+        names.remove("gpu")  # what was measured on another machine stands
     path = FOLDER / results.RUNS
     runs = pd.read_csv(path, index_col="name", keep_default_na=False) if path.is_file() else pd.DataFrame()
     for name in names:
@@ -45,8 +47,9 @@ def main() -> None:
 def machine() -> str:
     """Return what the benchmarks ran on."""
     memory_gib = psutil.virtual_memory().total / 2**30
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     return (
-        f"{cpu()} ({torch.backends.cpu.get_cpu_capability()}), {psutil.cpu_count()} cores, {memory_gib:.0f} GiB, "
+        f"{gpu}{cpu()} ({torch.backends.cpu.get_cpu_capability()}), {psutil.cpu_count()} cores, {memory_gib:.0f} GiB, "
         f"Python {platform.python_version()}, PyTorch {torch.__version__}"
     )
 

@@ -4,21 +4,19 @@
 
 Ours and what it is compared with are timed in turn, round by round, so that a busy machine slows both; medians. The ratio is
 ours over the reference: below 1 is faster. The peak memory of motion is measured in a process of its own and goes to
-FILE_memory.csv, in MiB. On a GPU, where there is one, the paper's artefacts are timed too, in a batch of two, and go to
-FILE_gpu.csv beside the 20 ms a volume that were asked for.
+FILE_memory.csv, in MiB. On a GPU: gpu.py.
 """
 
 import argparse
-import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchio as tio
-from measure import MIB, compare, peak_mib, seconds, tell, write, write_both
+from measure import MIB, compare, peak_mib, tell, write_both
 from monai.transforms import GibbsNoise, KSpaceSpikeNoise, RandBiasField, RandRicianNoise
 from scipy import ndimage
 from torch import Tensor
@@ -33,8 +31,6 @@ SHAPE = (192, 224, 192)
 THREADS = 2
 SEVERITY = 0.6
 N_MOVES = 3  # so four poses, here and in TorchIO
-PAPER = ("motion", "noise", "spike", "blur", "wrap")
-GPU_SECONDS = 0.02  # asked for, per volume in a batch of two
 
 
 def head() -> Tensor:
@@ -106,17 +102,6 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
     return found
 
 
-def on_device(device: str, names: Sequence[str], rounds: int) -> list[tuple]:
-    """Return rows of :func:`measure.write`: seconds per volume in a batch of two, beside those asked for."""
-    batch, rows = torch.stack([head()] * 2)[:, None].to(device), []
-    for name in names:
-        records = [[record_of(name)]] * 2
-        times = seconds({"ours": lambda records=records: artefacts.corrupt_batch(batch, records)}, rounds)["ours"]
-        own = statistics.median(times) / 2
-        rows.append((name, own, "asked for", GPU_SECONDS, own / GPU_SECONDS))
-    return rows
-
-
 def prepare_motion() -> Callable[[], object]:
     """Return motion of one volume, its libraries loaded."""
     torch.set_num_threads(THREADS)
@@ -149,13 +134,6 @@ def main() -> None:
         memory.append(("motion", own, "complex volume", other, own / other))
         tell("MiB", memory)
     write_both(arguments.csv, rows, memory)
-    if torch.cuda.is_available():
-        on_gpu = on_device("cuda", [name for name in PAPER if name in arguments.only], arguments.rounds)
-        tell("s", on_gpu)
-        if arguments.csv:
-            write(arguments.csv.with_name(f"{arguments.csv.stem}_gpu.csv"), "seconds", on_gpu)
-    else:
-        print("On a GPU: not measured, since there is none here.")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python benchmarks/train.py --csv FILE [--overlay config/demo.yaml]
 
 All have the same widths, get the same random patches in the same number format, and are timed in turn, round by round; medians.
-A step of the task network, a teacher or the student is one of a real training: augmentation, simulation, frozen networks, losses.
+A step of the task network, a teacher or the student is one of a real training: augmentation, simulation, frozen networks, losses;
+the time of a training of one step is taken off, for its start.
 Peak memory goes to FILE_memory.csv.
 """
 
@@ -11,12 +12,12 @@ import argparse
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 import yaml
-from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from measure import peak_mib, seconds, synchronise, tell, write_both
 from monai.networks.nets import DynUNet
 from snakemake.utils import update_config
@@ -72,6 +73,8 @@ def peer(title: str, config: dict, n_outputs: int) -> nn.Module:
             norm_name=("INSTANCE", {"affine": True}),
             act_name=("leakyrelu", relu),
         )
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet  # installed for benchmarks alone
+
     return PlainConvUNet(
         1,
         n,
@@ -201,10 +204,11 @@ class Kind:
         for network in frozen.values():
             network.eval().requires_grad_(False).to(device(), memory_format=torch.channels_last_3d)
         settings = config["training"] | config["training"]["stages"]["student"]
-        settings |= {"steps": n_steps, "plain_steps": 0, "log_every": 10**6}
-        recipe = Recipe(**{key: settings[key] for key in Recipe.__dataclass_fields__})
-        begin = streams(config, names, others)
-        self.training = steps_of(ours(config, causes), frozen, begin, recipe)
+        settings |= {"plain_steps": 0, "log_every": 10**6}
+        recipe = Recipe(**{key: settings[key] for key in Recipe.__dataclass_fields__} | {"steps": 1})
+        begin, network = streams(config, names, others), ours(config, causes)
+        self.start = steps_of(network, frozen, begin, recipe)
+        self.training = steps_of(network, frozen, begin, replace(recipe, steps=1 + n_steps))
         self.bare = _times(n_steps, bare_step(ours(config, causes), config))
         self.passes = frozen_passes(frozen, patches_needed(begin(), list(frozen), recipe, n_steps), config)
         self.data = data_of(begin, n_steps)
@@ -227,8 +231,12 @@ def time_rows(config: dict, rounds: int, n_steps: int) -> list[tuple]:
     plain |= {title: peer(title, config, n_outputs=3) for title in PEERS}
     functions = {title: _times(n_steps, bare_step(network, config)) for title, network in plain.items()}
     for name, kind in kinds.items():
-        functions |= {(name, part): getattr(kind, part) for part in ("training", "bare", "passes", "data")}
-    found = {name: statistics.median(times) / n_steps for name, times in seconds(functions, rounds).items()}
+        functions |= {(name, part): getattr(kind, part) for part in ("start", "training", "bare", "passes", "data")}
+    times = seconds(functions, rounds)
+    for name in kinds:
+        pairs = zip(times[name, "training"], times.pop((name, "start")), strict=True)
+        times[name, "training"] = [whole - start for whole, start in pairs]
+    found = {name: statistics.median(values) / n_steps for name, values in times.items()}
     rows = [("bare step, plain heads", found["plain heads"], title, found[title]) for title in PEERS]
     rows.append(("bare step, the run's heads", found["task", "bare"], "bare step, plain heads", found["plain heads"]))
     for name in kinds:

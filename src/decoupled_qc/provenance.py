@@ -94,9 +94,17 @@ def versions() -> dict[str, str]:
     packages = (PACKAGE.replace("_", "-"), "torch", "monai", "torchio", "antspyx", "numpy", "scipy", "nibabel")
     return {
         "python": platform.python_version(),
-        **{package: metadata.version(package) for package in packages},
+        **{package: version_of(package) for package in packages},
         "commit": _commit(),
     }
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package, "unknown" where its metadata are missing: no run is to end for want of it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _commit() -> str:

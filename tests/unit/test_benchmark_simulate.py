@@ -56,24 +56,3 @@ def test_tables_have_the_columns_promised_and_true_ratios(simulate, tmp_path, mo
     }  # fmt: skip
     assert (rows["ratio_low"] <= rows["ratio_high"]).all() and (rows["ratio"] > 0).all()
     assert "ratio" in capsys.readouterr().out.splitlines()[0]
-    assert not (tmp_path / "times_gpu.csv").exists()
-
-
-def test_without_a_gpu_its_times_are_said_to_be_not_measured(simulate, capsys, monkeypatch):
-    import results
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["simulate.py", "--rounds", "1", "--only", "bias"])
-    simulate.main()
-    assert "On a GPU: not measured" in capsys.readouterr().out
-    untold = [cells for cells in results.verdicts({}) if cells[0] == "simulate_gpu"]
-    assert untold == [("simulate_gpu", "everything", "asked for", "not measured", "", False)]
-
-
-def test_a_batch_on_a_device_is_told_per_volume_beside_what_was_asked(simulate, monkeypatch):
-    monkeypatch.setattr(
-        simulate, "seconds", lambda functions, rounds: {"ours": [f() is None for f in functions.values()]}
-    )
-    monkeypatch.setattr(simulate.statistics, "median", lambda times: 0.05)
-    rows = simulate.on_device("cpu", ["noise", "blur"], 1)
-    assert rows == [(name, 0.025, "asked for", 0.02, 1.25) for name in ("noise", "blur")]

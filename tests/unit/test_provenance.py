@@ -1,6 +1,6 @@
 import pytest
 
-from decoupled_qc.provenance import fingerprint
+from decoupled_qc.provenance import fingerprint, version_of
 
 FILES = {
     "__init__.py": "",
@@ -43,3 +43,9 @@ def test_behaviour_of_an_indirectly_imported_module_counts(code, module, old, ne
 
 def test_a_module_that_is_not_imported_does_not_count(code):
     assert code() == code(unrelated=("X = 1", "X = 2"))
+
+
+def test_a_package_without_metadata_does_not_end_a_run():
+    """A training writes the versions into its card when all is done."""
+    assert version_of("nibabel")[0].isdigit()
+    assert version_of("no-such-package") == "unknown"

@@ -11,7 +11,6 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import nibabel as nib
@@ -24,6 +23,7 @@ from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import FULL, InputError, ResourceError
 from decoupled_qc.files import write_whole
+from decoupled_qc.provenance import version_of
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
 from decoupled_qc.threads import side_by_side
@@ -77,7 +77,7 @@ def begin(out: Path, reference: dict) -> None:
             "Name": "Uncertainty of grey-matter segmentation",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": NAME, "Version": version("decoupled-qc")}],
+            "GeneratedBy": [{"Name": NAME, "Version": version_of("decoupled-qc")}],
         },
         REFERENCE: reference,
         **{f"desc-{name}.json": content for name, content in about.items()},  # BIDS: holds for all maps of that name
@@ -223,7 +223,7 @@ def key_of(path: Path, model: Model) -> dict:
         "changed_ns": status.st_mtime_ns,
         "sha256": model.card["sha256"],
         "description_sha256": _description_sha256(model),
-        "version": version("decoupled-qc"),
+        "version": version_of("decoupled-qc"),
     }
 
 

@@ -3,13 +3,13 @@
 import argparse
 import json
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError, naming
 from decoupled_qc.files import write_whole
 from decoupled_qc.images import SUFFIXES
+from decoupled_qc.provenance import version_of
 from decoupled_qc.scans import Scan, read_scan, write_like
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = {
         "scan": arguments.scan.name,
         "shape": list(scan.image.shape),
-        "decoupled_qc": version("decoupled-qc"),
+        "decoupled_qc": version_of("decoupled-qc"),
         "records": described,
     }
     with write_whole(record_path) as partial:  # under its name after the scan, and not without it
