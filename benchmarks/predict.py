@@ -12,6 +12,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -19,10 +20,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import find_inputs
 from decoupled_qc.apply.output import begin, key_of, write_result
-from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.predictor import Predictor, Result
 from decoupled_qc.apply.space import to_model_grid
 from decoupled_qc.inference import predict as infer
 from decoupled_qc.scans import read_scan
@@ -38,6 +39,13 @@ def head() -> np.ndarray:
     shells = np.select([radius < 0.6, radius < 0.8, radius < 0.9, radius < 1], [800, 550, 150, 700], 0)
     noise = np.random.default_rng(0).normal(0, 20, shells.shape)
     return np.abs(shells + noise).astype(np.int16)
+
+
+def prepare(path: Path, out: Path, model: Model) -> tuple[Predictor, Callable[[Result, bool], None]]:
+    """Return what predicts a scan, and what writes its result with or without its page, as `decoupled-qc predict` does."""
+    one, key = find_inputs([path], out, {})[0], key_of(path, model)
+    begin(out, model.reference)
+    return Predictor(model), lambda result, pages: write_result(out, one, result, key, model, pages=pages)
 
 
 def main() -> None:
@@ -69,15 +77,11 @@ def main() -> None:
         path = arguments.scan or Path(folder, "head.nii.gz")
         if not arguments.scan:
             nib.save(nib.Nifti1Image(head(), np.eye(4)), path)
-        one = find_inputs([path], out, {})[0]
         model = timed("load the model", lambda: open_model(arguments.model), rounds=1)
-        predictor = Predictor(model)
-        begin(out, model.reference)
-
-        key = key_of(path, model)
+        predictor, write = prepare(path, out, model)
 
         def whole():
-            write_result(out, one, predictor(read_scan(path)), key, model, pages=True)
+            write(predictor(read_scan(path)), True)
 
         timed("first scan: read, predict, write with its page", whole, rounds=1)
         timed("second scan", whole)
@@ -86,8 +90,8 @@ def main() -> None:
         settings = {"epsilon": model.card["epsilon"], **model.card["inference"]}
         timed("of that: the network", lambda: infer(model.network, image, **settings))
         result = timed("of that: all of the prediction, with maps on the scan's own grid", lambda: predictor(scan))
-        timed("of that: write the maps", lambda: write_result(out, one, result, key, model, pages=False))
-        timed("of that: write the maps and the page", lambda: write_result(out, one, result, key, model, pages=True))
+        timed("of that: write the maps", lambda: write(result, False))
+        timed("of that: write the maps and the page", lambda: write(result, True))
         timed("bare sliding-window pass", lambda: infer(model.network, image, **settings | {"mirror": False}))
     table = pd.DataFrame(rows).assign(
         threads=arguments.threads, device=str(predictor.device), spacing_mm=model.card["spacing_mm"]

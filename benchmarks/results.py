@@ -83,7 +83,7 @@ WHY = {
         "gpu",
         None,
         "its",
-    ): "trainings of 16 steps with all that they do once before the first; not measured again since that is taken off",
+    ): "trainings of 16 steps, with what they do once before the first; not measured since that is taken off",
 }
 UNKNOWN = "not found out yet, or not run since it was asked"
 QUALITY_WHY = {

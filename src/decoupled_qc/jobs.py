@@ -35,9 +35,8 @@ def start(
     if torch is not None:
         torch.set_num_threads(threads)
         if not torch.cuda.is_available():  # on a GPU no bits are promised, and such kernels are several times slower
-            torch.set_deterministic_debug_mode(
-                "warn"
-            )  # use_deterministic_algorithms loads torch's compiler: seconds a job
+            # Not by use_deterministic_algorithms, which loads torch's compiler: seconds a job.
+            torch.set_deterministic_debug_mode("warn")
     handlers: list[logging.Handler] = [logging.NullHandler()]
     if log_path is not None:
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)

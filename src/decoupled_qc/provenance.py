@@ -100,7 +100,7 @@ def versions() -> dict[str, str]:
 
 
 def version_of(package: str) -> str:
-    """Return the version of an installed package, "unknown" where its metadata are missing: no run is to end for want of it."""
+    """Return the version of an installed package, "unknown" where its metadata are missing."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Work on the maps of one scan, on as many threads as the network has."""
+"""Work on maps or volumes, on as many threads as the network has."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

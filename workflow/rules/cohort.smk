@@ -66,6 +66,7 @@ rule make_subjects:
         f"{OUT}/benchmarks/cohort/subjects/{{anatomy}}.tsv"
     conda:
         "../../envs/environment.yaml"
+    threads: 4
     params:
         code=fingerprint("make_subjects"),
         n_subjects=lambda wildcards: plan.numbers_of_subjects(COHORT["anatomies"][wildcards.anatomy]),

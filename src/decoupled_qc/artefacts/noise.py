@@ -13,7 +13,6 @@ Source: Shaw et al. 2021, section 3 (SNR U(-10, 20) dB). That the SNR is one of 
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.simulation.kspace import at_severity
+from decoupled_qc.threads import side_by_side
 
 CHAIN_POSITION = 0.8  # after what happens to the head, before what k-space loses
 DOMAIN = "image"
@@ -102,22 +102,34 @@ def _with_noise(image: Tensor, record: dict, dtype: torch.dtype) -> Tensor:
 
 
 def _in_streams(noise_seed: int, work: Callable, *volumes: Tensor) -> None:
-    """Call ``work(stream, parts)`` for every stream of random numbers and its part of the volumes' voxels, side by side."""
+    """Call ``work`` for every stream of random numbers, side by side.
+
+    Args:
+        noise_seed: Of all streams.
+        work: (stream, a part of each volume's voxels: (n,), its dtype, a view) → nothing.
+        volumes: Each (D, H, W), of any dtype, contiguous, on the CPU.
+    """
     streams = [np.random.SFC64(seed) for seed in np.random.SeedSequence(noise_seed).spawn(N_STREAMS)]
     parts = [np.array_split(volume.reshape(-1).numpy(), N_STREAMS) for volume in volumes]
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(work, streams, *parts))
+    side_by_side(lambda each: work(*each), zip(streams, *parts, strict=True))
 
 
 def _draw(stream: np.random.SFC64, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the random bits of ``count`` voxels: for the length of n, uint32, and for its direction, int16."""
+    """Return the random bits of voxels: (count,), uint32, for the length of n; (count,), int16, for its direction."""
     n_words = -(-count * 6 // 8)
     bits = np.random.Generator(stream).integers(2**64 - 1, size=n_words, dtype=np.uint64, endpoint=True)
     return bits.view(np.uint32)[:count], bits.view(np.int16)[2 * count : 3 * count]
 
 
 def _add_on_device(image: Tensor, noise_seed: int, dtype: torch.dtype, sd: float) -> Tensor:
-    """Do as :func:`_add` on a GPU, with the same random bits."""
+    """Return what :func:`_add` makes, from the same random bits, on the image's device.
+
+    Args:
+        image: (D, H, W), float32 or complex64.
+        noise_seed: Of the field.
+        dtype: Of the result, (D, H, W): complex64, or float32 for its magnitude.
+        sd: Of the real and of the imaginary part of n.
+    """
     radii, phases = (torch.empty(image.shape, dtype=kind) for kind in (torch.uint32, torch.int16))
 
     def fill(stream: np.random.SFC64, *parts: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.files import sha256_of, write_whole
 from decoupled_qc.grids import BLUR
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.threads import side_by_side
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,9 @@ def make_subjects(
     source = Source(read_anatomy(anatomy_folder), spacing_mm)
     roles = [role for role in ROLES for _ in range(n_subjects.get(role, 0))]
     first = rng_for(seed, anatomy, "contrast").random()
-    rows = []
-    for number, role in enumerate(roles, start=1):
+
+    def make(numbered: tuple[int, str]) -> dict:
+        number, role = numbered
         subject = f"sub-{anatomy}{number:02d}"
         drawn = random_warp(source.shape, spacing_mm, rng_for(seed, subject, "warp"), **warp)
         rng = rng_for(seed, subject, "acquisition")
@@ -97,8 +99,10 @@ def make_subjects(
         deformation = {"min_jacobian": drawn.min_jacobian, "max_displacement_mm": drawn.max_displacement_mm}
         labelled = LABEL_SOURCE if source.labels is None else LABEL_MAP_SOURCE
         row = {"subject": subject, "scan": subject, "anatomy": anatomy, "role": role, **names, "label_source": labelled}
-        rows.append({**row, **deformation, **look, "stripped": stripped})
         log.info("%s (%s): min Jacobian %.2f, max displacement %.1f mm", subject, role, *deformation.values())
+        return {**row, **deformation, **look, "stripped": stripped}
+
+    rows = side_by_side(make, enumerate(roles, start=1))
     pd.DataFrame(rows).to_csv(folder / "subjects.tsv", sep="\t", index=False, float_format="%.4f")
 
 

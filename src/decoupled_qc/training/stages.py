@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.models import WEIGHTS, load_model, save_model
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.provenance import versions
+from decoupled_qc.threads import side_by_side
 from decoupled_qc.training.checkpoint import Checkpoint, key_of
 from decoupled_qc.training.diagnostics import diagnose
 from decoupled_qc.training.draws import drawing_for
@@ -159,8 +159,7 @@ def _cases(manifest: Path, subjects, role: str) -> list:
     def load(row):
         return load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # hundreds of compressed volumes take minutes
-        found = list(pool.map(load, chosen.itertuples()))
+    found = side_by_side(load, chosen.itertuples())  # hundreds of compressed volumes take minutes
     # Augmentation and k-space run where the volumes are; of noise, only the random bits are drawn on the CPU.
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return [replace(case, image=case.image.to(device), label=case.label.to(device)) for case in found]
