@@ -50,6 +50,15 @@ def test_hours_of_a_finished_network_are_those_of_its_job(run):
     assert read_status(run).set_index("network").loc["task/rep-0", "hours"] == 1.5
 
 
+def test_gpu_hours_count_each_gpu_of_a_training(run):
+    words = "2026-01-01 10:00:00,000  Training on {}.\n"
+    (run / "logs/models/task/rep-0.log").write_text(words.format("2 GPU") + LATER)
+    (run / "logs/models/teacher-blur/rep-0.log").write_text(words.format("the CPU") + BEGUN + LATER)
+    hours = read_status(run).set_index("network")["gpu_hours"]
+    assert hours["task/rep-0"] == 2 * 1.5
+    assert hours.drop("task/rep-0").eq(0).all()
+
+
 def test_hours_of_a_training_in_pieces_hold_the_earlier_ones_too(run):
     text = "2026-01-01 10:00:00,000  Resuming at step 400 of 1000.\n" + LATER
     (run / "logs/models/teacher-blur/rep-0.log").write_text(text)

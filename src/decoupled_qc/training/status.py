@@ -11,7 +11,7 @@ import pandas as pd
 
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
-from decoupled_qc.training.pieces import STEP, share_of_last_piece
+from decoupled_qc.training.pieces import GPUS, STEP, share_of_last_piece
 
 TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print one line per network that has begun, and the sum of hours.
+    """Print one line per network that has begun, and the sums of hours.
 
     Raises:
         InputError: No training has begun there.
@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"{arguments.results / 'logs' / 'models'} holds no log: give the folder of a run that trains.")
     done = (table["state"] == "done").sum()
     print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
-    print(f"{done} of {len(table)} begun networks are done; {table['hours'].sum():.2f} h of training")
+    hours, gpu_hours = table[["hours", "gpu_hours"]].sum()
+    print(f"{done} of {len(table)} begun networks are done; {hours:.2f} h of training, {gpu_hours:.2f} GPU hours")
 
 
 def read_status(folder: Path) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def read_status(folder: Path) -> pd.DataFrame:
     Returns:
         ``network``; ``state``: done, failed, saved (stopped, goes on when started again) or training; ``step`` (of how many)
         as text; ``left_min``, minutes; ``hours``, of a training in pieces those of all, earlier ones at the last one's speed;
-        ``last_word``, time of the log's last line.
+        ``gpu_hours``, these times the GPUs that the training said it is on; ``last_word``, time of the log's last line.
     """
     logs = sorted(Path(folder, "logs", "models").glob("*/rep-*.log"))
     return pd.DataFrame([_network(folder, log) for log in logs])
@@ -80,4 +81,6 @@ def _network(folder: Path, log: Path) -> dict[str, object]:
     elif re.search(r"^\S+ \S+  \w*(Error|Exception): ", text, re.MULTILINE):
         row["state"] = "failed"
     row["hours"] /= share_of_last_piece(text)
+    gpus = GPUS.search(text)
+    row["gpu_hours"] = row["hours"] * int(gpus[1]) if gpus else 0.0
     return row | {"last_word": stamps[-1] if stamps else ""}
