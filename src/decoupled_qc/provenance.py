@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = "decoupled_qc"
 PACKAGE_ROOT = Path(__file__).parent
@@ -27,16 +28,16 @@ def fingerprint(*sources: Path, package_root: Path = PACKAGE_ROOT) -> str:
     Returns:
         16 hexadecimal digits.
     """
+    root = package_root.resolve()
     digest = hashlib.blake2b(digest_size=8)
-    for name, path in sorted(_reachable(sources, package_root).items()):
-        digest.update(f"{name}\n{_behaviour(path.read_text())}\n".encode())
+    for name, path in sorted(_reachable(sources, root).items()):
+        digest.update(f"{name}\n{_read(path.read_text(), path, root).behaviour}\n".encode())
     return digest.hexdigest()
 
 
 def _reachable(sources: Iterable[Path], root: Path) -> dict[str, Path]:
     """Return the sources and all package modules they import, by a name that does not hold the checkout's path."""
     waiting = [Path(source).resolve() for source in sources]
-    root = root.resolve()
     found: dict[str, Path] = {}
     while waiting:
         path = waiting.pop()
@@ -50,7 +51,7 @@ def _reachable(sources: Iterable[Path], root: Path) -> dict[str, Path]:
 def _imports(path: Path, root: Path) -> list[Path]:
     """Return the package files that one file imports, the ``__init__`` of each package on the way included."""
     files = []
-    for name in _imported_names(path.read_text(), path, root):
+    for name in _read(path.read_text(), path, root).imported:
         top, *parts = name.split(".")
         if top != PACKAGE:
             continue
@@ -61,32 +62,31 @@ def _imports(path: Path, root: Path) -> list[Path]:
     return files
 
 
+class _Code(NamedTuple):
+    """What a file imports, dotted names that may be modules, and its code without comments, layout and docstrings."""
+
+    imported: list[str]
+    behaviour: str
+
+
 @cache  # a workflow takes a fingerprint per rule, and most of them reach the same files
-def _imported_names(code: str, path: Path, root: Path) -> list[str]:
-    """Return the dotted names that may be modules which a file imports."""
-    dotted = []
-    for node in ast.walk(ast.parse(code, str(path))):
-        if isinstance(node, ast.Import):
-            dotted += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = [PACKAGE, *path.relative_to(root).parts[:-1]]
-                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
-            dotted += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return dotted
-
-
-@cache
-def _behaviour(code: str) -> str:
-    """Return code without comments, layout and docstrings."""
-    tree = ast.parse(code)
+def _read(code: str, path: Path, root: Path) -> _Code:
+    tree = ast.parse(code, str(path))
+    imported = []
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            node.body = body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+        match node:
+            case ast.Import():
+                imported += [alias.name for alias in node.names]
+            case ast.ImportFrom():
+                base = node.module or ""
+                if node.level:
+                    parents = [PACKAGE, *path.relative_to(root).parts[:-1]]
+                    base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
+                imported += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
+                    node.body = node.body[1:] or [ast.Pass()]
+    return _Code(imported, ast.unparse(tree))
 
 
 def versions() -> dict[str, str]:
