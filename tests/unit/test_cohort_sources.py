@@ -30,6 +30,24 @@ def grey_voxels(scans, tmp_path):
     return [int((np.asarray(nib.load(path).dataobj) == 2).sum()) for path in sorted(out.glob("*_dseg.nii.gz"))]
 
 
+@pytest.mark.parametrize("kind", ["bids", "table"])
+def test_a_project_that_is_moved_with_its_scans_finds_them_unchanged(kind, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    anat = here / "scans" / "sub-1" / "anat"
+    anat.mkdir(parents=True)
+    nib.save(nib.Nifti1Image(head(0)[0], AFFINE), anat / "sub-1_T1w.nii.gz")
+    (here / "scans" / "list.tsv").write_text("subject\timage\nsub-1\tsub-1/anat/sub-1_T1w.nii.gz\n")
+    path, listings = {"bids": "scans", "table": "scans/list.tsv"}[kind], []
+    monkeypatch.chdir(here)
+    listings.append(find(kind, path))
+    before = sources.state_of(listings[0])
+    here.rename(there)
+    monkeypatch.chdir(there)
+    listings.append(find(kind, path))
+    assert sources.state_of(listings[1]) == before
+    assert listings[0].equals(listings[1]) and audit(listings[1])["status"].tolist() == ["ok"]
+
+
 def test_ixi_tells_person_and_hospital_and_has_no_labels(tmp_path):
     for name in ("IXI002-Guys-0828-T1", "IXI013-HH-1212-T1", "IXI013-HH-1212-T2", "IXI014-T1"):
         (tmp_path / "T1").mkdir(exist_ok=True)

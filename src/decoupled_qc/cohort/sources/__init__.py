@@ -1,7 +1,8 @@
 """Where real scans come from: a module per kind of source, found by its name.
 
-A source module has ``find(path) -> DataFrame``: one row per scan with some of the columns of :data:`COLUMNS`, all text,
-file names absolute. What it does not tell becomes an empty text.
+A source module has ``find(path) -> DataFrame``: one row per scan with some of the columns of :data:`COLUMNS`, all text.
+File names begin with the path, or are absolute: a project that is moved with its scans, named relative to it, finds them again.
+What it does not tell becomes an empty text.
 """
 
 import fnmatch
@@ -43,7 +44,7 @@ def find_scans(kind: str, path: str | None, patterns: Sequence[str], limit: int 
         InputError: The kind is unknown, the path is not given or missing, no scan is left, or two scans have one name.
     """
     check(kind, path)
-    found = importlib.import_module(f"{__name__}.{kind}").find(Path(path).absolute())
+    found = importlib.import_module(f"{__name__}.{kind}").find(Path(path))
     scans = (
         pd.DataFrame(found, columns=COLUMNS)
         .astype(object)
