@@ -157,7 +157,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(project):
     first = Running(project, "--", CLEAN, NOISY, cores=1)
     assert first.until(lambda: (project.folder / ".snakemake/locks").is_dir() and first.worker())
     second = project.snakemake(*SMOKE, check=False)
-    assert "Directory cannot be locked" in second and "another Snakemake process" in second
+    assert "Directory cannot be locked" in second and "no other Snakemake process" in second
     assert first.process.wait(timeout=LIMIT_S) == 0, first.text[-3000:]
     assert (project.folder / CLEAN).is_dir() and (project.folder / NOISY).is_dir() and not partials(project)
 
