@@ -72,6 +72,7 @@ POOLING = (
     "the paper's network pools and interpolates where the peers' convolutions stride: in a profile of one thread max-pooling and "
     "trilinear interpolation are 7 % of our step, and both keep volumes (pooling its indices, 8 bytes each) for the way back"
 )
+STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"
 WHY = {
     ("inference_memory", None, None): MORE_MAPS,
     ("simulate", "blur", "TorchIO"): K_SPACE,
@@ -79,11 +80,7 @@ WHY = {
     ("simulate", "motion", "TorchIO"): "both resample the scan once a pose; rounds lie on both sides of the target",
     ("train", "bare step, plain heads", None): POOLING,
     ("train_memory", "bare step, plain heads", None): POOLING,
-    (
-        "gpu",
-        None,
-        "its",
-    ): "trainings of 16 steps, with what they do once before the first; not measured since that is taken off",
+    ("gpu", None, "its"): STARTS,
 }
 UNKNOWN = "not found out yet, or not run since it was asked"
 QUALITY_WHY = {

@@ -71,6 +71,7 @@ class _Code(NamedTuple):
 
 @cache  # a workflow takes a fingerprint per rule, and most of them reach the same files
 def _read(code: str, path: Path, root: Path) -> _Code:
+    """Return what the code of a file imports and does; relative imports are resolved by its path below the package's root."""
     tree = ast.parse(code, str(path))
     imported = []
     for node in ast.walk(tree):

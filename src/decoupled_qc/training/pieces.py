@@ -3,7 +3,6 @@
 import re
 
 STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>\d+\.\d+) min")
-GPUS = re.compile(r"Training on (\d+) GPU")
 RESUMED = re.compile(r"Resuming at step (\d+) of \d+\.")
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
-from decoupled_qc.training.pieces import GPUS, STEP, share_of_last_piece
+from decoupled_qc.training.pieces import STEP, share_of_last_piece
 
 TIME = "%Y-%m-%d %H:%M:%S"
+GPUS = re.compile(r"Training on (\d+) GPU")  # as :func:`decoupled_qc.training.loop.fit` logs it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
