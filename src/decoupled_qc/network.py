@@ -96,7 +96,7 @@ class DecoupledUNet(nn.Module):
     def _drop(self, features: Tensor) -> Tensor:
         return F.dropout3d(features, self.dropout, self.training) if self.dropout else features
 
-    def start_from(self, *donors: "DecoupledUNet") -> None:
+    def start_from(self, *donors: "DecoupledUNet", merged: bool = False) -> None:
         """Copy what the donors have in common with this network; of several, the first that has a part gives it.
 
         A variance head that no donor has, a teacher's own, starts as the task's: its map is then low in the background
@@ -105,10 +105,18 @@ class DecoupledUNet(nn.Module):
         Args:
             donors: Trained networks of the same width, the task net first; for the student the teachers follow, so that
                 each variance head starts as its teacher's.
+            merged: What all donors have, the task's variance head apart, starts as the mean of the teachers' weights: they were
+                trained from the same network, and their heads fit features like these better than the task network's.
+
+        Source of the merging: Wortsman et al. 2022, "Model soups".
         """
         own = self.state_dict()
         for donor in reversed(donors):
             own.update({key: value for key, value in donor.state_dict().items() if key in own})
+        if merged and donors[1:]:
+            teachers = [teacher.state_dict() for teacher in donors[1:]]
+            for key in (key for key in own if not key.startswith("log_variance.")):
+                own[key] = torch.stack([state[key] for state in teachers]).mean(dim=0)
         self.load_state_dict(own)
         if donors:
             for cause in set(self.causes).difference(*(donor.causes for donor in donors)):

@@ -65,6 +65,26 @@ def test_student_starts_from_task_net_and_each_teachers_own_head():
         assert all(torch.equal(own[key], given[key]) for key in given)
 
 
+def test_a_merged_students_features_are_the_mean_of_its_teachers_and_its_heads_are_as_they_were():
+    task = DecoupledUNet(("task",), **SMALL)
+    teachers = [DecoupledUNet(("task", name), **SMALL) for name in ("noise", "blur")]
+    for network in (task, *teachers):
+        for parameter in network.log_variance.parameters():
+            torch.nn.init.normal_(parameter)
+    student = DecoupledUNet(("task", "noise", "blur"), **SMALL)
+    student.start_from(task, *teachers, merged=True)
+    own, first, second = (network.state_dict() for network in (student, *teachers))
+    for key, value in own.items():
+        if not key.startswith("log_variance."):
+            assert torch.allclose(value, (first[key] + second[key]) / 2)
+    for cause, donor in zip(("task", "noise", "blur"), (task, *teachers), strict=True):
+        given = donor.log_variance[cause].state_dict()
+        assert all(torch.equal(own[f"log_variance.{cause}.{key}"], value) for key, value in given.items())
+    alone = DecoupledUNet(("task", "noise"), **SMALL)
+    alone.start_from(task, merged=True)
+    assert torch.equal(alone.segmentation.weight, task.segmentation.weight)
+
+
 def test_only_heads_with_channels_of_their_own_see_a_patchs_level():
     """Instance norm hides the level: a brighter patch gives the same feature map, so plain heads cannot tell it."""
     image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_training import RECIPE, batch_with_and_without, maps_of, networks, stream
 
-from decoupled_qc.training.losses import consistency, ssim
+from decoupled_qc.training.losses import claim, consistency, ssim
 from decoupled_qc.training.objective import objective
 
 
@@ -18,14 +18,14 @@ def terms_of(network, frozen, batch, **changes):
 def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_others_to_zero():
     """Without teachers, by hand: L = CE / v + 1/2 log v, v = task label + sum of drawn variances + epsilon; plus the rest."""
     batch, task, network = batch_with_and_without("noise"), networks("task"), networks("task", "noise", "blur")
-    loss, _ = terms_of(network, {"task": task}, batch, route="routed", absence_weight=0.7)
+    loss, _ = terms_of(network, {"task": task}, batch, route="routed", absence_weight=0.7, absence_form="divergence")
     logits, variance = maps_of(network, batch.image)
     label = maps_of(task, batch.clean)[1]["task"]
     there = {name: torch.tensor(batch.drawn[name]).float().reshape(-1, 1, 1, 1) for name in ("noise", "blur")}
     total = label + sum(variance[name] * there[name] for name in there) + 0.05
     ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
     expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
-    expected = expected + 0.7 * sum((variance[name] * (1 - there[name])).mean() for name in there)
+    expected = expected + 0.7 * sum((claim(variance[name], total) * (1 - there[name])).mean() for name in there)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

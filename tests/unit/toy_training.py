@@ -22,8 +22,8 @@ RECIPE = Recipe(
     steps=6, forward_batch_size=2, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, clip_norm=5.0,
     average_decay=0.0, epsilon=0.05, halvings=3,
     ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
-    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, patience=0.3, route="paper",
-    segmentation_loss="attenuated", teacher_input="single_artefact",
+    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, absence_form="mean", patience=0.3,
+    route="paper", segmentation_loss="attenuated", teacher_input="single_artefact",
     beta=0.0, precision="float32", compile=False, max_skipped=2, log_every=1,
     look_every=0.5,
 )  # fmt: skip

@@ -40,6 +40,23 @@ def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, beta:
     return ((ce / total + 0.5 * total.log()) * total.detach() ** beta).mean()
 
 
+def claim(variance: Tensor, counted: Tensor, beta: float = 0.0) -> Tensor:
+    """Return what it costs to claim a variance that is not there, by voxel: KL(N(0, c) || N(0, c + v)) (c + v)^beta.
+
+    = 1/2 (log((c + v) / c) - v / (c + v)) (c + v)^beta, 0 without v, higher is worse. It is the likelihood of
+    :func:`attenuated_cross_entropy` where the errors are what ``c`` promises, less its minimum. So a head that cannot tell
+    whether its artefact is there, with probability p, and that adds e to twice the cross-entropy if so, ends at p e: the heads
+    of artefacts that look alike share what they add, where a mean variance as a penalty silences all of them.
+
+    Args:
+        variance: Claimed, >= 0.
+        counted: Variance of all that is there, epsilon included, > 0; without gradient.
+        beta: As in :func:`attenuated_cross_entropy`.
+    """
+    total = variance.float() + counted
+    return 0.5 * ((total / counted).log() - variance / total) * total.detach() ** beta
+
+
 def consistency(predicted: Tensor, target: Tensor, ssim_weight: float, ssim_form: str) -> Tensor:
     """Return eq. 7: how far a variance map is from its pseudo-label; 0 when equal, higher is worse.
 

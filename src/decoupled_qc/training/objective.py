@@ -8,7 +8,7 @@ from torch import Tensor
 from decoupled_qc.causes import LOG_VARIANCE_LIMITS, TASK
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.precision import autocast
-from decoupled_qc.training.losses import attenuated_cross_entropy, consistency, cross_entropy
+from decoupled_qc.training.losses import attenuated_cross_entropy, claim, consistency, cross_entropy
 from decoupled_qc.training.recipe import Recipe
 from decoupled_qc.training.sampling import Batch
 
@@ -56,7 +56,7 @@ def objective(
             pull = pull + share * consistency(learnt, target, recipe.ssim_weight, recipe.ssim_form)
     parts = variance
     if recipe.route == "routed":
-        parts, stray = _route(variance, targets, batch)
+        parts, stray = _route(variance, targets, batch, recipe, epsilon)
         pull = pull + recipe.absence_weight * stray
     plain = plain or recipe.segmentation_loss == "plain"
     weighed = ce.detach() if plain else ce
@@ -82,17 +82,27 @@ def _asked(cause: str, batch: Batch, route: str) -> list[int]:
     return [row for row in range(len(batch.image)) if everywhere or batch.drawn[cause][row]]
 
 
-def _route(variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the variances that enter the likelihood, and the mean variance of artefacts that are not there.
+def _route(
+    variance: dict[str, Tensor], targets: dict[str, Tensor], batch: Batch, recipe: Recipe, epsilon: float
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the variances that enter the likelihood, and what those of artefacts that are not there cost.
 
     A variance with a pseudo-label is replaced by it. An artefact's variance counts only in the samples that hold the
     artefact; in the others, where the simulator knows that there is none, it is to vanish.
     """
-    parts, stray = variance | targets, torch.zeros((), device=next(iter(variance.values())).device)
-    for cause in (name for name in batch.drawn if name in variance):
-        there = torch.tensor(batch.drawn[cause], device=stray.device).reshape(-1, 1, 1, 1)
-        parts[cause] = parts[cause] * there
-        stray = stray + (variance[cause] * ~there).mean()
+    parts = variance | targets
+    there = {
+        cause: torch.tensor(batch.drawn[cause], device=variance[cause].device).reshape(-1, 1, 1, 1)
+        for cause in batch.drawn
+        if cause in variance
+    }
+    for cause, where in there.items():
+        parts[cause] = parts[cause] * where
+    counted = sum(parts.values()).detach() + epsilon
+    stray = counted.new_zeros(())
+    for cause, where in there.items():
+        cost = variance[cause] if recipe.absence_form == "mean" else claim(variance[cause], counted, recipe.beta)
+        stray = stray + (cost * ~where).mean()
     return parts, stray
 
 

@@ -22,7 +22,9 @@ class Recipe:
             among them, are fractions of the steps after ``plain_steps``, from which on the ladder counts.
         ssim_weight, ssim_form: See :func:`decoupled_qc.training.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
-        absence_weight: Of the mean variance of an artefact in samples without it, when routed.
+        absence_weight: Of what an artefact's variance costs in samples without it, when routed.
+        absence_form: What it costs: ``mean``, the mean variance, or ``divergence``, :func:`decoupled_qc.training.losses.claim`,
+            which with weight 1 stands to the likelihood as a sample without the artefact does to one with it.
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; an artefact's variance
             is left out, and pulled to zero, in samples without the artefact, about which its teacher is not asked.
@@ -53,6 +55,7 @@ class Recipe:
     ssim_form: str
     consistency_weight: float
     absence_weight: float
+    absence_form: str
     route: str
     segmentation_loss: str
     teacher_input: str

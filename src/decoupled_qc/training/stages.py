@@ -78,8 +78,8 @@ def train_stage(
     shape = {"causes": list(causes), **network}
     with drawing_for(seed, *causes, "weights"):
         net = DecoupledUNet(**shape)
-    if training["init"] == "donors":
-        net.start_from(*donors.values())
+    if training["init"] != "scratch":
+        net.start_from(*donors.values(), merged=training["init"] == "merged")
     frozen = {cause: model for cause, model in donors.items() if cause in causes}
 
     subjects = read_manifest(manifest)
