@@ -1,9 +1,9 @@
 """What the demo costs, stage by stage, and how long it takes from beginning to end.
 
-    make demo && python benchmarks/demo.py --csv FILE [--project FOLDER]
+    make demo && python benchmarks/run.py demo
 
 Reads what Snakemake noted of a demo that was made in one go, each job's time and memory and the elapsed time of the whole;
-nothing is run. FOLDER is the project that it was made in, this one by default.
+nothing is run. ``--project FOLDER`` reads a demo of another clone.
 """
 
 import argparse

@@ -173,14 +173,8 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> Iterator[tuple]:
                 measured.add(key)
             for limit, (most, unit) in LIMITS.items():
                 if limit[:2] == (name, row.iloc[0]):
-                    yield (
-                        name,
-                        limit[1],
-                        "",
-                        f"{short(float(row[limit[2]]))} {unit}",
-                        f"≤ {most:g} {unit}",
-                        row[limit[2]] <= most,
-                    )
+                    value = float(row[limit[2]])
+                    yield name, limit[1], "", f"{short(value)} {unit}", f"≤ {most:g} {unit}", value <= most
                     measured.add(limit)
     for benchmark, name, reference in (key for key in (*TARGETS, *LIMITS) if key not in measured):
         yield benchmark, name or "everything", reference, "not measured", "", False
@@ -251,10 +245,10 @@ def grid(header: list[str], rows) -> Iterator[str]:
 
 
 def short(cell: object) -> str:
-    """Return a cell with three digits, or as many as stand before the point."""
+    """Return a cell with three digits; a whole number from a thousand to a million."""
     if not isinstance(cell, float):
         return str(cell)
-    return f"{cell:.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"
+    return f"{cell:.0f}" if 1e3 <= abs(cell) < 1e6 else f"{cell:.3g}"
 
 
 def spread(row: pd.Series) -> str:

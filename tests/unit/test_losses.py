@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.losses import SSIMLoss
 
-from decoupled_qc.training.losses import attenuated_cross_entropy, claim, consistency, cross_entropy, ssim
+from decoupled_qc.training.losses import absence_divergence, attenuated_cross_entropy, consistency, cross_entropy, ssim
 
 
 def softmax_likelihood(logits, label, variance):
@@ -55,13 +55,13 @@ def test_beta_turns_the_gradient_of_the_segmentation_towards_that_of_plain_cross
     assert torch.allclose(ce.grad, total ** (beta - 1) / 2)
 
 
-def test_a_claim_costs_the_divergence_between_the_two_normal_distributions_and_nothing_where_nothing_is_claimed():
-    variance, counted = torch.tensor([0.0, 0.01, 0.3, 4.0]), torch.tensor([0.2, 0.2, 0.05, 1.0])
-    narrow, wide = (torch.distributions.Normal(0, v.sqrt()) for v in (counted, counted + variance))
+def test_an_absent_artefacts_variance_costs_the_divergence_of_two_normal_distributions_and_none_costs_nothing():
+    variance, present = torch.tensor([0.0, 0.01, 0.3, 4.0]), torch.tensor([0.2, 0.2, 0.05, 1.0])
+    narrow, wide = (torch.distributions.Normal(0, v.sqrt()) for v in (present, present + variance))
     expected = torch.distributions.kl_divergence(narrow, wide)
-    assert torch.allclose(claim(variance, counted), expected, atol=1e-6)
-    assert torch.allclose(claim(variance, counted, 0.5), expected * (counted + variance).sqrt(), atol=1e-6)
-    assert claim(variance, counted)[0] == 0
+    assert torch.allclose(absence_divergence(variance, present), expected, atol=1e-6)
+    assert torch.allclose(absence_divergence(variance, present, 0.5), expected * (present + variance).sqrt(), atol=1e-6)
+    assert absence_divergence(variance, present)[0] == 0
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
@@ -77,7 +77,7 @@ def test_where_an_artefact_may_or_may_not_be_there_its_variance_is_what_it_adds_
         there = attenuated_cross_entropy(
             torch.tensor([(task + added + epsilon) / 2]), task + log_variance.exp(), epsilon, beta
         )
-        absent = claim(log_variance.exp(), torch.tensor([task + epsilon]), beta).mean()
+        absent = absence_divergence(log_variance.exp(), torch.tensor([task + epsilon]), beta).mean()
         (probability * there + (1 - probability) * absent).backward()
         optimiser.step()
     assert log_variance.exp().item() == pytest.approx(probability * added, rel=0.01)

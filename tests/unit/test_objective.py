@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_training import RECIPE, batch_with_and_without, maps_of, networks, stream
 
-from decoupled_qc.training.losses import claim, consistency, ssim
+from decoupled_qc.training.losses import absence_divergence, consistency, ssim
 from decoupled_qc.training.objective import objective
 
 
@@ -25,7 +25,9 @@ def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_other
     total = label + sum(variance[name] * there[name] for name in there) + 0.05
     ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
     expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
-    expected = expected + 0.7 * sum((claim(variance[name], total) * (1 - there[name])).mean() for name in there)
+    expected = expected + 0.7 * sum(
+        (absence_divergence(variance[name], total) * (1 - there[name])).mean() for name in there
+    )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -40,21 +40,26 @@ def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, beta:
     return ((ce / total + 0.5 * total.log()) * total.detach() ** beta).mean()
 
 
-def claim(variance: Tensor, counted: Tensor, beta: float = 0.0) -> Tensor:
-    """Return what it costs to claim a variance that is not there, by voxel: KL(N(0, c) || N(0, c + v)) (c + v)^beta.
+def absence_divergence(variance: Tensor, present: Tensor, beta: float = 0.0) -> Tensor:
+    """Return what the variance of an absent artefact costs, by voxel: KL(N(0, p) || N(0, p + v)) (p + v)^beta; higher is worse.
 
-    = 1/2 (log((c + v) / c) - v / (c + v)) (c + v)^beta, 0 without v, higher is worse. It is the likelihood of
-    :func:`attenuated_cross_entropy` where the errors are what ``c`` promises, less its minimum. So a head that cannot tell
-    whether its artefact is there, with probability p, and that adds e to twice the cross-entropy if so, ends at p e: the heads
-    of artefacts that look alike share what they add, where a mean variance as a penalty silences all of them.
+    = 1/2 (log((p + v) / p) - v / (p + v)) (p + v)^beta, 0 without v. It is :func:`attenuated_cross_entropy` where the errors
+    are what ``present`` promises, less its minimum. So a head that cannot tell whether its artefact is there, with probability
+    q, and that adds e to twice the cross-entropy if so, ends at q e: the heads of artefacts that look alike share what
+    they add, where the mean variance as a cost silences all of them.
 
     Args:
-        variance: Claimed, >= 0.
-        counted: Variance of all that is there, epsilon included, > 0; without gradient.
+        variance: (B, D, H, W), of the absent artefact, >= 0.
+        present: (B, D, H, W), variance of all that is there, epsilon included, > 0; without gradient.
         beta: As in :func:`attenuated_cross_entropy`.
+
+    Returns:
+        (B, D, H, W), float32.
+
+    Source: ours.
     """
-    total = variance.float() + counted
-    return 0.5 * ((total / counted).log() - variance / total) * total.detach() ** beta
+    total = variance.float() + present
+    return 0.5 * ((total / present).log() - variance / total) * total.detach() ** beta
 
 
 def consistency(predicted: Tensor, target: Tensor, ssim_weight: float, ssim_form: str) -> Tensor:

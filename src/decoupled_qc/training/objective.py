@@ -8,7 +8,7 @@ from torch import Tensor
 from decoupled_qc.causes import LOG_VARIANCE_LIMITS, TASK
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.precision import autocast
-from decoupled_qc.training.losses import attenuated_cross_entropy, claim, consistency, cross_entropy
+from decoupled_qc.training.losses import absence_divergence, attenuated_cross_entropy, consistency, cross_entropy
 from decoupled_qc.training.recipe import Recipe
 from decoupled_qc.training.sampling import Batch
 
@@ -98,10 +98,12 @@ def _route(
     }
     for cause, where in there.items():
         parts[cause] = parts[cause] * where
-    counted = sum(parts.values()).detach() + epsilon
-    stray = counted.new_zeros(())
+    present = sum(parts.values()).detach() + epsilon
+    stray = present.new_zeros(())
     for cause, where in there.items():
-        cost = variance[cause] if recipe.absence_form == "mean" else claim(variance[cause], counted, recipe.beta)
+        cost = variance[cause]
+        if recipe.absence_form == "divergence":
+            cost = absence_divergence(cost, present, recipe.beta)
         stray = stray + (cost * ~where).mean()
     return parts, stray
 

@@ -23,8 +23,8 @@ class Recipe:
         ssim_weight, ssim_form: See :func:`decoupled_qc.training.losses.consistency`.
         consistency_weight: Of eq. 7 as a whole; 1 in the paper.
         absence_weight: Of what an artefact's variance costs in samples without it, when routed.
-        absence_form: What it costs: ``mean``, the mean variance, or ``divergence``, :func:`decoupled_qc.training.losses.claim`,
-            which with weight 1 stands to the likelihood as a sample without the artefact does to one with it.
+        absence_form: What it costs: ``mean``, the mean variance; or ``divergence``, see
+            :func:`decoupled_qc.training.losses.absence_divergence`, whose natural weight is 1.
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; an artefact's variance
             is left out, and pulled to zero, in samples without the artefact, about which its teacher is not asked.
