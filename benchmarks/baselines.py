@@ -18,6 +18,8 @@ import pandas as pd
 import yaml
 from snakemake.utils import update_config
 
+from decoupled_qc.training.pieces import share_of_last_piece
+
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks/baselines.csv"
 OURS = ("artefact_uncertainty", "mean")
@@ -61,7 +63,7 @@ def compared(run: Path, overlay: Path) -> pd.DataFrame:
                 "auroc": score.auroc,
                 "n_scans": score.n_scans,
                 "n_subjects": score.n_subjects,
-                **costs(run, method, methods[method]),
+                **costs(run, method, methods[method], config["use_artefacts"]),
             }
         )
     return pd.DataFrame(rows)
@@ -72,33 +74,27 @@ def simulated(path: Path) -> pd.DataFrame:
     return pd.read_csv(path).query("set == 'simulated' and target == 'dice'")
 
 
-def costs(run: Path, method: str, settings: dict) -> dict[str, float]:
+def costs(run: Path, method: str, settings: dict, use_artefacts: list[str]) -> dict[str, float]:
     """Return what the trainings and the looks of a method took."""
-    folder, model = run / "benchmarks", settings["model"]
-    files = []
-    for number in settings["replicates"]:
-        needed = sorted(folder.glob(f"models/teacher-*/rep-{number}.tsv")) if model == "student" else []
-        files += [folder / f"models/task/rep-{number}.tsv", *needed, folder / f"models/{model}/rep-{number}.tsv"]
-    made = (
-        folder / f"baselines/{method}"
-        if (folder / f"baselines/{method}").is_dir()
-        else folder / "predictions/student/rep-0"
-    )
-    looked = {
-        file.stem: cpu_s(file) for file in made.glob("*.tsv") if file.stem == "clean" or file.stem.startswith("sim-")
-    }
-    scans = sum(len(pd.read_csv(run / f"conditions/{name}/scans.tsv", sep="\t")) for name in looked)
+    model, numbers = settings["model"], settings["replicates"]
+    learnt_from = ["task", *(f"teacher-{name}" for name in use_artefacts if model == "student")]
+    trained = [f"models/{name}/rep-{number}" for number in numbers for name in (*learnt_from, model)]
+    looked = "predictions/student/rep-0" if method in OF_STUDENT.values() else f"baselines/{method}"
+    conditions = ["clean", *(f"sim-{name}" for name in use_artefacts)]
+    scans = sum(len(pd.read_csv(run / f"conditions/{name}/scans.tsv", sep="\t")) for name in conditions)
     return {
-        "networks": len(files),
-        "training_cpu_hours": sum(map(cpu_s, files)) / 3600,
-        "looks": settings["draws"] * len(settings["replicates"]),
-        "cpu_s_per_scan": sum(looked.values()) / scans,
+        "networks": len(trained),
+        "training_cpu_hours": sum(cpu_s(run, network) for network in trained) / 3600,
+        "looks": settings["draws"] * len(numbers),
+        "cpu_s_per_scan": sum(cpu_s(run, f"{looked}/{name}") for name in conditions) / scans,
     }
 
 
-def cpu_s(file: Path) -> float:
-    """Return the processor seconds of a job by Snakemake's benchmark file."""
-    return pd.read_csv(file, sep="\t")["cpu_time"].iloc[-1]
+def cpu_s(run: Path, output: str) -> float:
+    """Return the processor seconds of a job by Snakemake's benchmark file, those of a training in pieces by all of them."""
+    log = run / f"logs/{output}.log"
+    share = share_of_last_piece(log.read_text()) if log.is_file() else 1.0
+    return pd.read_csv(run / f"benchmarks/{output}.tsv", sep="\t")["cpu_time"].iloc[-1] / share
 
 
 if __name__ == "__main__":
