@@ -13,6 +13,7 @@ those it starts from included, and their processor hours; and looks and processo
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -21,9 +22,11 @@ from snakemake.utils import update_config
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.difference import difference
+from decoupled_qc.analysis.leaderboard import leaderboard
+from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores, read_subjects
-from decoupled_qc.training.pieces import share_of_last_piece
+from decoupled_qc.costs import job_cost
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks/baselines.csv"
@@ -35,6 +38,9 @@ OF_STUDENT = {
 }
 QUALITY = ("dice", "gm")
 KEY = ["score", "aggregation"]
+AHEAD = {"difference": "ahead", "ci_low": "ahead_low", "ci_high": "ahead_high"}
+COLUMNS = ["method", "score", "rho", "ci_low", "ci_high", *AHEAD.values(), "rho_within_artefact", "aurc", "auroc"]
+COLUMNS += ["n_scans", "n_subjects"]
 
 
 def main() -> None:
@@ -61,25 +67,17 @@ def ranked(run: Path, baselines: list[str], conditions: list[str], config: dict)
     folders = [run / "scores/student/rep-0", *(run / f"baselines/{name}" for name in baselines)]
     scores = pd.concat([read_scores(folder / f"{name}.csv") for folder in folders for name in conditions])
     own = pd.MultiIndex.from_frame(scores[["metric", "aggregation"]]).isin([*OF_STUDENT, QUALITY])
-    scores = scores[own | scores["aggregation"].isin(baselines)]
-    subjects = read_subjects(run / "cohort/manifest.tsv")
+    measured = scores[own | scores["aggregation"].isin(baselines)], read_subjects(run / "cohort/manifest.tsv")
     draws = {"n_boot": config["analysis"]["n_boot"], "seed": config["seed"]}
     cut = config["analysis"]["target_dice"]
-    correlations = correlate(scores, subjects, n_permutations=999, **draws).set_index([*KEY, "set"])
-    ahead = difference(scores, subjects, **draws).query("set == 'simulated'")
-    ahead = ahead.set_index(["baseline", "baseline_aggregation"])[["difference", "ci_low", "ci_high"]]
-    risk = risk_coverage(scores, subjects, dice_cuts=[cut], **draws).set_index([*KEY, "measure"])["value"]
-    rows = []
-    for key in correlations.xs("simulated", level="set").index:
-        one = correlations.loc[(*key, "simulated")]
-        row = {"method": OF_STUDENT.get(key, key[1]), "score": key[0], "rho": one["rho"]}
-        row |= {"rho_low": one["ci_low"], "rho_high": one["ci_high"]}
-        if key in ahead.index:
-            row |= dict(zip(["ahead", "ahead_low", "ahead_high"], ahead.loc[key], strict=True))
-        row["rho_within_artefact"] = correlations.loc[(*key, "simulated_within_artefact"), "rho"]
-        row |= {"aurc": risk[(*key, "aurc")], "auroc": risk[(*key, "auroc")]}
-        rows.append(row | {"n_scans": one["n_scans"], "n_subjects": one["n_subjects"]})
-    return pd.DataFrame(rows).sort_values("rho", key=lambda rho: -rho.abs(), kind="stable")
+    tables = correlate(*measured, n_permutations=999, **draws), risk_coverage(*measured, dice_cuts=[cut], **draws)
+    board = leaderboard(*tables, replicates(*measured), dice_cut=cut).query("set == 'simulated'")
+    ahead = difference(*measured, **draws).query("set == 'simulated'")
+    ahead = ahead[["baseline", "baseline_aggregation", *AHEAD]].set_axis([*KEY, *AHEAD.values()], axis=1)
+    board = board.merge(ahead, on=KEY, how="left")
+    keys = board[KEY].itertuples(index=False, name=None)
+    board.insert(0, "method", [OF_STUDENT.get(key, key[1]) for key in keys])
+    return board[COLUMNS]
 
 
 def cost(run: Path, method: str, settings: dict, conditions: list[str]) -> dict[str, float]:
@@ -90,19 +88,16 @@ def cost(run: Path, method: str, settings: dict, conditions: list[str]) -> dict[
     trained = [f"models/{name}/rep-{number}" for number in numbers for name in networks]
     looked = "predictions/student/rep-0" if settings is STUDENT else f"baselines/{method}"
     scans = sum(len(pd.read_csv(run / f"conditions/{name}/scans.tsv", sep="\t")) for name in conditions)
+
+    def cpu_hours(outputs: Iterable[str]) -> float:
+        return sum(job_cost(run / "benchmarks", run / "logs", output)["cpu_hours"] for output in outputs)
+
     return {
         "networks": len(trained),
-        "training_cpu_hours": sum(cpu_s(run, network) for network in trained) / 3600,
+        "training_cpu_hours": cpu_hours(trained),
         "looks": settings["draws"] * len(numbers),
-        "cpu_s_per_scan": sum(cpu_s(run, f"{looked}/{name}") for name in conditions) / scans,
+        "cpu_s_per_scan": 3600 * cpu_hours(f"{looked}/{name}" for name in conditions) / scans,
     }
-
-
-def cpu_s(run: Path, output: str) -> float:
-    """Return the processor seconds of a job by Snakemake's benchmark file, those of a training in pieces by all of them."""
-    log = run / f"logs/{output}.log"
-    share = share_of_last_piece(log.read_text()) if log.is_file() else 1.0
-    return pd.read_csv(run / f"benchmarks/{output}.tsv", sep="\t")["cpu_time"].iloc[-1] / share
 
 
 if __name__ == "__main__":

@@ -244,7 +244,9 @@ def grid(header: list[str], rows) -> Iterator[str]:
 
 
 def short(cell: object) -> str:
-    """Return a cell with three digits; a whole number from a thousand to a million."""
+    """Return a cell with three digits; a whole number from a thousand to a million; nothing for what does not exist."""
+    if pd.isna(cell):
+        return ""
     if not isinstance(cell, float):
         return str(cell)
     return f"{cell:.0f}" if 1e3 <= abs(cell) < 1e6 else f"{cell:.3g}"

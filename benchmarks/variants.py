@@ -19,6 +19,7 @@ import pandas as pd
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.scores import read_scores, read_subjects
+from decoupled_qc.costs import job_cost
 
 OUT = Path(__file__).parent / "variants.csv"
 DRAWS = {"n_boot": 5000, "seed": 20210901}
@@ -54,15 +55,10 @@ def found(scores: pd.DataFrame, subjects: pd.DataFrame) -> dict[str, float]:
 
 def costs(run: Path, model: str) -> dict[str, float]:
     """Return the number of networks that one rests on, itself included, and the hours of their trainings."""
-    folder = run / "benchmarks/models"
-    teachers = sorted(folder.glob("teacher-*")) if model == "student" else []
-    files = [network / "rep-0.tsv" for network in (folder / "task", *teachers, folder / model)]
-    measured = pd.concat([pd.read_csv(file, sep="\t").tail(1) for file in files])
-    return {
-        "networks": len(files),
-        "hours": measured["s"].sum() / 3600,
-        "cpu_hours": measured["cpu_time"].sum() / 3600,
-    }
+    teachers = sorted((run / "benchmarks/models").glob("teacher-*")) if model == "student" else []
+    networks = ["task", *(teacher.name for teacher in teachers), model]
+    jobs = [job_cost(run / "benchmarks", run / "logs", f"models/{name}/rep-0") for name in networks]
+    return {"networks": len(jobs), **{key: sum(job[key] for job in jobs) for key in ("hours", "cpu_hours")}}
 
 
 if __name__ == "__main__":

@@ -24,10 +24,8 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
         other), ``cpu_hours``, ``gpu_hours`` (wall clock times GPUs asked for), ``peak_memory_gib`` (largest resident set of
         a single job); no row where there is no file.
     """
-    rows = [
-        _row(file.relative_to(folder), pd.read_csv(file, sep="\t").iloc[-1], logs)
-        for file in sorted(folder.rglob("*.tsv"))
-    ]
+    outputs = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.tsv"))]
+    rows = [{"stage": _stage(output), "top": output.parts[0], **job_cost(folder, logs, output)} for output in outputs]
     if not rows:
         return pd.DataFrame(columns=["stage", "jobs", "hours", "cpu_hours", "gpu_hours", "peak_memory_gib"])
     jobs = pd.DataFrame(rows)
@@ -40,18 +38,26 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([total])], ignore_index=True).astype({"jobs": int})
 
 
-def _row(path: Path, measured: pd.Series, logs: Path) -> dict[str, object]:
-    """Return the costs of one job; what was too short to be measured is 0."""
-    log = logs / path.with_suffix(".log")
+def job_cost(folder: Path, logs: Path, output: str | Path) -> dict[str, float]:
+    """Return ``hours``, ``cpu_hours`` and ``peak_memory_gib`` of one job; what was too short to be measured is 0.
+
+    Args:
+        folder, logs: As for :func:`cost_table`.
+        output: The job's, relative to the run's folder and without suffix, such as ``models/task/rep-0``.
+    """
+    measured = pd.read_csv(folder / f"{output}.tsv", sep="\t").iloc[-1]
+    log = logs / f"{output}.log"
     share = share_of_last_piece(log.read_text()) if log.is_file() else 1.0
-    stage, *inner = path.with_suffix("").parts
     numbers = pd.to_numeric(measured[["s", "cpu_time", "max_rss"]], errors="coerce").fillna(0.0)
-    if stage in BY_NAME:
-        stage = f"{stage}: {'teacher' if inner[0].startswith('teacher-') else inner[0]}"
     return {
-        "stage": stage,
         "hours": numbers["s"] / 3600 / share,
         "cpu_hours": numbers["cpu_time"] / 3600 / share,
-        "top": path.with_suffix("").parts[0],
         "peak_memory_gib": numbers["max_rss"] / 1024,
     }
+
+
+def _stage(output: Path) -> str:
+    stage, *inner = output.parts
+    if stage not in BY_NAME:
+        return stage
+    return f"{stage}: {'teacher' if inner[0].startswith('teacher-') else inner[0]}"
