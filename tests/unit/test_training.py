@@ -46,6 +46,17 @@ def test_at_first_the_variance_learns_but_does_not_weigh_the_cross_entropy(tmp_p
     assert torch.equal(after[0.0], after[-3.0])
 
 
+def test_adams_memory_of_squared_gradients_is_the_recipes(tmp_path):
+    """Adam's first step is the learning rate times the gradient's sign whatever it remembers; the second is not."""
+
+    def weight(steps, adam_beta2):
+        recipe = dict(steps=steps, plain_steps=0, adam_beta2=adam_beta2)
+        return trained(["noise"], {"task": networks("task")}, tmp_path, **recipe).segmentation.weight.detach()
+
+    assert torch.allclose(weight(1, 0.5), weight(1, 0.999), atol=1e-6)
+    assert (weight(2, 0.5) - weight(2, 0.999)).abs().max() > 1e-5
+
+
 @pytest.mark.parametrize("route", ["paper", "routed"])
 def test_frozen_networks_stay_as_they_are(tmp_path, route):
     frozen = {"task": networks("task"), "noise": networks("task", "noise"), "blur": networks("task", "blur")}

@@ -213,7 +213,8 @@ def _optimiser(network: DecoupledUNet, recipe: Recipe) -> torch.optim.Adam:
     heads = [value for key, value in network.named_parameters() if key.startswith(HEAD_PARTS)]
     rest = [value for key, value in network.named_parameters() if not key.startswith(HEAD_PARTS)]
     groups = [{"params": rest, "factor": 1.0}, {"params": heads, "factor": recipe.head_learning_rate_factor}]
-    optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, fused=rest[0].is_cuda)
+    betas = (0.9, recipe.adam_beta2)
+    optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, betas=betas, fused=rest[0].is_cuda)
     _set_learning_rate(optimiser, recipe.learning_rate)
     return optimiser
 

@@ -15,6 +15,7 @@ class Recipe:
         plain_steps: First steps with plain cross-entropy; the variance learns from it, but does not weigh it yet.
         learning_rate: Of Adam at the start.
         head_learning_rate_factor: Of the variance heads, relative to ``learning_rate``.
+        adam_beta2: Share of its mean of squared gradients that Adam keeps each step, [0, 1).
         clip_norm: Largest gradient norm.
         average_decay: The trained network has an exponential moving average of the weights, of which each step keeps this
             share, [0, 1); 0, the paper, leaves it with the last step's.
@@ -45,6 +46,7 @@ class Recipe:
     plain_steps: int
     learning_rate: float
     head_learning_rate_factor: float
+    adam_beta2: float
     clip_norm: float
     average_decay: float
     epsilon: float
