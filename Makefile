@@ -59,7 +59,7 @@ test-slurm: setup
 test-browser: setup
 	$(BIN)/pip install --quiet --requirement envs/browser.lock
 	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
-	$(BIN)/python -m pytest -m browser tests/browser tests/unit/test_rate.py
+	$(BIN)/python -m pytest -m browser tests/browser
 
 # The chain killed at every stage, on a full disk, with results read-only (both as root only), and so on: about a quarter of an hour.
 test-faults: setup

@@ -1,14 +1,9 @@
 """Blind rating: the page, what it keeps, the table it gives, and how far raters agree."""
 
-import base64
-import re
-import shutil
-import subprocess
-
-import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from rated_run import SCANS, make_rated_run, shown_order
 from sklearn.metrics import cohen_kappa_score
 
 from decoupled_qc import cli
@@ -16,22 +11,10 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.rating import judgements
 from decoupled_qc.rating.agreement import agreement
 
-SCANS = [f"sub-{n}_acq-{kind}" for n in range(3) for kind in ("standard", "headmotion2")]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
 
 @pytest.fixture
 def results(tmp_path):
-    """A run with one box of grey matter per scan, each of another size."""
-    maps = tmp_path / "run/predictions/student/rep-0/real"
-    maps.mkdir(parents=True)
-    (tmp_path / "run/conditions/real").mkdir(parents=True)
-    pd.DataFrame({"scan": SCANS}).to_csv(tmp_path / "run/conditions/real/scans.tsv", sep="\t", index=False)
-    for number, scan in enumerate(SCANS):
-        label = np.zeros((12, 14, 10), np.uint8)
-        label[2 : 4 + number, 3:10, 2:8] = 1
-        nib.save(nib.Nifti1Image(label, np.eye(4)), maps / f"{scan}_dseg.nii.gz")
-    return tmp_path / "run"
+    return make_rated_run(tmp_path / "run")
 
 
 def make(results, rater="anna"):
@@ -39,15 +22,11 @@ def make(results, rater="anna"):
     return (results / f"rate-{rater}.html").read_text()
 
 
-def order(text):
-    return [base64.b64decode(code).decode() for code in re.findall(r'"code": "([^"]+)"', text)]
-
-
 def test_the_page_is_blind_complete_and_alone(results):
     text = make(results)
-    assert sorted(order(text)) == sorted(SCANS) and order(text) != SCANS
+    assert sorted(shown_order(text)) == sorted(SCANS) and shown_order(text) != SCANS
     assert not any(word in text for word in ("sub-0", "headmotion", "standard", "http"))
-    assert order(make(results, "bela")) != order(text) == order(make(results))
+    assert shown_order(make(results, "bela")) != shown_order(text) == shown_order(make(results))
 
 
 def test_a_run_without_segmentations_and_a_name_that_cannot_be(results, capsys):
@@ -67,31 +46,6 @@ def test_without_a_name_the_rater_is_who_is_logged_in(name, rater, results, monk
     monkeypatch.setattr("getpass.getuser", getuser)
     assert cli.main(["rate", str(results)]) == 0
     assert f'const rater = "{rater}"' in (results / f"rate-{rater}.html").read_text()
-
-
-def press(page, keys, profile):
-    """Open the page in a browser, press keys, and return the table that it would save."""
-    script = "".join(f'document.dispatchEvent(new KeyboardEvent("keydown", {{key: "{key}"}}));' for key in keys)
-    script += 'document.body.innerHTML = "<pre>" + table() + "</pre>";'
-    opened = page.with_name("opened.html")
-    opened.write_text(page.read_text() + f"<script>{script}</script>")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom"]
-    done = subprocess.run([CHROMIUM, *options, opened.as_uri()], capture_output=True, text=True, timeout=120)
-    found = re.search(r"<pre>(.*)</pre>", done.stdout, re.DOTALL)[1]
-    return [line.split("\t") for line in found.split("\n")[1:] if line]
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_keys_rate_and_the_page_keeps_them_when_it_is_closed(results, tmp_path):
-    text = make(results)
-    first = order(text)
-    page = results / "rate-anna.html"
-    assert press(page, ["3", "1", "7"], tmp_path / "profile") == sorted(
-        [[first[0], "anna", "3"], [first[1], "anna", "1"]]
-    )
-    again = press(page, ["4", "ArrowLeft", "2"], tmp_path / "profile")  # begins at the first that is not rated
-    assert dict((row[0], row[2]) for row in again) == {first[0]: "3", first[1]: "1", first[2]: "2"}
 
 
 def table(path, rows):
