@@ -104,7 +104,7 @@ def test_a_wrong_value_is_refused_or_gives_a_verdict(folder, good, data):
         (("dice_model", "weights"), [0.5], "'dice_model.weights' has 1 numbers, not 6"),
         (("dice_model", "sd"), [1, 1, 0], "'dice_model.sd' has a number that is not above 0"),
         (("dice_model", "low"), [9, 9, 9], "'dice_model.low' has a number above that of 'dice_model.high'"),
-        (("dice_model", "half_width"), "wide", "'dice_model.half_width' is no finite number"),
+        (("dice_model", "ratio"), "wide", "'dice_model.ratio' is no finite number"),
         (("volume_model", "ratio"), -1, "'volume_model.ratio' is -1, outside 0"),
         (("cause_model", "functions"), {"none": {}}, "'cause_model.functions' is no JSON object of none and the"),
         (

@@ -9,6 +9,8 @@ import pandas as pd
 from phantom import head
 from scipy import ndimage
 
+from decoupled_qc.apply.reference_checks import FORMAT
+
 ARTEFACTS = ("spike", "noise", "blur", "wrap", "motion")
 BANDS = ("0-0.25", "0.25-0.5", "0.5-0.75", "0.75-1")
 SPACING_MM = 4.0
@@ -25,7 +27,14 @@ def reference(seed: int = 0) -> dict:
     clean |= {f"uncertainty_{name}": scores(0.002, 60) for name in ARTEFACTS}
     severity = {name: {band: scores(0.02 * 2**place, 30) for place, band in enumerate(BANDS)} for name in ARTEFACTS}
     counts = {"n_scans": 660, "n_subjects": 60, "n_anatomies": 4}
-    return {"format": 2, "artefacts": list(ARTEFACTS), **counts, "level": 0.9, "clean": clean, "severity": severity}
+    return {
+        "format": FORMAT,
+        "artefacts": list(ARTEFACTS),
+        **counts,
+        "level": 0.9,
+        "clean": clean,
+        "severity": severity,
+    }
 
 
 def row(scan: str, decision: str = "review", **changes: object) -> dict:

@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.conformal import conformal_quantile, held_out, interval_score
-from decoupled_qc.analysis.prediction import decisions, predict_dice
+from decoupled_qc.analysis.prediction import decisions, dice_interval, predict_dice
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.volumes import volumes
 
@@ -182,6 +184,27 @@ def test_decisions_are_right_as_often_as_stated_and_most_scans_get_one():
         covered.append(table["dice"].between(table["low"], table["high"]).mean())
     assert np.mean(wrong) < 0.2 and np.mean(decided) > 0.6
     assert np.mean(covered) == pytest.approx(0.82, abs=0.04)
+
+
+def test_intervals_of_good_scans_are_narrow_and_those_of_bad_ones_hold_as_often():
+    """Dice here scatters by a tenth of what it lacks to 1: with one width for all, bad scans are held too seldom."""
+    held = []
+    for seed in range(20):
+        scores = dice_run(seed=seed, noise=0.0)
+        dice, rng = scores["metric"] == "dice", np.random.default_rng(seed)
+        scores.loc[dice, "value"] -= 0.15 * (1 - scores.loc[dice, "value"]) * rng.normal(size=dice.sum())
+        table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.2)
+        table["width"], table["held"] = table["high"] - table["low"], table["dice"].between(table["low"], table["high"])
+        held.append(table.groupby(table["predicted_dice"] > 0.7)[["width", "held"]].mean())
+    bad, good = (pd.concat(held).groupby(level=0).mean().loc[side] for side in (False, True))
+    assert bad["width"] > 1.8 * good["width"]
+    assert bad["held"] == pytest.approx(good["held"], abs=0.06) and good["held"] == pytest.approx(0.82, abs=0.06)
+
+
+def test_an_interval_is_never_of_no_width_nor_beyond_dice():
+    low, high = dice_interval(np.array([1.0, 0.6, 0.1]), 0.5)
+    assert low == pytest.approx([0.975, 0.4, 0.0]) and high == pytest.approx([1.0, 0.8, 0.55])
+    assert [ends.tolist() for ends in dice_interval(np.array([1.0, 0.2]), math.inf)] == [[0, 0], [1, 1]]
 
 
 def test_a_useless_score_decides_nothing():

@@ -93,7 +93,7 @@ def test_gain_offset_and_empty_space_around_do_not_matter(model):
 
 def test_low_quality_is_a_result_unless_asked(scan, model, tmp_path):
     reference = json.loads((model / "reference.json").read_text())
-    reference["dice_model"] |= {"weights": [0.0] * 6, "offset": 0.2, "half_width": 0.05}
+    reference["dice_model"] |= {"weights": [0.0] * 6, "offset": 0.2, "ratio": 0.05}
     strict = write_tiny_model(tmp_path / "strict", MM)
     (strict / "reference.json").write_text(json.dumps(reference))
     arguments = ["predict", str(scan), "-o", str(tmp_path / "out"), "--model", str(strict), "--no-pages"]

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import mahalanobis
+from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import RidgeCV
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
@@ -58,7 +59,7 @@ def test_expected_dice_is_the_ridge_fit_and_its_interval_holds_new_subjects_scan
     new = new[new["subject"].str.removeprefix("sub-").astype(int) >= 12]
     ends = [interval(row, model, ARTEFACTS)[1:] for row in new.to_dict("records")]
     held = np.mean([low <= truth <= high for (low, high), truth in zip(ends, new["dice:gm"], strict=True)])
-    assert 0.85 < held <= 1.0 and model["half_width"] < 0.15
+    assert 0.85 < held <= 1.0 and model["ratio"] < 1.0
 
 
 def test_what_lies_beyond_the_fitted_scans_is_taken_as_at_their_end(reference):
@@ -91,7 +92,7 @@ def test_volume_error_bars_hold_the_validation_volumes_and_scale_with_uncertaint
 def test_too_few_subjects_promise_no_interval_and_one_is_none():
     few = measured_scans(4)  # 90 % needs nine
     found = summarise(few, ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1)
-    assert found["dice_model"]["half_width"] is None and found["volume_model"]["ratio"] is None
+    assert found["dice_model"]["ratio"] is None and found["volume_model"]["ratio"] is None
     row = judge(scan(), found, [])
     assert (row["predicted_dice_low"], row["predicted_dice_high"], row["decision"]) == (0.0, 1.0, "review")
     assert math.isnan(row["gm_volume_low_ml"])
@@ -296,8 +297,10 @@ def test_the_card_states_the_runs_own_numbers(tmp_path):
     write_model_card(folder, measured, manifest, BANDS, "Heads of nobody (CC0).")
     text = (folder / "MODEL_CARD.md").read_text()
     mean = measured.loc[(measured["artefact"] == "noise") & (measured["severity"] > 0.5), "dice:gm"].mean()
+    rho = spearmanr(measured["dice:gm"], measured["artefact_uncertainty"]).statistic
     for part in (
         "| train | 2 | 2 | ANTs Atropos |",
+        f"| artefact uncertainty | {rho:.2f} [",
         f"{mean:.2f} (n = 12)",
         "Heads of nobody",
         "torch 9.9",

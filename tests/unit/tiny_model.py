@@ -8,6 +8,7 @@ import torch
 
 from decoupled_qc.apply.folder import digest
 from decoupled_qc.apply.reference import summarise
+from decoupled_qc.apply.reference_checks import FORMAT
 from decoupled_qc.models import save_model
 from decoupled_qc.network import DecoupledUNet
 
@@ -61,7 +62,7 @@ def write_tiny_model(folder, spacing_mm=4.0):
     sha256 = digest(folder / "weights.safetensors")
     card = {
         **{
-            "format": 2,
+            "format": FORMAT,
             "artefacts": ARTEFACTS,
             "sha256": sha256,
             "spacing_mm": spacing_mm,

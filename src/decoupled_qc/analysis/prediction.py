@@ -17,6 +17,7 @@ COLUMNS = (
     "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects",
     "target_dice", "error_rate", "note",
 )  # fmt: skip
+LEAST_SPREAD = 0.05  # of Dice: no scan is so good that its prediction could not be off by some of this
 PASS, REVIEW, FAIL = "pass", "review", "fail"
 
 
@@ -24,7 +25,7 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
     """Return what the artefact uncertainty predicts of each simulated test scan's Dice, and the decision that follows.
 
     Dice is predicted by isotonic regression on the score (falling), fitted on the validation subjects' scans, or on the
-    other test subjects' where there are none, as ``calibrated_on`` says. Its interval is conformal
+    other test subjects' where there are none, as ``calibrated_on`` says. Its interval, :func:`dice_interval`, is conformal
     by subject: made to hold the Dice of a new subject's scan with probability 1 - ``error_rate``. (Only nearly so, since
     the residuals come from fits without the subject and the prediction from the fit of all.)
     ``pass``: all of it is at or above ``target_dice``; ``fail``: all of it is below; ``review``: neither, so that
@@ -64,13 +65,13 @@ def _decided(scans: pd.DataFrame, calibration: pd.DataFrame, target_dice: float,
     found["n_calibration_subjects"] = n
     if n < 2:
         return found.assign(verdict=REVIEW, note=f"no prediction: {n} calibration subjects, 2 are needed")
-    half = half_width(calibration, error_rate, predict_dice)
+    ratio = interval_ratio(calibration, error_rate, predict_dice)
     predicted = predict_dice(calibration, scans)
-    low, high = np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1)
+    low, high = dice_interval(predicted, ratio)
     decided = verdict(low, high, target_dice)
     good = found["dice"].to_numpy() >= target_dice
     right = np.where(decided == REVIEW, "", np.where((decided == PASS) == good, "yes", "no"))
-    note = "" if np.isfinite(half) else f"unbounded: {n} calibration subjects are too few for this error rate"
+    note = "" if np.isfinite(ratio) else f"unbounded: {n} calibration subjects are too few for this error rate"
     return found.assign(predicted_dice=predicted, low=low, high=high, verdict=decided, right=right, note=note)
 
 
@@ -105,10 +106,28 @@ def dice_curve(calibration: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return fitted.index.to_numpy(), curve
 
 
-def half_width(
+def spread(predicted: np.ndarray) -> np.ndarray:
+    """Return the scale of what a predicted Dice may be off by: 1 - Dice, but at least ``LEAST_SPREAD``.
+
+    Good segmentations are alike and bad ones are not: with one width for all, intervals of clean scans are too wide to pass
+    and those of the worst scans too narrow to hold.
+
+    Args:
+        predicted: Dice, [0, 1].
+    """
+    return np.maximum(1 - predicted, LEAST_SPREAD)
+
+
+def dice_interval(predicted: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the intervals predicted ± ratio x :func:`spread`, within [0, 1]; all of that if ratio is infinite."""
+    half = ratio * spread(predicted)
+    return np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1)
+
+
+def interval_ratio(
     calibration: pd.DataFrame, error_rate: float, predict: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]
 ) -> float:
-    """Return the half-width of intervals of Dice: conformal by subject, from fits without the subject at hand.
+    """Return the half-width of intervals of Dice over :func:`spread`: conformal by subject, from fits without that subject.
 
     Args:
         calibration: Scans of two subjects or more, with ``subject``, ``dice:gm`` and what ``predict`` needs.
@@ -116,10 +135,13 @@ def half_width(
         predict: Of (scans to fit, scans to predict) → Dice (n,) of the latter.
 
     Returns:
-        Of Dice; infinite where so few subjects cannot promise this rate.
+        Infinite where so few subjects cannot promise this rate.
+
+    Source: Lei et al. 2018, J. Am. Stat. Assoc. 113:1094, section 5.2, for intervals of locally varying width.
     """
     residuals, subject = np.empty(len(calibration)), calibration["subject"].to_numpy()
     for own in held_out(subject):
         predicted = predict(calibration[~own], calibration[own])
-        residuals[own] = np.abs(calibration.loc[own, "dice:gm"].to_numpy() - predicted)
+        off = np.abs(calibration.loc[own, "dice:gm"].to_numpy() - predicted)
+        residuals[own] = off / spread(predicted)
     return conformal_quantile(residuals, subject, 1 - error_rate)

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
-from decoupled_qc.analysis.prediction import half_width
+from decoupled_qc.analysis.prediction import dice_interval, interval_ratio
 from decoupled_qc.apply.causes import LEAST_SD, SMALLEST, features
 
 TARGET = "dice:gm"
@@ -16,7 +16,7 @@ PENALTIES = np.logspace(-2, 3, 20)  # of which leave-one-out picks one
 
 
 def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) -> dict:
-    """Return the surface, and the half-width of its interval, conformal by subject and from fits without the subject at hand.
+    """Return the surface, and how wide its interval is, conformal by subject and from fits without the subject at hand.
 
     Dice = offset + sum over causes of a_c x_c + b_c x_c^2, with x_c the log mean variance of a cause, the task's among them,
     standardised and held within the range of the scans that were fitted; ridge regression. The artefact uncertainty alone,
@@ -28,16 +28,16 @@ def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) 
         error_rate: (0, 1), share of new subjects' scans whose interval may miss.
 
     Returns:
-        ``low``, ``high``, ``mean``, ``sd`` of each x; ``weights`` of all x, then of all x^2; ``offset``; ``half_width``,
-        None where there are too few subjects for this rate.
+        ``low``, ``high``, ``mean``, ``sd`` of each x; ``weights`` of all x, then of all x^2; ``offset``; ``ratio``, see
+        :func:`decoupled_qc.analysis.prediction.dice_interval`, None where there are too few subjects for this rate.
     """
 
     def predict(calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
         model = _fit(calibration, artefacts)
         return np.array([expected_dice(scan, model, artefacts) for scan in scans.to_dict("records")])
 
-    half = half_width(measured, error_rate, predict)
-    return {**_fit(measured, artefacts), "half_width": half if math.isfinite(half) else None}
+    ratio = interval_ratio(measured, error_rate, predict)
+    return {**_fit(measured, artefacts), "ratio": ratio if math.isfinite(ratio) else None}
 
 
 def expected_dice(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> float:
@@ -56,8 +56,9 @@ def expected_dice(found: Mapping[str, float], model: Mapping, artefacts: list[st
 def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> tuple[float, float, float]:
     """Return the Dice to expect and the ends of its interval, all of [0, 1] where none can be promised."""
     dice = expected_dice(found, model, artefacts)
-    half = math.inf if model["half_width"] is None else model["half_width"]
-    return dice, max(dice - half, 0.0), min(dice + half, 1.0)
+    ratio = math.inf if model["ratio"] is None else model["ratio"]
+    low, high = dice_interval(np.array(dice), ratio)
+    return dice, float(low), float(high)
 
 
 def _fit(measured: pd.DataFrame, artefacts: list[str]) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from decoupled_qc.analysis.correlation import one_set
 from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE
 from decoupled_qc.apply.kind import WIDENING
 from decoupled_qc.apply.reference import EDGE_SHARE, MILD, severities
@@ -14,6 +15,8 @@ from decoupled_qc.models import CARD, WEIGHTS
 from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
+RANKED = {"artefact_uncertainty": "artefact uncertainty", "snr": "SNR", "cnr": "CNR"}  # masks are predicted ones
+DRAWS = {"n_boot": 10_000, "n_permutations": 1, "seed": 0}  # no p is shown
 
 
 def write_model_card(
@@ -54,12 +57,25 @@ def model_card(
         error_ml=measured["error_ml"],
         cohort=_cohort(manifest),
         dice=_table(["artefact", *names], dice),
+        ranked=_table(["score", "ρ with Dice", "n scans"], _correlations(measured)),
         causes=_table(["", *confusion], [[name, *row.values()] for name, row in confusion.items()]),
         ranges=_table(["property", "from", "to"], ranges),
         mild=MILD,
         edge_share=EDGE_SHARE,
         widening=WIDENING,
     )
+
+
+def _correlations(measured: pd.DataFrame) -> list[list]:
+    """Return each score with Spearman's rho and its interval, as text, and the scans where it could be measured."""
+    columns = {name: f"{name}:scan" for name in RANKED}
+    found = one_set(measured.rename(columns=columns), "dice:gm", list(columns.values()), **DRAWS).fillna({"note": ""})
+    rows = []
+    for name, row in zip(RANKED.values(), found.to_dict("records"), strict=True):
+        known = pd.notna(row["rho"])
+        interval = f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]" if known and pd.notna(row["ci_low"]) else ""
+        rows.append([name, f"{row['rho']:.2f}{interval}" if known else row["note"], row["n_scans"]])
+    return rows
 
 
 def _cohort(manifest: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ from decoupled_qc.apply.causes import NO_CAUSE
 from decoupled_qc.apply.kind import kind_measures
 from decoupled_qc.apply.verdict import PLAIN_REASONS
 
-FORMAT = 2  # of model.json and reference.json
+FORMAT = 3  # of model.json and reference.json
 BANDED = ("artefact_uncertainty", "task_uncertainty", "gm_volume_ml", "snr", "cnr")  # and each artefact's own
 MAX_VALUES = 100_000  # of one list: validation scans are hundreds
 MAX_BANDS = 100
@@ -48,7 +48,7 @@ def problems_of_reference(reference: Mapping, artefacts: list[str], sha256: obje
         "severity": artefacts,
         "cause_model": ["functions", "threshold"],
         "cause_accuracy": ["named"],
-        "dice_model": [*PER_CAUSE, "weights", "offset", "half_width"],
+        "dice_model": [*PER_CAUSE, "weights", "offset", "ratio"],
         "volume_model": ["ratio"],
         "decision": ["dice_cut", "error_rate"],
         "input_ranges": [],
@@ -120,7 +120,7 @@ def _of_models(dice: Mapping, volume: Mapping, decision: Mapping, n_causes: int)
     if any(low > high for low, high in zip(dice["low"], dice["high"], strict=True)):
         yield "'dice_model.low' has a number above that of 'dice_model.high'"
     yield from _number("dice_model.offset", dice["offset"])
-    for key, value in (("dice_model.half_width", dice["half_width"]), ("volume_model.ratio", volume["ratio"])):
+    for key, value in (("dice_model.ratio", dice["ratio"]), ("volume_model.ratio", volume["ratio"])):
         if value is not None:  # too few subjects to give one
             yield from _number(key, value, 0)
     for key in ("dice_cut", "error_rate"):
