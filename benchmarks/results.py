@@ -89,8 +89,8 @@ QUALITY_WHY = {
     "demo": "CNR in reference masks sees the reference, and Dice follows it on the 12 clean scans too (rho 0.46); of CNR in "
     "predicted masks the absolute rho is higher by 0.01 [−0.14, 0.13], from which 12 subjects of one head cannot tell",
     "release": "a copy resampled linearly is smoother and lies on another grid: all 17 score 19 to 44 % higher; a spike of "
-    "the least of these severities takes as much Dice as of the most; the variance of blur rises more under motion than motion's "
-    "and those of motion and blur, one or the other, more often under wrap than wrap's; scan by scan: `benchmarks/release`",
+    "the least of these severities takes as much Dice as of the most; under motion the variance of blur rises more than "
+    "motion's, under wrap that of motion or blur more often than wrap's; scan by scan: `benchmarks/release`",
 }
 HEAD = ["benchmark", "what", "against", "measured", "asked", "met"]
 

@@ -17,7 +17,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 from quality import PLAUSIBLE_ML
@@ -138,7 +137,7 @@ over the scan's:
 def _warned(text: str, reference: dict) -> str:
     """Return a card that says first of all if its intervals are too wide for any scan to pass or fail."""
     ratio, cut = reference["dice_model"]["ratio"], reference["decision"]["dice_cut"]
-    half = math.inf if ratio is None else ratio * float(spread(np.array(cut)))
+    half = math.inf if ratio is None else ratio * float(spread(cut))
     if half < WIDE:
         return text
     width = "unbounded" if ratio is None else f"± {half:.2f} at {cut}"

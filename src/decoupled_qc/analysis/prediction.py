@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from decoupled_qc.analysis import scores as tables
@@ -106,20 +107,28 @@ def dice_curve(calibration: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return fitted.index.to_numpy(), curve
 
 
-def spread(predicted: np.ndarray) -> np.ndarray:
+def spread(predicted: ArrayLike) -> np.ndarray:
     """Return the scale of what a predicted Dice may be off by: 1 - Dice, but at least ``LEAST_SPREAD``.
 
     Good segmentations are alike and bad ones are not: with one width for all, intervals of clean scans are too wide to pass
     and those of the worst scans too narrow to hold.
 
     Args:
-        predicted: Dice, [0, 1].
+        predicted: Dice, any shape, [0, 1].
+
+    Returns:
+        Of the same shape, in units of Dice.
     """
-    return np.maximum(1 - predicted, LEAST_SPREAD)
+    return np.maximum(1 - np.asarray(predicted), LEAST_SPREAD)
 
 
-def dice_interval(predicted: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the intervals predicted ± ratio x :func:`spread`, within [0, 1]; all of that if ratio is infinite."""
+def dice_interval(predicted: ArrayLike, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the intervals predicted ± ratio x :func:`spread`, within [0, 1]; all of that if ratio is infinite.
+
+    Args:
+        predicted: Dice, any shape, [0, 1].
+        ratio: From :func:`interval_ratio`, >= 0.
+    """
     half = ratio * spread(predicted)
     return np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1)
 

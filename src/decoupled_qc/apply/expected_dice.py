@@ -57,7 +57,7 @@ def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -
     """Return the Dice to expect and the ends of its interval, all of [0, 1] where none can be promised."""
     dice = expected_dice(found, model, artefacts)
     ratio = math.inf if model["ratio"] is None else model["ratio"]
-    low, high = dice_interval(np.array(dice), ratio)
+    low, high = dice_interval(dice, ratio)
     return dice, float(low), float(high)
 
 
