@@ -30,3 +30,16 @@ def test_every_rule_that_asks_for_a_gpu_goes_to_the_gpu_partition_and_no_other(b
 def test_a_site_edits_one_file_of_at_most_40_lines(bare_project):
     assert len((bare_project.folder / "profiles/slurm/config.yaml").read_text().splitlines()) <= 40
     assert [file.name for file in (bare_project.folder / "profiles/slurm").iterdir()] == ["config.yaml"]
+
+
+def test_a_training_may_ask_for_several_gpus(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    project.edit("profiles/slurm/config.yaml", "train_student: {", "train_student: {gpu: 4, ")
+    for rules in (project.folder / "workflow/rules").glob("*.smk"):  # without messages a dry run prints the resources
+        rules.write_text(re.sub(r"^    message:\n.*\n", "", rules.read_text(), flags=re.MULTILINE))
+    asked = ("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=2")
+    printed = project.snakemake("--profile", "slurm", "--executor", "local", "--dry-run", *asked)
+    found = dict(
+        re.findall(r"^rule (train_\w+|predict):\n(?: .*\n)*? +resources: .*\bgpu=(\d+)", printed, re.MULTILINE)
+    )
+    assert found == {"train_task": "2", "train_teacher": "2", "train_student": "4", "predict": "1"}

@@ -57,7 +57,8 @@ rule reference:
         "../../envs/environment.yaml"
     threads: STAGES["student"]["threads"]
     resources:
-        gpu=min(1, config["gpus_per_job"]),
+        gpu=ON_GPU,
+        gpu_turn=ON_GPU,
     params:
         code=fingerprint("reference"),
         inference=config["inference"],
@@ -104,7 +105,8 @@ rule predict_batch:
         "../../envs/environment.yaml"
     threads: 2
     resources:
-        gpu=min(1, config["gpus_per_job"]),
+        gpu=ON_GPU,
+        gpu_turn=ON_GPU,
     params:
         code=fingerprint("predict_batch"),
         scans=lambda wildcards: BATCH_OF[BATCH_OF["batch"] == int(wildcards.batch)].to_dict("list"),

@@ -36,6 +36,7 @@ MIXTURES = [names for names in config["test"]["mixtures"] if set(names) <= set(A
 CONDITIONS = [*SIMULATED, *SWEEPS, *(["mix"] if MIXTURES else []), "real", "validation"]
 STAGES = config["training"]["stages"]
 VARIANTS = config["variants"]
+ON_GPU = min(1, config["gpus_per_job"])  # 0 where there is none
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 
 # Jobs on a cluster neither try again what the submitting process tried nor wait until torch is loaded.

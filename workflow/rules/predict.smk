@@ -15,7 +15,8 @@ rule predict:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        gpu=min(1, config["gpus_per_job"]),
+        gpu=ON_GPU,
+        gpu_turn=ON_GPU,
     params:
         code=fingerprint("predict"),
         inference=config["inference"],

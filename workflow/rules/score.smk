@@ -69,7 +69,8 @@ rule score_baseline:
     conda:
         "../../envs/environment.yaml"
     resources:
-        gpu=min(1, config["gpus_per_job"]),
+        gpu=ON_GPU,
+        gpu_turn=ON_GPU,
     params:
         code=fingerprint("score_baseline"),
         blocks=baseline_params,

@@ -19,6 +19,7 @@ rule train_task:
     threads: STAGES["task"]["threads"]
     resources:
         gpu=config["gpus_per_job"],
+        gpu_turn=ON_GPU,
     params:
         code=fingerprint("train"),
         artefact_code=[],
