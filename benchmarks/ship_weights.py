@@ -23,10 +23,11 @@ from quality import PLAUSIBLE_ML
 
 from decoupled_qc.analysis.prediction import spread
 from decoupled_qc.apply.causes import NO_CAUSE, lead
-from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE, SHIPPED, open_model
+from decoupled_qc.apply.folder import MODEL_CARD, SHIPPED, open_model
 from decoupled_qc.apply.model_card import model_card
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference import VALIDATION, measure_scans, summarise
+from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.apply.self_test import write_expected
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.files import write_whole

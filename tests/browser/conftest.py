@@ -13,6 +13,7 @@ import fake_predictions as fake
 from decoupled_qc.report import viewer
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
+from decoupled_qc.report.volumes import read_volume
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # WebGL by the processor: no graphics card is needed
@@ -75,7 +76,7 @@ def folder(tmp_path_factory):
     ]
     for row in rows:
         fake.write_maps(out, row, image)
-        write_scan_page(out, row, image, fake.reference())
+        write_scan_page(out, row, read_volume(image), fake.reference())
     fake.write_table(out, [*rows, fake.error_row(NASTY, f"{NASTY} is cut off."), fake.error_row("ct", "It is a CT.")])
     write_group_page(out)
     return out
@@ -89,7 +90,7 @@ def large_folder(tmp_path_factory):
     rows = [fake.row(f"sub-{n:04d}", decisions[n % 10], folder="maps") for n in range(2000)]
     image = fake.write_head(out / "head.nii.gz")
     fake.write_maps(out, rows[0], image)
-    write_scan_page(out, rows[0], image, fake.reference())
+    write_scan_page(out, rows[0], read_volume(image), fake.reference())
     for row in rows[1:]:
         shutil.copy(out / "maps/sub-0000_thumbnail.png", out / f"maps/{row['scan']}_thumbnail.png")
     fake.write_table(out, rows)

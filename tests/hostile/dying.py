@@ -1,7 +1,8 @@
-"""A scan whose worker is killed; a module of its own, which a worker can load."""
+"""Work that a worker can load from a module of its own: a scan that kills it, and scans that take a while."""
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from decoupled_qc.apply import predict
@@ -15,3 +16,10 @@ def work(one: Input, out: Path) -> tuple[dict, int]:
     if one.scan == DEADLY:
         os.kill(os.getpid(), signal.SIGKILL)
     return predict._work(one, out)
+
+
+def take_a_while(one: Input, out: Path) -> tuple[dict, int]:
+    """Note that a scan was begun, and take a fifth of a second for it."""
+    (out / one.scan).touch()
+    time.sleep(0.2)
+    return {}, 0

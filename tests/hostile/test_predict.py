@@ -21,8 +21,10 @@ from tally import assert_clear, case, left_in, search
 
 from decoupled_qc import cli
 from decoupled_qc.apply import predict
-from decoupled_qc.apply.folder import digest, open_model
+from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.inputs import Input
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import sha256_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from tiny_model import ARTEFACTS, write_tiny_model  # noqa: E402
@@ -144,7 +146,7 @@ def test_any_model_json_and_header_of_weights_is_refused_or_a_model(tmp_path_fac
         (folder / "weights.safetensors").write_bytes(
             data.draw(changed_weights((model / "weights.safetensors").read_bytes()))
         )
-        card["sha256"] = reference["sha256"] = digest(folder / "weights.safetensors")  # a stranger's hash is right
+        card["sha256"] = reference["sha256"] = sha256_of(folder / "weights.safetensors")  # a stranger's hash is right
     else:
         changed_block(data.draw, card)
     text = json.dumps(card).encode()
@@ -180,3 +182,13 @@ def test_a_worker_that_is_killed_ends_the_call_with_a_sentence_and_the_same_comm
         assert told(*arguments, 1)[0] == 0
         table = pd.read_csv(tmp_path / "out" / "predictions.csv").set_index("scan")
         assert sorted(table.index) == sorted(names) and set(table["status"]) == {"ok"}
+
+
+def test_a_run_of_several_jobs_that_ends_early_begins_no_more_scans(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(predict, "_work", dying.take_a_while)
+    inputs = [Input(tmp_path / f"{n}.nii", f"{n}", f"{n}") for n in range(20)]
+    (tmp_path / "out").mkdir()
+    results = predict._each(inputs, tmp_path / "out", open_model(model), jobs=2, pages=False)
+    next(results)
+    results.close()  # as Ctrl-C or a full disk does
+    assert len(list((tmp_path / "out").iterdir())) < 10

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from apply_command import count_scans, predict, volume, write
 
+from decoupled_qc.apply import predictor
 from decoupled_qc.cli import main
 
 
@@ -47,6 +48,29 @@ def test_a_finished_scan_is_not_done_again_and_a_damaged_or_changed_one_is(scan,
     predict(out, model, scan)
     assert len(calls) == 4
     assert list(predict(out, model, scan)[1].index) == ["sub-01", "other"]  # what an earlier call wrote stays
+
+
+def test_results_of_a_file_that_has_become_unreadable_do_not_stay(scan, model, tmp_path):
+    out = tmp_path / "out"
+    row = predict(out, model, scan, more=())[1].iloc[0]
+    whole = scan.read_bytes()
+    scan.write_bytes(whole[: len(whole) // 2])
+    assert predict(out, model, scan, more=())[1].iloc[0]["status"] == "error"
+    assert not list((out / row["folder"]).glob("*.nii.gz")) and not list((out / row["folder"]).glob("*.html"))
+    assert not list((out / row["folder"]).glob("*summary.json"))
+
+
+def test_a_scan_that_goes_while_it_is_predicted_fails_alone(scan, model, tmp_path, monkeypatch):
+    other, plain = write(tmp_path / "other.nii", volume()[::-1].copy()), predictor.infer
+
+    def infer(network, image, **settings):
+        scan.unlink(missing_ok=True)
+        return plain(network, image, **settings)
+
+    monkeypatch.setattr(predictor, "infer", infer)
+    code, table = predict(tmp_path / "out", model, scan, other, more=())
+    assert code == 2 and table["status"].tolist() == ["error", "ok"]
+    assert str(scan) in table["error"].iloc[0]
 
 
 def stricter(model, folder):

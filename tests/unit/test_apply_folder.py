@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import save_file
 from tiny_model import write_tiny_model
 
-from decoupled_qc.apply.folder import digest, open_model
+from decoupled_qc.apply.folder import open_model
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import sha256_of
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def test_other_weights_than_the_card_names_are_refused(folder):
 def test_weights_that_are_no_real_numbers_are_refused(folder):
     weights = {key: value.to(torch.int32) for key, value in open_model(folder).network.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")
-    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")))
-    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")), "reference.json")
+    edit(folder, lambda card: card.update(sha256=sha256_of(folder / "weights.safetensors")))
+    edit(folder, lambda card: card.update(sha256=sha256_of(folder / "weights.safetensors")), "reference.json")
     with pytest.raises(InputError, match="does not fit the network in model.json"):
         open_model(folder)
 
@@ -50,8 +51,8 @@ class Bomb:
 
 def test_nothing_is_unpickled(folder):
     (folder / "weights.safetensors").write_bytes(pickle.dumps(Bomb()))
-    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")))
-    edit(folder, lambda card: card.update(sha256=digest(folder / "weights.safetensors")), "reference.json")
+    edit(folder, lambda card: card.update(sha256=sha256_of(folder / "weights.safetensors")))
+    edit(folder, lambda card: card.update(sha256=sha256_of(folder / "weights.safetensors")), "reference.json")
     with pytest.raises(InputError, match="cannot be read as safetensors"):
         open_model(folder)
 

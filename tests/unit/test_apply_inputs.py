@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -45,6 +46,21 @@ def test_any_other_folder_is_searched_but_for_hidden_files_the_results_and_loops
         "self",
     ]  # a link to itself gets a row that says it is not there
     assert not next(one for one in found if one.scan == "self").path.is_file()
+
+
+def test_results_of_another_call_are_not_searched_for_scans(tmp_path):
+    kept = touch(tmp_path / "a.nii")
+    touch(tmp_path / "earlier" / "a" / "a_desc-gm_dseg.nii.gz")
+    about = {"Name": "x", "BIDSVersion": "1.10.0", "GeneratedBy": [{"Name": "decoupled-qc"}]}
+    (tmp_path / "earlier" / "dataset_description.json").write_text(json.dumps(about))
+    assert [one.path for one in find_inputs([tmp_path], tmp_path / "out", {})] == [kept]
+
+
+def test_no_scan_has_the_name_of_a_file_of_the_results_or_of_another_scan_in_other_case(tmp_path):
+    files = [touch(tmp_path / name) for name in ("a/Scan.nii", "b/scan.nii", "predictions.csv.nii", "index.html.nii")]
+    names = [one.scan for one in find_inputs(files, tmp_path / "out", {})]
+    assert names[0] == "Scan" and names[1].startswith("scan-")
+    assert names[2].startswith("predictions.csv-") and names[3].startswith("index.html-")
 
 
 def test_names_are_safe_whatever_the_file_is_called(tmp_path):

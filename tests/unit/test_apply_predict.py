@@ -13,6 +13,7 @@ from tiny_model import ARTEFACTS, write_tiny_model
 import decoupled_qc
 from decoupled_qc.apply import predictor
 from decoupled_qc.cli import main
+from decoupled_qc.errors import InputError
 from decoupled_qc.scans import read_scan
 
 MAPS = ["gm_probseg", "gm_dseg", "task_variance", *(f"{name}_variance" for name in ARTEFACTS), "total_variance"]
@@ -91,6 +92,19 @@ def test_gain_offset_and_empty_space_around_do_not_matter(model):
     assert other.row["artefact_uncertainty"] == pytest.approx(plain.row["artefact_uncertainty"], rel=0.02)
 
 
+def test_volume_on_a_sheared_grid_counts_what_its_voxels_hold(model):
+    affine = np.diag([MM, MM, MM, 1.0])
+    affine[0, 1] = MM * np.tan(np.radians(30))
+    found = decoupled_qc.predict(volume(), affine=affine, model=model)
+    label = np.asarray(found.maps["gm_dseg"].dataobj)
+    assert label.sum() > 0 and found.row["gm_volume_ml"] == pytest.approx(label.sum() * MM**3 / 1000, rel=1e-6)
+
+
+def test_an_affine_of_another_shape_is_told(model):
+    with pytest.raises(InputError, match=r"The affine has shape \(3, 3\): give \(4, 4\)"):
+        decoupled_qc.predict(volume(), affine=np.eye(3), model=model)
+
+
 def test_low_quality_is_a_result_unless_asked(scan, model, tmp_path):
     reference = json.loads((model / "reference.json").read_text())
     reference["dice_model"] |= {"weights": [0.0] * 6, "offset": 0.2, "ratio": 0.05}
@@ -113,8 +127,8 @@ def test_a_gpu_without_memory_hands_over_to_the_cpu(scan, model, monkeypatch):
 
     monkeypatch.setattr(predictor, "infer", full)
     one = predictor.Predictor(decoupled_qc.apply.folder.open_model(model))
-
-    assert one(read_scan(scan)).row["gm_volume_ml"] >= 0 and len(calls) == 2 and one.device.type == "cpu"
+    one.device = "the GPU"
+    assert one(read_scan(scan)).row["gm_volume_ml"] >= 0 and len(calls) == 2 and one.device == torch.device("cpu")
 
 
 @pytest.mark.slow

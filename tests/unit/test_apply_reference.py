@@ -176,6 +176,8 @@ def test_percentiles_and_bands(reference):
     assert nearest_severity(weak, reference, "noise") == "0-0.5"
     assert nearest_severity(strong, reference, "noise") == "0.5-1"
     assert nearest_severity(0.04, reference, "none") == "clean"
+    level = {"clean": {"artefact_uncertainty": [0.05]}, "severity": {"motion": {"0-0.5": [0.10], "0.5-1": [0.09]}}}
+    assert nearest_severity(0.09, level, "motion") == ""  # a severe motion scores no higher than a mild one
 
 
 def test_the_row_holds_the_percentile_in_each_band_and_what_the_accuracy_of_the_cause_rests_on(reference):
@@ -221,21 +223,22 @@ def test_what_lies_outside_the_validation_scans_is_said(reference):
     assert not judge(scan(), reference, [])["unlike_training"]
 
 
-def test_what_kind_of_scan_it_is_is_ranged_by_clean_and_mild_scans_and_uncertainty_by_all():
+def test_what_kind_of_scan_it_is_is_ranged_by_clean_and_usable_scans_and_uncertainty_by_all():
     measured = measured_scans()
-    plain = input_ranges(measured)
     severe, mild = measured["severity"] == 0.75, measured["severity"] == 0.25
+    measured.loc[severe, "dice:gm"], measured.loc[mild, "dice:gm"] = 0.74, 0.76
+    plain = input_ranges(measured, 0.75)
     measured.loc[severe, ["gm_volume_ml", "artefact_uncertainty"]] = 5.0, 9.0
-    spoilt = input_ranges(measured)
+    spoilt = input_ranges(measured, 0.75)
     assert spoilt["gm_volume_ml"] == plain["gm_volume_ml"] and spoilt["artefact_uncertainty"][1] > 9
     measured.loc[mild, "gm_volume_ml"] = 5.0
-    assert input_ranges(measured)["gm_volume_ml"][0] == 0.0
+    assert input_ranges(measured, 0.75)["gm_volume_ml"][0] == 0.0
     assert out_of_range(scan(gm_volume_ml=56.0), spoilt) == ["little grey matter (56 mL)"]
     assert plain["edge_share"] == [0.0, 0.005]
     cut = "grey matter cut by the edge of the field of view (3.6% of it lies there)"
     assert out_of_range(scan(edge_share=0.036), plain) == [cut]
     measured.loc[mild, "edge_share"] = 0.02
-    assert input_ranges(measured)["edge_share"] == [0.0, pytest.approx(0.025)]
+    assert input_ranges(measured, 0.75)["edge_share"] == [0.0, pytest.approx(0.025)]
 
 
 def together(n_subjects=12):
@@ -250,7 +253,7 @@ def test_measures_that_go_together_in_no_validation_scan_are_told_though_each_li
     model = kind_model(measured, ARTEFACTS)
     assert not any(unlike_together(row, model) for row in measured.to_dict("records"))
     usual, odd = scan(head_level=0.5, grey_level=0.5), scan(head_level=0.5, grey_level=0.3)
-    assert unlike_together(usual, model) == [] == out_of_range(odd, input_ranges(measured))
+    assert unlike_together(usual, model) == [] == out_of_range(odd, input_ranges(measured, 0.75))
     told = "measures that do not go together as in any validation scan, most of all grey level and head level"
     assert unlike_together(odd, model) == [told]
     assert unlike_together(odd, None) == [] == unlike_together(scan(cnr=math.nan), model)

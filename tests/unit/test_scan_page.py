@@ -56,7 +56,7 @@ def page_of(out, **changes):
     image = fake.write_head(out.parent / "head.nii.gz")
     row = fake.row(changes.pop("scan", "sub-01"), changes.pop("decision", "review"), **changes)
     fake.write_maps(out, row, image)
-    return Page(write_scan_page(out, row, image, fake.reference()))
+    return Page(write_scan_page(out, row, read_volume(image), fake.reference()))
 
 
 def volume(shape=(24, 30, 20), spacing=(1.0, 1.0, 2.0)):
@@ -78,6 +78,8 @@ def test_verdict_stands_first_in_words(tmp_path, script):
 def test_verdict_without_cause_interval_or_accuracy():
     row = {"decision": "pass", "predicted_dice": "0.9", "cause": "none"}
     assert wording.verdict(row) == "Pass: predicted grey-matter Dice 0.90; no artefact stands out."
+    row = {"decision": "pass", "predicted_dice": "0.9", "cause": "motion"}
+    assert wording.verdict(row) == "Pass: predicted grey-matter Dice 0.90; most likely artefact, if any: motion."
     row = {"decision": "fail", "predicted_dice": 0.3, "cause": "blur", "cause_accuracy": float("nan")}
     assert wording.verdict(row) == "Fail: predicted grey-matter Dice 0.30; most likely cause: blur."
 
@@ -134,6 +136,15 @@ def test_every_control_has_a_label_and_the_page_a_language(tmp_path, script):
     labels = len(page.all("label"))
     assert labels == len(page.all("input")) + len(page.all("select"))
     assert all(svg["aria-label"] for svg in page.all("svg"))
+
+
+def test_pictures_show_a_scan_from_its_lowest_intensity_on(tmp_path, script):
+    page = page_of(tmp_path / "out")
+    folder, head = tmp_path / "out" / "sub-01", nib.load(tmp_path / "head.nii.gz")
+    shifted = nib.Nifti1Image(head.get_fdata(dtype=np.float32) - 1000, head.affine)  # all below zero
+    write_scan_page(tmp_path / "out", fake.row("sub-01", "review"), shifted, fake.reference())
+    again = Page(folder / "sub-01.html")
+    assert [one["src"] for one in again.all("img")] == [one["src"] for one in page.all("img")]
 
 
 def test_embedded_maps_are_the_maps(tmp_path, script):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from decoupled_qc.apply.folder import digest
 from decoupled_qc.apply.reference import summarise
 from decoupled_qc.apply.reference_checks import FORMAT
+from decoupled_qc.files import sha256_of
 from decoupled_qc.models import save_model
 from decoupled_qc.network import DecoupledUNet
 
@@ -59,7 +59,7 @@ def write_tiny_model(folder, spacing_mm=4.0):
         torch.manual_seed(0)
         network = DecoupledUNet(**SHAPE)
     save_model(folder, network, {"network": SHAPE, "epsilon": 0.05})
-    sha256 = digest(folder / "weights.safetensors")
+    sha256 = sha256_of(folder / "weights.safetensors")
     card = {
         **{
             "format": FORMAT,

@@ -49,7 +49,10 @@ def _scan(image: object, affine: ArrayLike | None) -> Scan:
     if isinstance(image, np.ndarray):
         if np.isrealobj(image):  # NIfTI knows neither bool nor float16, and nibabel asks before it writes int64
             image = image.astype(np.float64)
-        return as_scan(nib.Nifti1Image(image, np.asarray(affine, dtype=np.float64)), "array")
+        affine = np.asarray(affine, dtype=np.float64)
+        if affine.shape != (4, 4):
+            raise InputError(f"The affine has shape {affine.shape}: give (4, 4), voxels to millimetres.")
+        return as_scan(nib.Nifti1Image(image, affine), "array")
     if isinstance(image, nib.spatialimages.SpatialImage):
         return as_scan(image, image.get_filename() or "image")
     return read_scan(image)

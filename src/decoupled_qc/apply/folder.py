@@ -1,6 +1,5 @@
 """A model folder from anyone: nothing in it is run, and nothing is believed before it is checked."""
 
-import hashlib
 import json
 import math
 import re
@@ -13,12 +12,13 @@ from safetensors import SafetensorError, safe_open
 
 from decoupled_qc.apply.causes import NO_CAUSE
 from decoupled_qc.apply.reference_checks import FORMAT, is_number, problems_of_reference
+from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.causes import CLEAN, TASK, TOTAL
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model
 from decoupled_qc.network import DecoupledUNet
 
-REFERENCE = "reference.json"
 MODEL_CARD = "MODEL_CARD.md"
 SHIPPED = Path(__file__).parents[1] / "weights"
 MAX_JSON_BYTES = 50_000_000
@@ -78,12 +78,6 @@ def open_model(folder: str | Path | None = None) -> Model:
     _check_weights(folder / WEIGHTS, card)
     network, _ = load_model(folder)
     return Model(folder, network, card, reference)
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict:
@@ -187,6 +181,6 @@ def _check_weights(path: Path, card: dict) -> None:
         raise InputError(f"{path} cannot be read as safetensors ({error}): ask for the model again.") from error
     if there != wanted or dtypes - DTYPES:
         raise InputError(f"{path} does not fit the network in {CARD}: ask for the model again.")
-    found = digest(path)
+    found = sha256_of(path)
     if found != card.get("sha256"):
         raise InputError(f"{path} has SHA-256 {found}, not the one that {CARD} names: ask for the model again.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from decoupled_qc.apply.results_folder import OWN_NAMES, is_ours
 from decoupled_qc.cohort.sources import bids
 from decoupled_qc.errors import InputError
 from decoupled_qc.images import MGH_SUFFIXES, SUFFIXES
@@ -25,7 +26,8 @@ class Input:
 
     Attributes:
         path: Absolute, so that a later call from elsewhere means the same file.
-        scan: Name of the scan, of letters, digits, dots, dashes and underscores, not shared with another.
+        scan: Name of the scan, of letters, digits, dots, dashes and underscores, not shared with another, not even in other
+            letter case, which some file systems take for the same, nor with a file of the results.
         folder: Where its results go, relative to the folder of all results.
     """
 
@@ -50,7 +52,7 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
     Raises:
         InputError: There is no scan in any of them.
     """
-    used = set(taken.values())
+    used = {name.casefold() for name in (*taken.values(), *OWN_NAMES)}
     found = {}
     for path in map(Path, given):
         for file in map(Path.absolute, _in_folder(path, out) if os.path.isdir(path) else [path]):
@@ -59,7 +61,7 @@ def find_inputs(given: Iterable[str | os.PathLike], out: Path, taken: Mapping[st
                 name = taken.get(str(file), "")
                 if not SAFE.fullmatch(name):  # a table may come from anywhere
                     name = _own_name(file, used)
-                used.add(name)
+                used.add(name.casefold())
                 found[key] = Input(file, name, _folder(file, name))
     if not found:
         raise InputError("No scan was given: name files, folders or a BIDS dataset.")
@@ -123,10 +125,10 @@ def _is_bids(folder: Path) -> bool:
 def _walk(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
     """Yield the readable files below a folder, and folders that cannot be read.
 
-    Each real folder is entered once, hidden ones and the results never.
+    Each real folder is entered once, hidden ones and results, of this call or another, never.
     """
     real = folder.resolve()
-    if real in seen or real == out:
+    if real in seen or real == out or is_ours(real):
         return
     seen.add(real)
     inside = entries(folder)
@@ -143,15 +145,20 @@ def _walk(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def _own_name(file: Path, taken: set[str]) -> str:
-    """Return the file's name made safe; one that is taken gets a hash of the file's place, so that it does not change."""
+    """Return the file's name made safe; one that is taken gets a hash of the file's place, so that it does not change.
+
+    Args:
+        file: A scan.
+        taken: Names in folded case.
+    """
     stem = next((file.name.removesuffix(end) for end in READABLE if file.name.endswith(end)), file.name)
     if SUBJECT.fullmatch(stem):
         stem = stem.removesuffix("_T1w")
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:LONGEST_NAME] or "scan"
-    if safe not in taken:
+    if safe.casefold() not in taken:
         return safe
     digest = hashlib.sha256(os.fsencode(file)).hexdigest()
-    return next(name for n in range(8, 64) if (name := f"{safe}-{digest[:n]}") not in taken)
+    return next(name for n in range(8, 64) if (name := f"{safe}-{digest[:n]}").casefold() not in taken)
 
 
 def _folder(file: Path, scan: str) -> str:

@@ -8,9 +8,10 @@ import jinja2
 import pandas as pd
 
 from decoupled_qc.analysis.correlation import one_set
-from decoupled_qc.apply.folder import MODEL_CARD, REFERENCE
+from decoupled_qc.apply.folder import MODEL_CARD
 from decoupled_qc.apply.kind import WIDENING
-from decoupled_qc.apply.reference import EDGE_SHARE, MILD, severities
+from decoupled_qc.apply.reference import EDGE_SHARE, severities
+from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.models import CARD, WEIGHTS
 from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
@@ -60,7 +61,6 @@ def model_card(
         ranked=_table(["score", "ρ with Dice", "n scans"], _correlations(measured)),
         causes=_table(["", *confusion], [[name, *row.values()] for name, row in confusion.items()]),
         ranges=_table(["property", "from", "to"], ranges),
-        mild=MILD,
         edge_share=EDGE_SHARE,
         widening=WIDENING,
     )

@@ -16,9 +16,10 @@ from pathlib import Path
 import nibabel as nib
 import pandas as pd
 
-from decoupled_qc.apply.folder import REFERENCE, Model
+from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.inputs import Input, entries
 from decoupled_qc.apply.predictor import Result
+from decoupled_qc.apply.results_folder import DESCRIPTION, NAME, PAGE, REFERENCE, TABLE, is_ours
 from decoupled_qc.apply.verdict import percentiles
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import FULL, InputError, ResourceError
@@ -26,14 +27,11 @@ from decoupled_qc.files import write_whole
 from decoupled_qc.provenance import version_of
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.report.scan_page import write_scan_page
+from decoupled_qc.report.volumes import read_volume
 from decoupled_qc.threads import side_by_side
 
 log = logging.getLogger(__name__)
 
-NAME = "decoupled-qc"
-DESCRIPTION = "dataset_description.json"
-TABLE = "predictions.csv"
-PAGE = "index.html"
 LOCK = ".lock"  # in the folder of results; it stays, since only its being held means anything
 SUMMARY = "desc-summary.json"
 IDENTITY_DIGITS = 12
@@ -149,7 +147,7 @@ def _refuse_foreign(out: Path) -> None:
         InputError: There is such a file.
     """
     described = out / DESCRIPTION
-    if _is_ours(described):
+    if is_ours(out):
         return
     if os.path.lexists(described):
         raise InputError(
@@ -161,14 +159,6 @@ def _refuse_foreign(out: Path) -> None:
             raise InputError(
                 f"{out / name} is not of {NAME}'s making and is not overwritten: give another folder with -o."
             )
-
-
-def _is_ours(described: Path) -> bool:
-    try:
-        makers = json.loads(described.read_text(encoding="utf-8"))["GeneratedBy"]
-        return any(maker["Name"] == NAME for maker in makers)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return False
 
 
 def write_result(out: Path, one: Input, result: Result, key: dict, model: Model, *, pages: bool) -> dict:
@@ -183,9 +173,11 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
         pages: Write ``<scan>.html`` too.
 
     Raises:
-        ResourceError: It cannot be written.
+        OSError: The scan has gone since it was read.
+        ResourceError: The results cannot be written.
     """
     folder = out / one.folder
+    image = read_volume(one.path) if pages else None  # here, where it is no fault of the results' disk if it is gone
     about = {"scan": one.scan, "input": str(one.path), "folder": one.folder, "status": OK, "error": ""}
     row = {**about, "model": identity(model), **result.row}
     with storage(out):
@@ -193,7 +185,7 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
         names = {folder / f"{one.scan}_desc-{name}.nii.gz": file for name, file in result.maps.items()}
         written = side_by_side(_write_map, names.items())
         if pages:
-            written.append(write_scan_page(out, row, one.path, model.reference))
+            written.append(write_scan_page(out, row, image, model.reference))
         summary = {
             "row": row,
             "measures": result.measures,
@@ -247,6 +239,29 @@ def earlier_row(out: Path, one: Input, key: dict, *, pages: bool) -> dict | None
         return summary["row"] if whole and summary["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def remove_outdated(out: Path, one: Input, key: dict) -> None:
+    """Remove what an earlier call wrote of a file that has changed since, or by another version.
+
+    Args:
+        out: Folder of results.
+        one: The scan.
+        key: What holds now, see :func:`key_of`.
+
+    Raises:
+        ResourceError: It cannot be removed.
+    """
+    folder = out / one.folder
+    path = folder / f"{one.scan}_{SUMMARY}"
+    try:
+        summary = json.loads(path.read_text())
+        names = [] if summary["key"] == key else [Path(name).name for name in summary["files"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    with storage(out):
+        for file in (*(folder / name for name in names), *([path] if names else [])):
+            file.unlink(missing_ok=True)
 
 
 def error_row(one: Input, reason: str) -> dict:

@@ -17,8 +17,6 @@ from decoupled_qc.apply.folder import Model, open_model
 from decoupled_qc.apply.inputs import Input, find_inputs, no_scan_in
 from decoupled_qc.apply.output import (
     ERROR,
-    PAGE,
-    TABLE,
     alone,
     begin,
     earlier_row,
@@ -26,11 +24,13 @@ from decoupled_qc.apply.output import (
     key_of,
     read_rows,
     refuse_other_model,
+    remove_outdated,
     storage,
     write_result,
     write_rows,
 )
 from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.results_folder import PAGE, TABLE
 from decoupled_qc.errors import InputError, ResourceError, sentence
 from decoupled_qc.memory import lacks_memory
 from decoupled_qc.report.group_page import write_group_page
@@ -39,6 +39,7 @@ from decoupled_qc.scans import read_scan
 log = logging.getLogger(__name__)
 
 FAULT, INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 1, 2, 3, 4  # exit codes
+INTERRUPTED = 130  # of a worker, by Ctrl-C
 GRAVEST = (RESOURCE_FAILED, FAULT, INPUT_FAILED, 0)  # first: the code of a call is that of its gravest scan
 
 
@@ -147,9 +148,8 @@ def _each(inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool) 
             raise ResourceError(
                 "A worker was killed, perhaps for lack of memory: give the same command again with fewer --jobs."
             ) from error
-        except ResourceError:
-            pool.shutdown(cancel_futures=True)
-            raise
+        finally:
+            pool.shutdown(cancel_futures=True)  # however it ends, no scan that waits is begun
 
 
 class _Worker:
@@ -169,6 +169,7 @@ class _Worker:
             key = key_of(one.path, self.predictor.model)
             row = earlier_row(out, one, key, pages=self.pages)
             if row is None:
+                remove_outdated(out, one, key)
                 result = self.predictor(read_scan(one.path))
                 row = write_result(out, one, result, key, self.predictor.model, pages=self.pages)
             return row, 0
@@ -190,10 +191,12 @@ _worker: Callable[[Input, Path], tuple[dict, int]]
 def _start_worker(folder: Path, threads: int, pages: bool) -> None:
     """Load the model once in a process of its own."""
     global _worker
-    os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     _worker = _Worker(open_model(folder), pages)
 
 
 def _work(one: Input, out: Path) -> tuple[dict, int]:
-    return _worker(one, out)
+    try:
+        return _worker(one, out)
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)  # the pool would hand this process the next scan

@@ -73,7 +73,7 @@ class Predictor:
         image, affine = to_model_grid(scan, spacing_mm)
         found = self._infer(image)
         maps = _native(found, affine, scan)
-        voxel_ml = float(np.prod(scan.spacing_mm)) / UL_PER_ML
+        voxel_ml = abs(float(np.linalg.det(scan.file.affine[:3, :3]))) / UL_PER_ML  # also of a sheared grid
         return maps, measure(image, found, spacing_mm, maps["gm_dseg"], voxel_ml)
 
     def _infer(self, image: torch.Tensor) -> Prediction:

@@ -15,13 +15,15 @@ from decoupled_qc.analysis.conformal import conformal_quantile, held_out
 from decoupled_qc.analysis.volumes import SMALLEST_ML
 from decoupled_qc.apply.causes import NO_CAUSE, discriminant, lead
 from decoupled_qc.apply.expected_dice import dice_model
-from decoupled_qc.apply.folder import REFERENCE, Model, digest
+from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.kind import WIDENING, kind_model
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference_checks import BANDED, FORMAT
+from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation import metrics
 from decoupled_qc.evaluation.scoring import GREY_MATTER, UL_PER_ML
+from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
 from decoupled_qc.scans import read_scan
 from decoupled_qc.simulation.conditions import NO_ARTEFACT
@@ -31,7 +33,6 @@ log = logging.getLogger(__name__)
 OF_KIND = ("gm_volume_ml", "head_ml", "head_level", "head_spread", "grey_level", "cnr")  # an artefact may spoil them
 OF_QUALITY = ("task_uncertainty", "artefact_uncertainty")
 EDGE_SHARE = 0.005  # of grey matter, that a tight field of view may touch
-MILD = 0.25  # severity up to which a scan shows its kind as a clean one does
 VALIDATION = "validation.csv"  # in the model folder
 
 
@@ -64,7 +65,7 @@ def make_model_folder(
     about = {
         "format": FORMAT,
         "artefacts": list(network.causes[1:]),
-        "sha256": digest(folder / WEIGHTS),
+        "sha256": sha256_of(folder / WEIGHTS),
         "inference": inference,
     }
     (folder / CARD).write_text(json.dumps({**about, **card}, indent=2) + "\n")
@@ -140,24 +141,26 @@ def summarise(
         "dice_model": dice_model(measured, artefacts, error_rate),
         "volume_model": {"scale": "volume_scale_ml", "ratio": _finite(ratio)},
         "decision": {"dice_cut": target_dice, "error_rate": error_rate},
-        "input_ranges": input_ranges(measured),
+        "input_ranges": input_ranges(measured, target_dice),
         "kind_model": kind_model(measured, artefacts),
     }
 
 
-def input_ranges(measured: pd.DataFrame) -> dict[str, list[float]]:
+def input_ranges(measured: pd.DataFrame, target_dice: float) -> dict[str, list[float]]:
     """Return property → the range that a scan is to lie in.
 
-    What kind of scan it is shows in clean scans and mildly corrupted ones: of a severe artefact next to no grey matter may be
-    left, and a range that spans that holds anything. How uncertain it may be is what all validation scans span.
+    What kind of scan it is shows in clean scans and in corrupted ones whose Dice reaches the target: of a spike next to no
+    grey matter may be left, and a range that spans that holds anything. How uncertain it may be is what all validation scans
+    span.
 
     Args:
         measured: From :func:`measure_scans`.
+        target_dice: Of the decision.
     """
-    mild = measured[(measured["artefact"] == NO_ARTEFACT) | (measured["severity"] <= MILD)]
-    values = {**{name: mild[name] for name in OF_KIND}, **{name: measured[name] for name in OF_QUALITY}}
+    usable = measured[(measured["artefact"] == NO_ARTEFACT) | (measured["dice:gm"] >= target_dice)]
+    values = {**{name: usable[name] for name in OF_KIND}, **{name: measured[name] for name in OF_QUALITY}}
     ranges = {name: widened(found) for name, found in values.items() if np.isfinite(found).any()}
-    return {**ranges, "edge_share": [0.0, max(widened(mild["edge_share"].fillna(0.0))[1], EDGE_SHARE)]}
+    return {**ranges, "edge_share": [0.0, max(widened(usable["edge_share"].fillna(0.0))[1], EDGE_SHARE)]}
 
 
 def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_uncertainty") -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -94,10 +95,15 @@ def percentiles(score: float, reference: Mapping) -> dict:
 
 
 def nearest_severity(score: float, reference: Mapping, cause: str) -> str:
-    """Return the band of the named cause, or ``clean``, whose median artefact uncertainty is nearest."""
+    """Return the band of the named cause, or ``clean``, whose median artefact uncertainty is nearest.
+
+    Empty where the medians do not rise from band to band: the uncertainty then tells nothing of the severity.
+    """
     bands = {CLEAN: reference["clean"]["artefact_uncertainty"], **reference["severity"].get(cause, {})}
-    bands = {band: values for band, values in bands.items() if values}
-    return min(bands, key=lambda band: abs(float(np.median(bands[band])) - score))
+    medians = {band: float(np.median(values)) for band, values in bands.items() if values}
+    if any(weaker >= stronger for weaker, stronger in pairwise(medians.values())):
+        return ""
+    return min(medians, key=lambda band: abs(medians[band] - score))
 
 
 def out_of_range(found: Mapping[str, float], ranges: Mapping) -> list[str]:

@@ -50,22 +50,20 @@ class Pictures:
 
 
 def draw_pictures(
-    image_path: Path, label_path: Path, map_paths: Mapping[str, Path], *, shown: str, dimming: float
+    image: nib.Nifti1Image, label_path: Path, map_paths: Mapping[str, Path], *, shown: str, dimming: float
 ) -> Pictures:
     """Return a scan's pictures.
 
     Args:
-        image_path, label_path: The scan, and its predicted grey matter on the same grid.
+        image: The scan, as :func:`decoupled_qc.report.volumes.read_volume` returns it.
+        label_path: Its predicted grey matter on the same grid.
         map_paths: Cause → variance on the same grid; ``total`` and ``task`` among them.
         shown: Cause shown first.
         dimming: How much further the scale of all causes but the task reaches than the 99.5th percentile of the total.
     """
-    paths = [
-        (image_path, IMAGE_VOXELS),
-        (label_path, IMAGE_VOXELS),
-        *((path, MAP_VOXELS) for path in map_paths.values()),
-    ]
-    image, label, *shrunk = side_by_side(lambda one: shrink(read_volume(one[0]), one[1]), paths)
+    image = shrink(image, IMAGE_VOXELS)
+    paths = [(label_path, IMAGE_VOXELS), *((path, MAP_VOXELS) for path in map_paths.values())]
+    label, *shrunk = side_by_side(lambda one: shrink(read_volume(one[0]), one[1]), paths)
     label = nib.Nifti1Image((label.get_fdata() >= 0.5).astype(np.float32), label.affine)
     maps = dict(zip(map_paths, shrunk, strict=True))
     # one scale for all artefacts, so that the eye may compare them; the task's variance is of another kind
@@ -73,7 +71,7 @@ def draw_pictures(
     tops["task"] = float(np.percentile(maps["task"].dataobj, 99.5))
     low, top = (float(level) for level in np.percentile(image.dataobj, (0, 99.8)))
     at = _middle(np.asarray(label.dataobj))
-    still = {"top": top, "pixels_per_mm": STILL_PIXELS_PER_MM}
+    still = {"low": low, "top": top, "pixels_per_mm": STILL_PIXELS_PER_MM}
     over = {"overlay": enlarge(maps[shown], image.shape), "overlay_top": tops[shown]}
     scaled = [(image, low, top), (label, 0, 255), *((volume, 0, tops[name]) for name, volume in maps.items())]
     packed_image, packed_label, *packed = side_by_side(lambda one: pack(*one), scaled)
@@ -97,7 +95,7 @@ def draw_pictures(
         shown=shown,
         still=_base64(three_planes(image, label, at, **still)),
         still_map=_base64(three_planes(image, None, at, **still, **over)),
-        thumbnail=three_planes(image, label, at, top=top, pixels_per_mm=THUMBNAIL_PIXELS_PER_MM),
+        thumbnail=three_planes(image, label, at, low=low, top=top, pixels_per_mm=THUMBNAIL_PIXELS_PER_MM),
     )
 
 

@@ -5,19 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+import nibabel as nib
+
 from decoupled_qc.files import write_whole
 from decoupled_qc.report import bands, stills, viewer, wording
 from decoupled_qc.report.pictures import draw_pictures
 from decoupled_qc.report.templates import environment
 
 
-def write_scan_page(out: Path, row: Mapping, image: Path, reference: Mapping) -> Path:
+def write_scan_page(out: Path, row: Mapping, image: nib.Nifti1Image, reference: Mapping) -> Path:
     """Write the page of a scan that was predicted, and its thumbnail for the group's page.
 
     Args:
         out: Folder of the predictions, which holds the scan's maps at ``<folder>/<scan>_desc-*.nii.gz``.
         row: The scan's row of ``predictions.csv``, with status ``ok``.
-        image: The scan itself, as any image that nibabel reads.
+        image: The scan itself, as :func:`decoupled_qc.report.volumes.read_volume` returns it.
         reference: As in ``reference.json``: scores of validation scans.
 
     Returns:

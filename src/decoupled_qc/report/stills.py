@@ -19,6 +19,7 @@ def three_planes(
     label: nib.Nifti1Image | None,
     at: tuple[int, int, int],
     *,
+    low: float,
     top: float,
     pixels_per_mm: float,
     overlay: nib.Nifti1Image | None = None,
@@ -30,7 +31,7 @@ def three_planes(
         image: Axes left to right, back to front, foot to head.
         label: Same grid, 1 in grey matter; None draws no outline.
         at: Voxel that the planes go through.
-        top: Intensity drawn as white.
+        low, top: Intensities drawn as black and as white.
         overlay: Map on the same grid, drawn over the image up to ``overlay_top``.
     """
     spacing_mm = nib.affines.voxel_sizes(image.affine)
@@ -39,7 +40,7 @@ def three_planes(
         across, up = [other for other in range(3) if other != axis]
         size = tuple(max(round(image.shape[n] * spacing_mm[n] * pixels_per_mm), 1) for n in (across, up))
         plane = _plane(image, axis, at, size, Image.Resampling.BICUBIC)
-        levels = (np.clip(plane / (top or 1), 0, 1) * 255)[..., None].repeat(3, axis=2)
+        levels = (np.clip((plane - low) / ((top - low) or 1), 0, 1) * 255)[..., None].repeat(3, axis=2)
         if overlay is not None:
             part = _plane(overlay, axis, at, size, Image.Resampling.BILINEAR) / (overlay_top or 1)
             stops = np.array(COLOURS)

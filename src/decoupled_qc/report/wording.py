@@ -50,7 +50,8 @@ def verdict(row: Mapping) -> str:
     if span := interval(row, "predicted_dice_low", "predicted_dice_high", 2):
         dice += f" ({span})"
     cause = text(row.get("cause"))
-    named = "no artefact stands out" if cause in ("", NO_CAUSE) else f"most likely cause: {cause}"
+    of_what = "most likely artefact, if any" if decision == DECISIONS["pass"] else "most likely cause"
+    named = "no artefact stands out" if cause in ("", NO_CAUSE) else f"{of_what}: {cause}"
     return f"{decision}: {dice}; {named}{_how_sure(row)}."
 
 
