@@ -21,9 +21,10 @@ def test_figure_1_pairs_scans_of_like_severity_with_the_artefact_in_and_outside_
     drawing = run.draw("1")
     rows, table = drawing.rows, gather_scans(run.scans(*run.simulated)).set_index("scan")
     assert rows["artefact"].tolist() == [name for name in ARTEFACTS for _ in range(2)]
+    n_unlike = n_falls = 0
     for name, pair in rows.groupby("artefact"):
         members = run.wide[run.wide["condition"] == f"sim-{name}"]
-        severity = members.set_index("scan")["severity"]
+        severity, dice = (members.set_index("scan")[column] for column in ("severity", "dice:gm"))
         share = {}
         for scan, found in table.loc[members["scan"]].iterrows():
             local, grey = json.loads(found["records"])[0]["local"], nib.load(found["dseg"]).get_fdata() == 2
@@ -38,8 +39,13 @@ def test_figure_1_pairs_scans_of_like_severity_with_the_artefact_in_and_outside_
         assert pair["grey_matter_share"].tolist() == pytest.approx([share[scan] for scan in pair["scan"]])
         assert pair["grey_matter_share"].iloc[1] - pair["grey_matter_share"].iloc[0] == pytest.approx(best)
         assert f"{100 * pair['grey_matter_share'].iloc[0]:.0f} % of GM" in texts(drawing)
-    dice = rows["dice"].to_numpy().reshape(-1, 2)
-    assert f"Dice is higher with less of it in {(dice[:, 0] > dice[:, 1]).sum()} of 5 pairs" in drawing.caption
+        n_unlike += sum(share[one] < share[other] for (one, other), gap in gaps.items() if gap <= allowed)
+        n_falls += sum(
+            share[one] < share[other] and dice[one] > dice[other]
+            for (one, other), gap in gaps.items()
+            if gap <= allowed
+        )
+    assert f"Of all {n_unlike} pairs" in drawing.caption and f"with less of it in {n_falls};" in drawing.caption
 
 
 def test_a_pair_of_like_severity_beats_one_of_unlike_severity():
@@ -48,7 +54,14 @@ def test_a_pair_of_like_severity_beats_one_of_unlike_severity():
     assert least_and_most(scans)["scan"].tolist() == ["a", "b"]
     assert least_and_most(scans.iloc[[0, 3]])["scan"].tolist() == ["a", "d"]
     assert least_and_most(scans.iloc[[0]])["scan"].tolist() == ["a"]
-    assert least_and_most(scans.assign(grey_matter_share=1.0))["scan"].tolist() == ["a", "b"]  # then by Dice
+
+
+def test_of_pairs_that_differ_alike_the_nearest_is_shown_then_the_first_whatever_their_dice():
+    scans = pd.DataFrame({"scan": list("abcd"), "severity": [0.1, 0.18, 0.2, 0.9], "grey_matter_share": 1.0})
+    for dice in ([0.9, 0.8, 0.7, 0.1], [0.1, 0.7, 0.8, 0.9]):
+        assert least_and_most(scans.assign(**{"dice:gm": dice}))["scan"].tolist() == ["b", "c"]
+    alike = scans.assign(severity=[0.1, 0.2, 0.3, 0.4], **{"dice:gm": [0.9, 0.8, 0.1, 0.7]})
+    assert least_and_most(alike)["scan"].tolist() == ["a", "b"]
 
 
 def test_figure_2_names_every_network_and_where_it_learns_from(run):
