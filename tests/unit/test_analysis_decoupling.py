@@ -47,7 +47,7 @@ def test_perfect_heads_have_index_and_accuracy_1():
     # All ten subjects are alike, which proves nothing of others: of a share there is still the exact interval.
     for quantity, low, note in (
         ("decoupling_index", np.nan, "no interval: the same in every draw of subjects"),
-        ("attribution_accuracy", 0.025**0.1, "exact interval"),
+        ("attribution_accuracy", 0.025**0.1, "as wide as the exact one"),
     ):
         row = value(table, quantity)
         assert row["value"] == pytest.approx(1) and row["ci_low"] == pytest.approx(low, nan_ok=True)
@@ -171,15 +171,15 @@ def test_severity_trend_by_hand():
 @pytest.mark.parametrize(
     ("dice", "tau", "share", "ends"),
     [
-        ((0.9, 0.8, 0.6, 0.3), 1, 1, (2 * 0.025**0.5 - 1, 1)),  # exact, of two subjects
-        ((0.3, 0.6, 0.8, 0.9), -1, 0, (-1, 1 - 2 * 0.025**0.5)),
+        ((0.9, 0.8, 0.6, 0.3), 1, 1, (2 * 0.025 ** (1 / 6) - 1, 1)),  # exact, of six subjects
+        ((0.3, 0.6, 0.8, 0.9), -1, 0, (-1, 1 - 2 * 0.025 ** (1 / 6))),
         ((0.9, 0.6, 0.8, 0.3), 2 / 3, 0, (np.nan, np.nan)),
     ],
 )
 def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share, ends):
     rows = [
         (subject, f"{subject}-{step}", "student", 0, "sweep-blur", "blur", (step + 1) / 4, "dice", "gm", value)
-        for subject in ("sub-1", "sub-2")
+        for subject in (f"sub-{number}" for number in range(6))
         for step, value in enumerate(dice)
     ]
     scores = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -187,7 +187,7 @@ def test_dice_that_falls_with_severity_has_a_positive_trend(dice, tau, share, en
     row = table[(table["measure"] == "dice") & (table["aggregation"] == "gm")].iloc[0]
     assert len(table) == 1 and row["artefact"] == "blur"
     assert row[["tau", "ci_low", "ci_high"]].tolist() == pytest.approx([tau, *ends], nan_ok=True)
-    assert ("exact interval" in row["note"]) == np.isfinite(ends[0])
+    assert ("as wide as the exact one" in row["note"]) == np.isfinite(ends[0])
     assert ("no interval: the same in every draw of subjects" in row["note"]) == np.isnan(ends[0])
     assert row["share_increasing"] == share
 

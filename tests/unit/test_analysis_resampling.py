@@ -11,6 +11,7 @@ from decoupled_qc.analysis.resampling import (
     percentile_interval,
     permutation_p,
     spearman,
+    stated_interval,
     subject_draws,
 )
 
@@ -121,7 +122,29 @@ def test_subjects_all_at_an_end_of_the_scale_have_the_exact_interval(value, boun
     low, high, note = mean_interval(np.full(12, value), subjects, 50, np.random.default_rng(0), bounds)
     exact = stats.binomtest(0, 6).proportion_ci(0.95, "exact").high * (bounds[1] - bounds[0])
     assert (low, high) == pytest.approx((value, value + exact) if value == bounds[0] else (value - exact, value))
-    assert note.startswith("exact interval")
+    assert note.startswith("interval as wide as the exact one")
+
+
+def test_an_interval_of_draws_that_leave_the_end_of_the_scale_reaches_the_exact_one_too():
+    """As where a share of 0 rests on a unit that is drawn anew: the draws are not alike."""
+    draws, exact = np.r_[np.zeros(990), np.full(10, 0.02)], stats.binomtest(0, 12).proportion_ci(0.95, "exact").high
+    assert stated_interval(draws, 12, 0.0, (0.0, 1.0))[:2] == pytest.approx((0, exact))
+    assert stated_interval(1 - draws, 12, 1.0, (0.0, 1.0))[:2] == pytest.approx((1 - exact, 1))
+    low, high, note = stated_interval(draws, 12, 0.001, (0.0, 1.0))
+    assert high == pytest.approx(0.02, abs=0.003) and note == ""
+
+
+@pytest.mark.parametrize("value", [1.0, 0.9])
+def test_a_mean_of_bounded_values_has_no_interval_of_fewer_than_six_subjects(value):
+    values, rng = np.array([1.0, 1.0, 3 * value - 2]), np.random.default_rng(0)
+    low, high, note = mean_interval(values, np.arange(3), 50, rng, bounds=(-1.0, 1.0))
+    assert np.isnan([low, high]).all() and note == "no interval: fewer than 6 subjects"
+
+
+def test_draws_without_a_value_are_stated_where_they_are_many():
+    draws = np.r_[np.full(60, np.nan), np.linspace(0, 1, 940)]
+    assert stated_interval(draws, 12)[2] == "no value in 6 % of draws"
+    assert stated_interval(draws[20:], 12)[2] == ""
 
 
 def test_bca_equals_scipys():

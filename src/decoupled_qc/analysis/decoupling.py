@@ -165,12 +165,13 @@ def _rows(rises: _Rises, set_name: str, n_boot: int, seed: int) -> Iterator[dict
         of_it = rises.scans if artefact == "all" else rises.scans[rises.artefact == artefact]
         counts = tables.counted(of_it)  # subjects with this artefact: of the matched scans fewer than of the clean ones
         draws_of_it, bounds = ends[key][(slice(None), *place)], SHARE if quantity.startswith("attribution") else None
-        low, high, note = stated_interval(draws_of_it, counts["n_subjects"], bounds)
+        found = float(estimate[key][place])
+        low, high, note = stated_interval(draws_of_it, counts["n_subjects"], found, bounds)
         yield {
             "quantity": quantity,
             "artefact": artefact,
             "head": head,
-            "value": float(estimate[key][place]),
+            "value": found,
             "ci_low": low,
             "ci_high": high,
             **counts,

@@ -87,7 +87,9 @@ def _volume_change(real: pd.DataFrame, rating: str, n_boot: int, seed: int) -> I
     """Yield rho of volume change and uncertainty change from each person's best-rated scan."""
     complete = real.dropna(subset=[rating, tables.OURS, "volume_ml:gm"])
     best = (
-        complete.sort_values([rating, tables.OURS], ascending=[False, True])
+        complete.sort_values(
+            [rating, "scan"], ascending=[False, True]
+        )  # of equal ratings the first by name, whatever its score
         .drop_duplicates("subject")
         .set_index("subject")
     )
@@ -123,7 +125,7 @@ def _row(
     n_scans: int | None = None,
 ) -> dict:
     bounds = SHARE if quantity == "change" else None
-    low, high, note = stated_interval(draws, scans["subject"].nunique(), bounds)
+    low, high, note = stated_interval(draws, scans["subject"].nunique(), value, bounds)
     metric, aggregation = score.split(":", 1)
     return {
         "quantity": quantity,

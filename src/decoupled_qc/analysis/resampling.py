@@ -12,7 +12,10 @@ CELLS_AT_ONCE = (
 
 ONE_SUBJECT = "no interval: one subject"
 ALL_ALIKE = "no interval: the same in every draw of subjects"
-EXACT = "exact interval: all subjects at this end of the scale"
+EXACT = "interval as wide as the exact one at least: all subjects at this end of the scale"
+FEW_SUBJECTS = 6  # of fewer the exact interval of a share, all at one end, covers half of the scale and says nothing
+TOO_FEW = f"no interval: fewer than {FEW_SUBJECTS} subjects"
+MOST_MISSING = 0.05  # share of draws without a value from which on the interval says so
 SHARE = (0.0, 1.0)  # the bounds of one
 
 
@@ -232,38 +235,55 @@ def percentile_interval(draws: np.ndarray, n_subjects: int) -> tuple[float, floa
     draws = draws[np.isfinite(draws)]
     if not len(draws):
         return math.nan, math.nan
-    expanded = math.sqrt(n_subjects / (n_subjects - 1)) * stats.t.ppf(0.975, n_subjects - 1)
-    tail = stats.norm.cdf(-expanded)
+    tail = expanded_tail(n_subjects)
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
 
 
+def expanded_tail(n_subjects: int) -> float:
+    """Return the share of draws beyond either end of :func:`percentile_interval`.
+
+    Args:
+        n_subjects: At least 2.
+    """
+    expanded = math.sqrt(n_subjects / (n_subjects - 1)) * stats.t.ppf(0.975, n_subjects - 1)
+    return float(stats.norm.cdf(-expanded))
+
+
 def stated_interval(
-    draws: np.ndarray, n_subjects: int, bounds: tuple[float, float] | None = None
+    draws: np.ndarray, n_subjects: int, estimate: float = math.nan, bounds: tuple[float, float] | None = None
 ) -> tuple[float, float, str]:
     """Return the interval of :func:`percentile_interval` with a note, never one of no width: that all are alike proves nothing.
 
-    Of a mean over subjects whose values have bounds, all of them at one of these, the interval is the exact one of n subjects:
-    were the mean m away, in units of the range, at least a share m of subjects would be off that end, and none of n is with a
-    probability of at most (1 - m)^n (Clopper & Pearson 1934, Biometrika 26:404, for 0 of n).
+    Of a mean over subjects whose values have bounds, the estimate being at one of these, the interval reaches at least as far
+    as the exact one of n subjects: were the mean m away, in units of the range, at least a share m of subjects would be off
+    that end, and none of n is with a probability of at most (1 - m)^n (Clopper & Pearson 1934, Biometrika 26:404, for 0 of n).
 
     Args:
         draws, n_subjects: As for :func:`percentile_interval`; NaN of fewer than two subjects.
-        bounds: The least and the most that a subject's value can be, if the statistic is such a mean.
+        estimate: Of the whole sample; needed with bounds.
+        bounds: The least and the most that a subject's value can be, if the statistic is such a mean; it then has no interval of
+            fewer than :data:`FEW_SUBJECTS`, so that a mean at an end and one beside it are told alike.
 
     Returns:
-        Both ends, NaN if there is none, and why, or that it is exact.
+        Both ends, NaN if there is none; and why, or that the exact interval counts, or how many draws have no value if many.
     """
     if n_subjects < 2:
         return math.nan, math.nan, ONE_SUBJECT if n_subjects else ""
+    if bounds and n_subjects < FEW_SUBJECTS:
+        return math.nan, math.nan, TOO_FEW
     low, high = percentile_interval(draws, n_subjects)
-    if math.isnan(low) or high - low > 1e-9:
+    if math.isnan(low):
         return low, high, ""
+    missing = float(np.isnan(draws).mean())
+    notes = [f"no value in {100 * missing:.0f} % of draws"] if missing > MOST_MISSING else []
     for end, other in (bounds, bounds[::-1]) if bounds else ():
-        if abs(low - end) < 1e-9:
+        if abs(estimate - end) < 1e-9:
             furthest = end + (other - end) * (1 - 0.025 ** (1 / n_subjects))
-            return min(end, furthest), max(end, furthest), EXACT
-    return math.nan, math.nan, ALL_ALIKE
+            return min(low, end, furthest), max(high, end, furthest), "; ".join([EXACT, *notes])
+    if high - low <= 1e-9:
+        return math.nan, math.nan, ALL_ALIKE
+    return low, high, "; ".join(notes)
 
 
 def bca_interval(draws: np.ndarray, estimate: float, jackknife: np.ndarray) -> tuple[float, float]:
@@ -311,7 +331,7 @@ def mean_interval(
     totals = np.bincount(subject, weights=values)
     counts = _subject_counts(len(sizes), n_boot, len(sizes), rng)
     draws = [(of_draw @ totals) / (of_draw @ sizes) for of_draw in counts]
-    return stated_interval(np.concatenate(draws), len(sizes), bounds)
+    return stated_interval(np.concatenate(draws), len(sizes), float(totals.sum() / sizes.sum()), bounds)
 
 
 def permutation_p(
