@@ -7,7 +7,7 @@ Usage, after a run whose baselines were timed on the same machine, here the demo
     python benchmarks/baselines.py results/demo config/demo.yaml
 
 Writes ``benchmarks/baselines.csv``: a row per score of our student and of each baseline with Spearman's rho with the Dice of the
-student's segmentations on the simulated scans, by how much |rho| of ours is higher (both with 95 % subject-bootstrap intervals),
+student's segmentations on the simulated scans, by how much stronger rho of ours is (both with 95 % subject-bootstrap intervals),
 the mean rho within one artefact, AURC (lower is better) and AUROC of Dice below the target; the networks that are trained for it,
 those it starts from included, and their processor hours; and looks and processor seconds per scan.
 """

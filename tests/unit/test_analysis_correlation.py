@@ -159,11 +159,23 @@ def test_difference_of_paired_correlations():
     row = table[(table["set"] == "simulated") & (table["baseline"] == "snr")].iloc[0]
     both = correlate(scores, subjects_of(scores), **DRAWS)
     rho = {name: cell(both, "simulated", name)["rho"] for name in ("artefact_uncertainty", "snr")}
-    assert row["difference"] == pytest.approx(abs(rho["artefact_uncertainty"]) - abs(rho["snr"]))
+    assert row["difference"] == pytest.approx(
+        -rho["artefact_uncertainty"] - rho["snr"]
+    )  # more SNR should mean more Dice
+    assert row["difference_abs_rho"] == pytest.approx(abs(rho["artefact_uncertainty"]) - abs(rho["snr"]))
     assert 0 < row["ci_low"] < row["difference"] < row["ci_high"] < 1
-    # BCa is the narrower, and allows for an |rho| of SNR that is larger in draws than in the sample.
-    assert 0 < row["bca_low"] < row["difference"] < row["bca_high"] < 1
-    assert row["bca_high"] - row["bca_low"] < row["ci_high"] - row["ci_low"] and row["bca_low"] > row["ci_low"]
+    assert row["bca_high"] - row["bca_low"] < row["ci_high"] - row["ci_low"]  # BCa is the narrower
+
+
+def test_a_score_that_points_the_wrong_way_earns_nothing_in_a_difference():
+    scores = long_table(n_subjects=12)
+    wrong = scores[scores["metric"] == "artefact_uncertainty"].assign(metric="cjv", value=lambda table: -table["value"])
+    row = (
+        difference(pd.concat([scores, wrong]), subjects_of(scores), n_boot=100, seed=1)
+        .query("baseline == 'cjv'")
+        .iloc[0]
+    )
+    assert row["difference"] > 1.5 and row["ci_low"] > 1 and row["p"] < 0.05 and row["difference_abs_rho"] == 0
 
 
 def test_differences_do_not_depend_on_the_other_baselines_and_are_corrected_in_each_set():

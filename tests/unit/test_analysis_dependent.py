@@ -4,6 +4,7 @@ import pytest
 
 from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
 from decoupled_qc.analysis.difference import one_set
+from decoupled_qc.analysis.resampling import percentile_interval
 
 
 # As the R package cocor prints them (Diedenhofen & Musch 2015); its inputs are printed with four decimals.
@@ -29,7 +30,8 @@ def test_of_clustered_scans_the_bootstrap_keeps_its_level_where_the_usual_test_d
         parts = rng.normal(size=(28, 1, 3)) * np.sqrt(0.6), rng.normal(size=(28, 5, 3)) * np.sqrt(0.4)
         scans = pd.DataFrame((sum(parts) @ mix).reshape(-1, 3), columns=["dice:gm", "a:x", "b:x"])
         scans = scans.assign(subject=np.repeat(np.arange(28), 5), anatomy="s1")
-        row = one_set(scans, "dice:gm", "a:x", ["b:x"], set_name="own", n_boot=300, seed=1).iloc[0]
+        settings = {"set_name": "own", "directed": False, "n_boot": 300, "seed": 1}
+        row = one_set(scans, "dice:gm", "a:x", ["b:x"], **settings).iloc[0]
         alarms["bootstrap"] += not row["ci_low"] <= 0 <= row["ci_high"]
         alarms["steiger"] += row["p_steiger"] < 0.05
     assert alarms["bootstrap"] / n <= 0.08
@@ -60,7 +62,20 @@ def test_holm_by_hand():
 
 
 def test_bootstrap_p():
-    assert bootstrap_p(np.linspace(1, 2, 1000)) == pytest.approx(0.002)
-    assert bootstrap_p(np.r_[-np.ones(10), np.ones(90)]) == pytest.approx(0.2)
-    assert bootstrap_p(np.zeros(5)) == 1.0
-    assert np.isnan(bootstrap_p(np.full(3, np.nan)))
+    many = 10**6  # subjects: the interval's ends are plain percentiles
+    assert bootstrap_p(np.linspace(1, 2, 1000), many) == pytest.approx(0.002, rel=1e-3)
+    assert bootstrap_p(np.r_[-np.ones(10), np.ones(90)], many) == pytest.approx(0.2, abs=0.02)
+    assert bootstrap_p(np.zeros(5), 5) == 1.0
+    assert np.isnan(bootstrap_p(np.full(3, np.nan), 5))
+
+
+def test_p_is_below_5_percent_exactly_where_the_interval_misses_0():
+    rng, missed = np.random.default_rng(0), 0
+    for _ in range(500):
+        n_subjects, n_draws = rng.integers(2, 40), rng.integers(20, 400)
+        draws = rng.normal(rng.normal(0, 2), 1, n_draws)
+        draws = draws.round(1) if rng.uniform() < 0.3 else draws  # ties, some of them at 0
+        low, high = percentile_interval(draws, n_subjects)
+        assert (bootstrap_p(draws, n_subjects) < 0.05) == (not low <= 0 <= high)
+        missed += not low <= 0 <= high
+    assert 100 < missed < 400

@@ -185,7 +185,7 @@ def test_leaderboard_names_the_scores_that_mainly_tell_artefacts_apart(run):
 def test_difference_and_risk_tables_show_the_tables_own_numbers(run):
     data, _, cells, _ = analysis_tables.difference_parts(run.difference, True)
     first, row = data.iloc[0], cells.iloc[0]
-    assert row["gain in |rho|"].startswith(typeset.number(first["difference"], 3)) and row["set"] == "simulated, dice"
+    assert row["gain in rho"].startswith(typeset.number(first["difference"], 3)) and row["set"] == "simulated, dice"
     assert set(data["target"]) == {"dice", "rating"} and (data.loc[data["set"] == "real", "target"] == "rating").all()
     data, _, cells, notes = analysis_tables.risk_coverage_parts(run.risk, 0.85)
     assert set(data["dice_cut"].dropna()) == {0.85} and "Dice below 0.85" in notes[0]

@@ -130,8 +130,9 @@ def _correlations(
 def _differences(scans: pd.DataFrame, scores: list[str], compared: str, draws: dict) -> pd.DataFrame:
     """Return |rho| of one score less that of every other."""
     baselines = [f"{score}:own" for score in scores if score != compared]
-    found = difference.one_set(scans, "target:own", f"{compared}:own", baselines, set_name="own", **draws)
-    return found.drop(columns=["aggregation", "baseline_aggregation"])
+    comparison = {"set_name": "own", "directed": False}  # which way a score of one's own should go is not known
+    found = difference.one_set(scans, "target:own", f"{compared}:own", baselines, **comparison, **draws)
+    return found.drop(columns=["aggregation", "baseline_aggregation", "difference_abs_rho"])
 
 
 def _failures(

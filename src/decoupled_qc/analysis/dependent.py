@@ -5,6 +5,8 @@ import math
 import numpy as np
 from scipy import stats
 
+from decoupled_qc.analysis.resampling import expanded_tail
+
 
 def williams_p(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, float]:
     """Return Williams' t (n - 3 degrees of freedom) and its two-sided p for r_jk = r_jh.
@@ -47,17 +49,34 @@ def steiger_p(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, flo
     return z, float(2 * stats.norm.sf(abs(z)))
 
 
-def bootstrap_p(draws: np.ndarray) -> float:
-    """Return the two-sided p of "no difference" from bootstrap draws of a difference: twice the smaller tail, at least 1 / n.
+def bootstrap_p(draws: np.ndarray, n_subjects: int) -> float:
+    """Return the two-sided p of "no difference" from bootstrap draws of a difference, below 0.05 where their interval misses 0.
+
+    An interval of level 1 - p has the ends a and 1 - a, a = Phi(-sqrt(n / (n - 1)) t), t the quantile 1 - p / 2 of Student's t
+    with n - 1 degrees of freedom, see :func:`decoupled_qc.analysis.resampling.percentile_interval`. The p is the one whose
+    interval ends at 0: p = 2 F(sqrt((n - 1) / n) Phi^-1(a)), a the smaller tail of the draws at 0, F the distribution of t.
 
     Args:
         draws: (n_boot,) float, NaN where the difference does not exist; NaN if it never does.
+        n_subjects: Number of subjects that were drawn from, at least 2.
     """
-    draws = draws[np.isfinite(draws)]
+    draws = np.sort(draws[np.isfinite(draws)])
     if not len(draws):
         return math.nan
-    tail = min((draws <= 0).mean(), (draws >= 0).mean())
-    return float(min(1.0, 2 * max(tail, 1 / len(draws))))
+    tail = min(_share_up_to_0(draws), _share_up_to_0(-draws[::-1]))
+    # Draws tell no smaller tail than one of them; with few subjects the interval's own tail is smaller still.
+    tail = max(tail, min(1 / len(draws), expanded_tail(n_subjects) / 2))
+    t = stats.norm.ppf(tail) * math.sqrt((n_subjects - 1) / n_subjects)
+    return float(min(1.0, 2 * stats.t.cdf(t, n_subjects - 1)))
+
+
+def _share_up_to_0(ordered: np.ndarray) -> float:
+    """Return at which quantile of sorted draws 0 lies, between two of them as ``np.quantile`` does; 0 if all are above it."""
+    count = int(np.searchsorted(ordered, 0.0, side="right"))
+    if count in (0, len(ordered)):
+        return float(count > 0)
+    last, following = ordered[count - 1 : count + 1]
+    return float((count - 1 - last / (following - last)) / (len(ordered) - 1))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

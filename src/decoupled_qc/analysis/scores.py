@@ -238,7 +238,16 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
         score: Column, ``<metric>:<aggregation>``.
     """
     values = scans[score].to_numpy()
-    return -values if score.split(":")[0] in HIGHER_IS_BETTER else values
+    return -values if direction(score) > 0 else values
+
+
+def direction(score: str) -> int:
+    """Return 1 if more of a score means a better scan, else -1.
+
+    Args:
+        score: Its name, or its column, ``<metric>:<aggregation>``.
+    """
+    return 1 if score.split(":")[0] in HIGHER_IS_BETTER else -1
 
 
 def strength(correlations: pd.DataFrame) -> pd.Series:
@@ -247,7 +256,7 @@ def strength(correlations: pd.DataFrame) -> pd.Series:
     Args:
         correlations: With the columns ``rho`` and ``score``.
     """
-    return correlations["rho"] * np.where(correlations["score"].isin(HIGHER_IS_BETTER), 1, -1)
+    return correlations["rho"] * correlations["score"].map(direction)
 
 
 def counted(scans: pd.DataFrame) -> dict[str, int]:

@@ -96,7 +96,7 @@ def difference_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         {
             "set": _set_name(row, stand_in),
             "other score": score_label(row.baseline, row.baseline_aggregation),
-            "gain in |rho|": with_interval(row.difference, row.ci_low, row.ci_high, 3),
+            "gain in rho": with_interval(row.difference, row.ci_low, row.ci_high, 3),
             "p": p_value(row.p),
             "p (Holm)": p_value(row.p_holm),
             **_counts(row),
@@ -104,8 +104,9 @@ def difference_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         for row in table.itertuples()
     ]
     notes = [
-        "|rho| of the artefact uncertainty (eq. 9) less that of the other score, on the same scans; above 0 favours the former. "
-        f"p: by the same bootstrap, two-sided; p (Holm): corrected for all other scores of the set. {CI_NOTE}"
+        "rho of the artefact uncertainty (eq. 9) less that of the other score, on the same scans, each turned to the direction "
+        "of its meaning, so that 1 is best for both; above 0 favours the artefact uncertainty. p: by the same bootstrap as the "
+        f"interval, two-sided; p (Holm): corrected for all other scores of the set. {CI_NOTE}"
     ]
     title = "Artefact uncertainty against every other score"
     return table, title, pd.DataFrame(rows), [*notes, STAND_IN_NOTE] if stand_in else notes
