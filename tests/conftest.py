@@ -1,6 +1,7 @@
 """A copy of the project in which a test may edit code and config, and ask Snakemake what it would do."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,17 @@ class Project:
             if plan == "update pending":
                 planned.setdefault(rule, set()).add(output.removeprefix("results/").partition("/")[2])
         return planned
+
+    def jobs(self, *arguments: str) -> list[dict[str, str]]:
+        """Return what a dry run tells of each job, as text: "rule", "input", "resources" and so on.
+
+        The copy's rules lose their messages, which would be printed in place of that.
+        """
+        for rules in (self.folder / "workflow/rules").glob("*.smk"):
+            rules.write_text(re.sub(r"^    message:\n.*\n", "", rules.read_text(), flags=re.MULTILINE))
+        printed = self.snakemake("--dry-run", *arguments)
+        found = re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)+)", printed, re.MULTILINE)
+        return [{"rule": rule, **dict(re.findall(r"^ +(\w+): (.*)$", told, re.MULTILINE))} for rule, told in found]
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace text in one file of the copy."""

@@ -48,6 +48,15 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def size_and_time(path: str | os.PathLike) -> str:
+    """Return a file's size in bytes and time in nanoseconds, "none" without one, so that a lost or a changed file is noticed."""
+    try:
+        about = os.stat(path)
+        return f"{about.st_size} {about.st_mtime_ns}"
+    except OSError:
+        return "none"
+
+
 def discard_partial(path: str | os.PathLike) -> None:
     """Remove what :func:`write_whole` left beside ``path`` when its process was killed; nobody may be writing it."""
     target = Path(path)

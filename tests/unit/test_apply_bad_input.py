@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from apply_command import MM, predict, volume, write
+from apply_command import MM, count_scans, predict, volume, write
 from phantom import ROOT
 from tiny_model import write_tiny_model
 
@@ -277,15 +277,13 @@ def test_a_model_of_a_fine_grid_names_that_grid_and_not_the_scans_voxels():
         to_model_grid(scan, 0.2)
 
 
-def run_batch(scans, model, out, monkeypatch):
+def run_batch(scans, model, out, monkeypatch, code="x"):
     """Run the script of a batch in this process, without the job around it."""
     monkeypatch.setattr("decoupled_qc.jobs.start", lambda *_: None)
-    listed = out.with_name("scans.tsv")
-    rows = [f"{path.name[:5]}\t{path}\t0" for path in scans] + ["else\t/of/another/batch.nii\t1"]
-    listed.write_text("\n".join(["scan\tpath\tbatch", *rows]) + "\n")
-    params, wildcards = SimpleNamespace(folder=str(out), model=str(model)), SimpleNamespace(batch="0")
-    inputs, outputs = SimpleNamespace(scans=str(listed)), [str(out / "predictions.csv")]
-    job = SimpleNamespace(log=[None], threads=1, params=params, wildcards=wildcards, input=inputs, output=outputs)
+    listed = {"scan": [path.name[:5] for path in scans], "path": [str(path) for path in scans]}
+    params = SimpleNamespace(code=code, scans=listed, folder=str(out), model=str(model))
+    inputs, outputs = SimpleNamespace(pages=[]), [str(out / "predictions.csv")]
+    job = SimpleNamespace(log=[None], threads=1, params=params, input=inputs, output=outputs)
     runpy.run_path(str(ROOT / "workflow/scripts/predict_batch.py"), init_globals={"snakemake": job})
 
 
@@ -307,3 +305,10 @@ def test_a_batch_whose_memory_was_not_enough_fails_and_its_retry_goes_on(scan, m
     run_batch(scans, model, out, monkeypatch)
     table = pd.read_csv(out / "predictions.csv").set_index("scan")
     assert table["status"].to_dict() == {"sub-0": "ok", "other": "ok", "absen": "error"} and len(calls) == 3
+
+
+def test_a_batch_is_predicted_again_by_other_code(scan, model, tmp_path, monkeypatch):
+    calls = count_scans(monkeypatch)
+    for code in ("x", "x", "y"):
+        run_batch([scan], model, tmp_path / "batch", monkeypatch, code)
+    assert len(calls) == 2

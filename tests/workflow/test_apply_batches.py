@@ -29,14 +29,37 @@ def test_ten_thousand_scans_are_a_hundred_jobs(bare_project, tmp_path):
     assert processor_seconds() - before < 30
 
 
-def test_verdicts_are_made_again_for_other_weights_of_the_package(bare_project, tmp_path):
+def test_weights_and_templates_of_the_package_are_inputs(bare_project, tmp_path):
     project = bare_project.copy_to(tmp_path / "project")
-    message = '    message:\n        "Predicting batch {wildcards.batch} of the scans."\n'
-    project.edit("workflow/rules/apply.smk", message, "")  # so that a dry run prints the inputs instead
     (project.folder / "scan.nii.gz").touch()
     (project.folder / "cohort.yaml").write_text("apply: {inputs: [scan.nii.gz]}\n")
-    configuration = ("--configfile", "config/smoke.yaml", "cohort.yaml")
-    printed = project.snakemake("--dry-run", *configuration, "--", "results/smoke/apply/predictions.csv")
-    (read,) = re.findall(r"^rule predict_batch:\n(?: .*\n)*? +input: (.*)$", printed, re.MULTILINE)
-    for name in ("model.json", "reference.json", "weights.safetensors"):
-        assert f"src/decoupled_qc/weights/{name}" in read, printed[-3000:]
+    made = [f"results/smoke/{name}" for name in ("model", "apply/predictions.csv")]
+    jobs = project.jobs("--configfile", "config/smoke.yaml", "cohort.yaml", "--", *made)
+    read = {job["rule"]: job["input"] for job in jobs if "input" in job}
+    group_page = ["report/style.css", *(f"report/group_page.{kind}" for kind in ("html", "css", "js"))]
+    scan_page = [f"report/scan_page.{kind}" for kind in ("html", "css", "js")]
+    weights = [f"weights/{name}" for name in ("model.json", "reference.json", "weights.safetensors")]
+    expected = {
+        "reference": ["apply/model_card.md"],
+        "predict_batch": [*weights, *group_page, *scan_page],
+        "gather_batches": group_page,
+    }
+    for rule, names in expected.items():
+        assert [name for name in names if f"src/decoupled_qc/{name}" not in read[rule]] == [], rule
+
+
+def test_a_scan_replaced_under_its_name_is_predicted_again_and_those_of_other_batches_are_not(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    script = "from pathlib import Path\n\nPath(snakemake.output[0]).write_text('scan\\n')\n"
+    for name in ("predict_batch", "gather_batches"):
+        (project.folder / f"workflow/scripts/{name}.py").write_text(script)
+    for name in ("a", "b"):
+        (project.folder / f"{name}.nii.gz").touch()
+    overlay = project.folder / "cohort.yaml"
+    overlay.write_text("apply: {inputs: ['*.nii.gz'], batch_size: 1, model: config}\n")
+    asked = ("config/smoke.yaml", overlay.name, "--", "results/smoke/apply/predictions.csv")
+    project.snakemake("--configfile", *asked)
+    assert project.planned(*asked) == {}
+    (project.folder / "b.nii.gz").write_bytes(b"another")
+    again = {"predict_batch": {"apply/batch-1/predictions.csv"}, "gather_batches": {"apply/predictions.csv"}}
+    assert project.planned(*asked) == again

@@ -5,6 +5,7 @@ Made when asked for: `-- results/<run>/model`, and `-- results/<run>/apply/predi
 
 from decoupled_qc.apply import batches
 from decoupled_qc.apply.inputs import expand_patterns, find_inputs
+from decoupled_qc.files import size_and_time
 
 APPLY = config["apply"]
 LISTED = f"{OUT}/apply/scans.tsv"
@@ -15,6 +16,12 @@ with one_sentence():
         found = find_inputs(expand_patterns(APPLY["inputs"]), Path(OUT, "apply"), names)
         BATCH_OF = batches.assign({str(one.path): one.scan for one in found}, BATCH_OF, APPLY["batch_size"])
 SHIPPED = [*packaged("weights/*.json"), *packaged("weights/*.safetensors")]
+GROUP_PAGE = [*packaged("report/style.css"), *packaged("report/group_page.[chj]*")]
+
+
+def scans_of_batch(wildcards):
+    """Return the rows of the list that are a batch's."""
+    return BATCH_OF[BATCH_OF["batch"] == int(wildcards.batch)]
 
 
 rule reference_scans:
@@ -47,6 +54,7 @@ rule reference:
         student=f"{OUT}/models/{config['reference']['network']}/rep-0",
         scans=f"{OUT}/conditions/reference",
         manifest=f"{OUT}/cohort/manifest.tsv",
+        card=packaged("apply/model_card.md"),
     output:
         directory(f"{OUT}/model"),
     log:
@@ -95,6 +103,7 @@ rule predict_batch:
     input:
         model=APPLY["model"] or SHIPPED,
         scans=ancient(LISTED),  # its own scans are among the params, so that those of other batches do not count
+        pages=[*GROUP_PAGE, *packaged("report/scan_page.[chj]*")],
     output:
         f"{OUT}/apply/batch-{{batch}}/predictions.csv",
     log:
@@ -109,7 +118,8 @@ rule predict_batch:
         gpu_turn=ON_GPU,
     params:
         code=fingerprint("predict_batch"),
-        scans=lambda wildcards: BATCH_OF[BATCH_OF["batch"] == int(wildcards.batch)].to_dict("list"),
+        scans=lambda wildcards: scans_of_batch(wildcards).to_dict("list"),
+        state=lambda wildcards: [size_and_time(path) for path in scans_of_batch(wildcards)["path"]],
         folder=lambda wildcards: f"{OUT}/apply/batch-{wildcards.batch}",
         model=APPLY["model"],
     message:
@@ -122,7 +132,7 @@ rule gather_batches:
     input:
         tables=expand(f"{OUT}/apply/batch-{{batch}}/predictions.csv", batch=sorted(set(BATCH_OF["batch"]))),
         scans=LISTED,
-        page=packaged("report/group_page.[chj]*"),
+        page=GROUP_PAGE,
     output:
         f"{OUT}/apply/predictions.csv",
     log:

@@ -3,22 +3,21 @@
 import logging
 from pathlib import Path
 
-from decoupled_qc.apply.batches import read_batches
 from decoupled_qc.apply.folder import open_model
 from decoupled_qc.apply.inputs import find_inputs
 from decoupled_qc.apply.output import ERROR, alone
 from decoupled_qc.apply.predict import RESOURCE_FAILED, predict_all
 from decoupled_qc.errors import ResourceError
+from decoupled_qc.files import sha256_of
 from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
-out = Path(snakemake.params.folder)
-listed = read_batches(Path(snakemake.input.scans))  # and not what the folders hold by now
-own = listed[listed["batch"] == int(snakemake.wildcards.batch)]
-names = dict(zip(own["path"], own["scan"], strict=True))
+params, out = snakemake.params, Path(snakemake.params.folder)
+names = dict(zip(params.scans["path"], params.scans["scan"], strict=True))
+build = "+".join([params.code, *(sha256_of(Path(page)) for page in snakemake.input.pages)])
 with alone(out):
     inputs = find_inputs(names, out, names)
-    rows, code = predict_all(inputs, out, open_model(snakemake.params.model), jobs=1, earlier={}, pages=True)
+    rows, code = predict_all(inputs, out, open_model(params.model), jobs=1, earlier={}, pages=True, build=build)
 for row in rows:
     if row["status"] == ERROR:
         logging.getLogger().warning(row["error"])

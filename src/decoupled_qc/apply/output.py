@@ -206,8 +206,14 @@ def _write_map(named: tuple[Path, nib.Nifti1Image]) -> Path:
     return path
 
 
-def key_of(path: Path, model: Model) -> dict:
-    """Return what must be the same for a result to be up to date: file, its size and time, model folder, columns, version."""
+def key_of(path: Path, model: Model, build: str = "") -> dict:
+    """Return what must be the same for a result to be up to date: file, its size and time, model folder, columns, version.
+
+    Args:
+        path: The scan.
+        model: The model.
+        build: Names the code that makes results, where the package's version does not tell one from another.
+    """
     status = path.stat()
     return {
         "input": str(path),
@@ -216,6 +222,7 @@ def key_of(path: Path, model: Model) -> dict:
         "sha256": model.card["sha256"],
         "description_sha256": _description_sha256(model),
         "version": version_of("decoupled-qc"),
+        "build": build,
     }
 
 

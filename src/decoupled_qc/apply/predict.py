@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def predict_all(
-    inputs: list[Input], out: Path, model: Model, *, jobs: int, earlier: dict[str, dict], pages: bool
+    inputs: list[Input], out: Path, model: Model, *, jobs: int, earlier: dict[str, dict], pages: bool, build: str = ""
 ) -> tuple[list[dict], int]:
     """Predict scans into a folder of results; those that an earlier call finished are not done again.
 
@@ -106,6 +106,7 @@ def predict_all(
         jobs: Scans at a time.
         earlier: Rows that are in the table already.
         pages: Write a page for each scan, and ``index.html`` for all.
+        build: See :func:`decoupled_qc.apply.output.key_of`.
 
     Returns:
         The row of each input, and the exit code.
@@ -118,7 +119,7 @@ def predict_all(
     begin(out, model.reference)
     rows, code = dict(earlier), 0
     progress = tqdm(total=len(inputs), desc="scans", unit="scan", disable=None)
-    for one, row, failed in _each(inputs, out, model, jobs, pages):
+    for one, row, failed in _each(inputs, out, model, jobs, pages, build):
         rows[one.scan] = row
         code = min(code, failed, key=GRAVEST.index)
         write_rows(out, rows, model.reference)
@@ -130,16 +131,18 @@ def predict_all(
     return [rows[one.scan] for one in inputs], code
 
 
-def _each(inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool) -> Iterator[tuple[Input, dict, int]]:
+def _each(
+    inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool, build: str
+) -> Iterator[tuple[Input, dict, int]]:
     """Yield (input, row, exit code) as scans are done."""
     jobs = min(jobs, len(inputs))
     if jobs == 1:
-        worker = _Worker(model, pages)
+        worker = _Worker(model, pages, build)
         yield from ((one, *worker(one, out)) for one in inputs)
         return
     threads = max(1, torch.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads, pages)) as pool:
+    with ProcessPoolExecutor(jobs, context, _start_worker, (model.folder, threads, pages, build)) as pool:
         waiting = {pool.submit(_work, one, out): one for one in inputs}
         try:
             for done in as_completed(waiting):
@@ -155,9 +158,10 @@ def _each(inputs: list[Input], out: Path, model: Model, jobs: int, pages: bool) 
 class _Worker:
     """A model that predicts and writes one scan after the other."""
 
-    def __init__(self, model: Model, pages: bool):
+    def __init__(self, model: Model, pages: bool, build: str):
         self.predictor = Predictor(model)
         self.pages = pages
+        self.build = build
 
     def __call__(self, one: Input, out: Path) -> tuple[dict, int]:
         """Return the scan's row and exit code; only what concerns all scans is raised."""
@@ -166,7 +170,7 @@ class _Worker:
                 raise InputError(no_scan_in(one.path))
             if not one.path.is_file():
                 raise InputError(f"{one.path} does not exist: check the name.")
-            key = key_of(one.path, self.predictor.model)
+            key = key_of(one.path, self.predictor.model, self.build)
             row = earlier_row(out, one, key, pages=self.pages)
             if row is None:
                 remove_outdated(out, one, key)
@@ -188,11 +192,11 @@ class _Worker:
 _worker: Callable[[Input, Path], tuple[dict, int]]
 
 
-def _start_worker(folder: Path, threads: int, pages: bool) -> None:
+def _start_worker(folder: Path, threads: int, pages: bool, build: str) -> None:
     """Load the model once in a process of its own."""
     global _worker
     torch.set_num_threads(threads)
-    _worker = _Worker(open_model(folder), pages)
+    _worker = _Worker(open_model(folder), pages, build)
 
 
 def _work(one: Input, out: Path) -> tuple[dict, int]:

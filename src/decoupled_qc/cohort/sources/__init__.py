@@ -9,7 +9,6 @@ import fnmatch
 import hashlib
 import importlib
 import logging
-import os
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import size_and_time
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,8 @@ def state_of(scans: pd.DataFrame) -> str:
         scans: Of :func:`find_scans`.
     """
     digest = hashlib.sha256(scans.to_csv(index=False).encode())
-    for name in [*scans["image"], *scans["dseg"]]:
-        try:
-            about = os.stat(name)
-            digest.update(f"{about.st_size} {about.st_mtime_ns}\n".encode())
-        except OSError:  # no label, or a file that the audit will miss
-            digest.update(b"none\n")
+    for name in [*scans["image"], *scans["dseg"]]:  # no label, or a file that the audit will miss
+        digest.update(f"{size_and_time(name)}\n".encode())
     return digest.hexdigest()[:16]
 
 
