@@ -4,8 +4,8 @@
 #   model/ apply/                                         when asked for: the student to give away, and its verdicts on scans
 #   conditions/outside/ analysis/outside.csv              when asked for: artefacts outside the brain alone
 #   logs/ benchmarks/                                     what happened, and what it cost
-# Every rule names the same environment, since Snakemake has no default for one: `--sdm conda` then runs any job in it; without
-# that option a job runs in the environment that Snakemake itself does, as after `make setup`.
+# A job runs in the environment that Snakemake itself does, as after `make setup`. Every rule names envs/environment.yaml all the same,
+# since `snakemake --lint` asks for it; `--software-deployment-method conda` does not do with that file, which says why.
 
 
 configfile: "config/config.yaml"

@@ -46,7 +46,7 @@ def test_one_more_artefact_trains_its_teacher_and_the_student(project):
     planned = project.planned()
     assert trained(planned) == {"models/teacher-spike/rep-0", "models/student/rep-0"}
     assert planned["simulate"] == {"conditions/sim-spike"}
-    assert planned["sweep"] == {"conditions/sweep-spike"}
+    assert planned["sweep"] == {"conditions/sweep-spike"} and "mix" not in planned
 
 
 def test_the_network_reruns_every_training_but_no_simulation(project):

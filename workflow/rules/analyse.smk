@@ -106,7 +106,7 @@ rule check_volumes:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("volumes"),
-        voxel_ml=config["cohort"]["spacing_mm"] ** 3 / 1000,
+        spacing_mm=config["cohort"]["spacing_mm"],
         n_boot=config["analysis"]["n_boot"],
         seed=config["seed"],
     message:

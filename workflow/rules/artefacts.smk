@@ -1,5 +1,7 @@
 """Test conditions: the test subjects clean, with each artefact, at rising severity; and scans with real artefacts."""
 
+MIXED = [name for name in ARTEFACTS if any(name in names for names in MIXTURES)]
+
 
 rule keep_clean:
     input:
@@ -81,9 +83,9 @@ rule mix:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("mix"),
-        artefact_code=[artefact_fingerprint(name) for name in ARTEFACTS],
+        artefact_code=[artefact_fingerprint(name) for name in MIXED],
         mixtures=MIXTURES,
-        settings={name: config["artefacts"][name] for name in ARTEFACTS},
+        settings={name: config["artefacts"][name] for name in MIXED},
         local_probability=config["corruption"]["local_probability"],
         spacing_mm=config["cohort"]["spacing_mm"],
         seed=config["seed"],

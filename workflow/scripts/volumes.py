@@ -8,6 +8,7 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
 scores, subjects = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
-table = volumes(scores, subjects, voxel_ml=params.voxel_ml, n_boot=params.n_boot, seed=params.seed)
+voxel_ml = params.spacing_mm**3 / 1000
+table = volumes(scores, subjects, voxel_ml=voxel_ml, n_boot=params.n_boot, seed=params.seed)
 with write_whole(snakemake.output[0]) as file:
     table.to_csv(file, index=False)
