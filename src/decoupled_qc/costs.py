@@ -1,17 +1,19 @@
 """What a run cost, from Snakemake's benchmark files and the logs of trainings in pieces."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
 from decoupled_qc.training.pieces import share_of_last_piece
 
-ON_GPU = ("predictions", "baselines", "model", "apply")  # stages whose jobs ask for one GPU if there is any
+# Outputs of jobs that ask for one GPU if there is any.
+ON_GPU = ("predictions/*", "baselines/*", "model", "apply/batch-*")
 BY_NAME = ("models", "baselines")  # a line for each network and each baseline, one for all teachers
 
 
 def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
-    """Return one row per stage, in order of cost, and their total.
+    """Return one row per stage, in order of cost, and their total, of all jobs that have ended by now.
 
     Args:
         folder: ``benchmarks`` of a run; its files mirror the outputs' paths. A job that was tried several times counts
@@ -25,12 +27,14 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
         a single job); no row where there is no file.
     """
     outputs = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.tsv"))]
-    rows = [{"stage": _stage(output), "top": output.parts[0], **job_cost(folder, logs, output)} for output in outputs]
+    rows = [
+        {"stage": _stage(output), "gpus": _gpus(output, gpus_per_job), **job_cost(folder, logs, output)}
+        for output in outputs
+    ]
     if not rows:
         return pd.DataFrame(columns=["stage", "jobs", "hours", "cpu_hours", "gpu_hours", "peak_memory_gib"])
     jobs = pd.DataFrame(rows)
-    gpus = {"models": gpus_per_job} | dict.fromkeys(ON_GPU, min(1, gpus_per_job))
-    jobs["gpu_hours"] = jobs["hours"] * jobs.pop("top").map(gpus).fillna(0)
+    jobs["gpu_hours"] = jobs["hours"] * jobs["gpus"]
     sums = {name: (name, "sum") for name in ("hours", "cpu_hours", "gpu_hours")}
     how = {"jobs": ("hours", "size"), **sums, "peak_memory_gib": ("peak_memory_gib", "max")}
     table = jobs.groupby("stage", as_index=False).agg(**how).sort_values("hours", ascending=False)
@@ -54,6 +58,12 @@ def job_cost(folder: Path, logs: Path, output: str | Path) -> dict[str, float]:
         "cpu_hours": numbers["cpu_time"] / 3600 / share,
         "peak_memory_gib": numbers["max_rss"] / 1024,
     }
+
+
+def _gpus(output: Path, gpus_per_job: int) -> int:
+    if output.parts[0] == "models":
+        return gpus_per_job
+    return min(1, gpus_per_job) if any(fnmatch(output.as_posix(), pattern) for pattern in ON_GPU) else 0
 
 
 def _stage(output: Path) -> str:

@@ -32,6 +32,13 @@ def test_trainings_hold_all_gpus_and_predictions_one(table):
     assert table.loc["total", "gpu_hours"] == 6.5
 
 
+def test_of_verdicts_the_batches_alone_hold_a_gpu(tmp_path):
+    for name in ("batch-0", "scans", "predictions"):
+        write(tmp_path, f"apply/{name}", 3600, 1024, 3600)
+    table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", gpus_per_job=2).set_index("stage")
+    assert list(table.loc["apply", ["jobs", "hours", "gpu_hours"]]) == [3, 3.0, 1.0]
+
+
 def test_a_job_too_short_to_be_measured_costs_nothing_but_counts(table):
     assert list(table.loc["scores", ["jobs", "cpu_hours", "peak_memory_gib"]]) == [1, 0, 0]
 
