@@ -65,10 +65,15 @@ def test_a_reference_is_measured_on_validation_scans(bare_project, tmp_path):
     write_student(project.folder / "results/smoke/models/student/rep-0")
     write_cohort(project.folder / "results/smoke/cohort")
     overlay = "reference: {severity_bands: [0.0, 1.0]}\n"
-    model = open_model(run(project, "model", ("reference_scans", "reference"), overlay) / "model")
+    rules = ("reference_scans", "reference")
+    model = open_model(run(project, "model", rules, overlay) / "model")
     assert model.reference["artefacts"] == ARTEFACTS and model.reference["n_subjects"] == 2
     assert model.reference["n_scans"] == 2 * (1 + len(ARTEFACTS))
     assert f"2 validation subjects from 1 anatomies, {CLEAN}" in (model.folder / "MODEL_CARD.md").read_text()
+    asked = ("config/smoke.yaml", "overlay.yaml", "--allowed-rules", *rules, "--", "results/smoke/model")
+    assert project.planned(*asked) == {}
+    project.edit("src/decoupled_qc/apply/model_card.md", "# ", "# The ")
+    assert project.planned(*asked) == {"reference": {"model"}}
 
 
 def test_scans_are_predicted_in_batches_whose_tables_are_joined(bare_project, tmp_path):

@@ -41,6 +41,18 @@ def test_one_artefacts_config_block_reruns_the_same(project):
     assert planned["simulate"] == {"conditions/sim-blur"}
 
 
+def test_an_artefact_that_other_teachers_see_as_well_reruns_them_too(project):
+    stub = "from pathlib import Path\n\nPath(snakemake.output[0]).mkdir(parents=True)\n"
+    (project.folder / "workflow/scripts/train.py").write_text(stub)
+    (project.folder / "others.yaml").write_text("corruption: {other_probability: 0.5}\ntraining: {route: routed}\n")
+    asked = ("config/smoke.yaml", "others.yaml", "--", "results/smoke/models/student/rep-0")
+    project.snakemake("--configfile", *asked)
+    assert project.planned(*asked) == {}
+    project.edit("src/decoupled_qc/artefacts/blur.py", "def apply(", "EDITED = True\n\n\ndef apply(")
+    others = {f"models/{name}/rep-0" for name in ("teacher-noise", "teacher-blur", "student")}
+    assert trained(project.planned(*asked)) == others
+
+
 def test_one_more_artefact_trains_its_teacher_and_the_student(project):
     project.edit("config/smoke.yaml", "use_artefacts: [noise, blur]", "use_artefacts: [noise, blur, spike]")
     planned = project.planned()
