@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 # Names that the user gives, not keys: any is taken, and checked where it is used.
-OWN_NAMES = [("artefacts",), ("variants",), ("baselines",), ("test", "sweeps")]
+OWN_NAMES = [("artefacts",), ("variants",), ("baselines",), ("test", "sweeps"), ("cohort", "anatomies")]
 
 
 def blocks(config: dict, place: tuple = ()) -> Iterator[tuple]:

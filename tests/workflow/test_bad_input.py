@@ -41,6 +41,12 @@ def test_artefact_without_settings(project):
     refused(project, "artefacts.noise")
 
 
+def test_head_that_nothing_fetches(project):
+    head = "    icbm125: {train: 1, validation: 0, test: 0, optional: false}"
+    project.edit("config/smoke.yaml", "    s1: {test: 3}", f"    s1: {{test: 3}}\n{head}")
+    refused(project, "unknown head 'icbm125'", "icbm152")
+
+
 def test_cohort_of_scans_without_its_path(project):
     printed = project.snakemake("--dry-run", "--configfile", "config/adni.yaml", check=False)
     assert "cohort.scans.path is not set: give the path that the source 'table' reads" in printed, printed[-3000:]

@@ -7,6 +7,10 @@ HEADS = COHORT["source"] == "heads"
 with one_sentence():
     ANATOMIES = plan.anatomies_in_use(COHORT["anatomies"]) if HEADS else []
     if HEADS:
+        if workflow.is_main_process:
+            from decoupled_qc.cohort.fetch import check_names
+
+            check_names(COHORT["anatomies"])
         plan.check_heads(COHORT["anatomies"], Path("resources/heads"))
     else:
         sources.check(

@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -134,6 +134,17 @@ HEADS = {
 }
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Check that each head is a key of :data:`HEADS`.
+
+    Raises:
+        InputError: It is not.
+    """
+    for name in names:
+        if name not in HEADS:
+            raise InputError(f"Config key cohort.anatomies names the unknown head '{name}': use {', '.join(HEADS)}.")
+
+
 def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> None:
     """Write a head's files into a folder, or the reason why they cannot be had if the run can do without.
 
@@ -148,8 +159,7 @@ def fetch_head(name: str, downloads: Path, folder: Path, *, optional: bool) -> N
     Raises:
         InputError: The head is unknown; or it is not optional and cannot be fetched, unpacked or verified.
     """
-    if name not in HEADS:
-        raise InputError(f"Config key cohort.anatomies names the unknown head '{name}': use {', '.join(HEADS)}.")
+    check_names([name])
     head = HEADS[name]
     try:
         fetch_files(head, downloads, folder)
