@@ -51,11 +51,10 @@ def real_scans(reference: dict, spacing_mm: float) -> Iterator[str]:
         yield "**These weights are not good enough for use: see their Dice on a real scan.**\n"
     ml = {"ours": ours["gm_volume_ml"], "FreeSurfer": ours["freesurfer_ml"], "classical": classical["gm_volume_ml"]}
     yield f"""\
-None of these scans was trained on, but they are not untouched. Numbers of earlier weights on them had been seen
-when the student's learning rate was lowered, the trainings were lengthened, seven of them took the place of two, and the
-discriminant that of the head that rises most, for all of which validation scans gave the same reason; and when maps became the
-mean with the mirrored scan's, for which these scans were the reason. That an interval is narrower the better the scan was decided
-on validation scans, after all of these had been to review.
+None of these scans was trained on, but they are not untouched: earlier weights had been measured on them when the student's
+learning rate was lowered, the trainings were lengthened, seven of them took the place of two, and a discriminant that of "the
+output that rises most". All four were decided on validation scans, and so was that an interval is narrower the better the scan.
+The mean with the mirrored scan's maps was decided on these scans.
 
 - Grey-matter Dice with FreeSurfer's labels on one labelled brain (n = 1): **{ours["dice"]:.2f}**; of the classical route
   (registration, N4, Atropos) {classical["dice"]:.2f}

@@ -27,7 +27,7 @@ def kind_measures(artefacts: list[str]) -> list[str]:
 
 
 def kind_model(measured: pd.DataFrame, artefacts: list[str]) -> dict | None:
-    """Return where validation scans, clean and corrupted, lie, and how far from there a scan may be.
+    """Return where validation scans lie, and how far from there a scan may be.
 
     The Mahalanobis distance of a scan is that of its log measures from the mean of the validation scans, by their
     covariance, shrunk (Ledoit & Wolf 2004). A scan may be a share ``WIDENING`` farther than the farthest validation scan is
@@ -35,7 +35,7 @@ def kind_model(measured: pd.DataFrame, artefacts: list[str]) -> dict | None:
     validation scan has, but they do not go together as in any.
 
     Args:
-        measured: Validation scans, with ``subject`` and the measures of :func:`kind_measures`.
+        measured: Validation scans that show of what kind they are, with ``subject`` and the measures of :func:`kind_measures`.
         artefacts: Of the model.
 
     Returns:

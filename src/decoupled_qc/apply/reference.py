@@ -142,22 +142,29 @@ def summarise(
         "volume_model": {"scale": "volume_scale_ml", "ratio": _finite(ratio)},
         "decision": {"dice_cut": target_dice, "error_rate": error_rate},
         "input_ranges": input_ranges(measured, target_dice),
-        "kind_model": kind_model(measured, artefacts),
+        "kind_model": kind_model(usable_scans(measured, target_dice), artefacts),
     }
 
 
-def input_ranges(measured: pd.DataFrame, target_dice: float) -> dict[str, list[float]]:
-    """Return property → the range that a scan is to lie in.
+def usable_scans(measured: pd.DataFrame, target_dice: float) -> pd.DataFrame:
+    """Return the scans that show of what kind they are: the clean ones, and those whose Dice reaches the target.
 
-    What kind of scan it is shows in clean scans and in corrupted ones whose Dice reaches the target: of a spike next to no
-    grey matter may be left, and a range that spans that holds anything. How uncertain it may be is what all validation scans
-    span.
+    Of a spike next to no grey matter may be left, and measures that span that let anything pass for a scan.
 
     Args:
         measured: From :func:`measure_scans`.
         target_dice: Of the decision.
     """
-    usable = measured[(measured["artefact"] == NO_ARTEFACT) | (measured["dice:gm"] >= target_dice)]
+    return measured[(measured["artefact"] == NO_ARTEFACT) | (measured["dice:gm"] >= target_dice)]
+
+
+def input_ranges(measured: pd.DataFrame, target_dice: float) -> dict[str, list[float]]:
+    """Return property → the range that a scan is to lie in: that of usable scans, for how uncertain it may be that of all.
+
+    Args:
+        measured, target_dice: As for :func:`usable_scans`.
+    """
+    usable = usable_scans(measured, target_dice)
     values = {**{name: usable[name] for name in OF_KIND}, **{name: measured[name] for name in OF_QUALITY}}
     ranges = {name: widened(found) for name, found in values.items() if np.isfinite(found).any()}
     return {**ranges, "edge_share": [0.0, max(widened(usable["edge_share"].fillna(0.0))[1], EDGE_SHARE)]}

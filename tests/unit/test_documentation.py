@@ -1,0 +1,56 @@
+"""What the documentation shows is there and works."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from phantom import head
+
+from decoupled_qc import artefacts
+from decoupled_qc.seeds import rng_for
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "config/README.md", ROOT / "benchmarks/RESULTS.md"]
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_repository_leads_somewhere(page):
+    for name, anchor in LINK.findall(page.read_text()):
+        if "://" in name:
+            continue
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), f"{page.name} links to {name}"
+        assert not anchor or target.suffix != ".md" or anchor in anchors(target), f"{page.name}: {name}#{anchor}"
+
+
+def test_the_artefact_of_the_readme_is_one(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "fading.py").write_text(code)
+    monkeypatch.setattr(artefacts, "FOLDER", tmp_path)
+    monkeypatch.setattr(artefacts, "__path__", [str(tmp_path)])
+    image, settings = head(), {"loss": [0.0, 0.8]}
+    record = artefacts.sample_record(
+        "fading", 0.5, image.shape, (1.0,) * 3, rng_for(0), settings, local_probability=0.0
+    )
+    faded, axis = artefacts.corrupt(image, [record]), record["axis"]
+    shares = [(faded / image).nanmean(dim=[n for n in range(3) if n != axis])[at] for at in (0, -1)]
+    middle = faded.select(axis, image.shape[axis] // 2)[image.select(axis, image.shape[axis] // 2) > 0]
+    assert record["loss"] == pytest.approx(0.4) and len(middle)
+    assert torch.isfinite(torch.stack(shares)).all() and shares[0] > shares[1]
+
+
+def test_every_key_of_the_configuration_is_told_of():
+    """By its own name or by a block whose row names it."""
+    text = (ROOT / "config/README.md").read_text()
+    config = (ROOT / "config/config.yaml").read_text()
+    keys = set(re.findall(r"^\s*([a-z_]+):", config, flags=re.MULTILINE))
+    untold = {key for key in keys if not re.search(rf"(?<![a-z_]){key}(?![a-z_])", text)}
+    assert not untold
