@@ -8,7 +8,7 @@ from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
-from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.prediction import decision_coverage, decisions
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
@@ -55,6 +55,7 @@ class Run:
         self.board = ranked(self.correlation, self.risk, self.replicates, dice_cut=0.85)
         self.volumes = volumes(*read, voxel_ml=SPACING_MM**3 / 1000, **draws)
         self.decisions = decisions(*read, **DECISION)
+        self.held = decision_coverage(self.decisions, **draws)
         self.simulated = ["clean", *(f"sim-{name}" for name in artefacts)]
 
     def scans(self, *conditions):
@@ -88,7 +89,7 @@ class Run:
             "leakage": lambda: figure_leakage(self.decoupling, self.artefacts),
             "risk": lambda: figure_risk(self.wide, self.risk),
             "severity": lambda: figure_severity(self.wide, self.trend, self.artefacts),
-            "calibration": lambda: figure_calibration(self.volumes, self.decisions, **DECISION),
+            "calibration": lambda: figure_calibration(self.volumes, self.decisions, self.held, **DECISION),
             "simulator": lambda: figure_simulator(
                 self.folder / "conditions/clean", SETTINGS, spacing_mm=SPACING_MM, seed=0
             ),

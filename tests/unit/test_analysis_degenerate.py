@@ -11,7 +11,7 @@ from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.outside import outside_changes
-from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.prediction import decision_coverage, decisions
 from decoupled_qc.analysis.real import real_artefacts
 from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.analysis.replicates import replicates
@@ -81,6 +81,7 @@ def tables_of(scores, subjects):
         "real": real_artefacts(*run, **DRAWS),
         "ridge": ridge_dice(scores),
     }
+    found["decision_coverage"] = decision_coverage(found["decisions"], **DRAWS)
     board = found["correlation"], found["risk"], found["replicates"]
     return found | {"leaderboard": leaderboard(*board, dice_cut=0.7)}
 
@@ -98,6 +99,7 @@ PROMISED = {
     "working_points": ["value", "ci_low", "ci_high", "threshold"],
     "volumes": ["coverage", "ci_low", "ci_high", "width_ml", "interval_score_ml"],
     "decisions": ["predicted_dice", "low", "high"],
+    "decision_coverage": ["coverage", "ci_low", "ci_high"],
     "replicates": ["rho_mean", "rho_seed_sd"],
     "real": ["value", "ci_low", "ci_high"],
     "ridge": ["value"],

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 from fake_run import ARTEFACTS
 from figure_run import assert_texts_fit, texts
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
 from phantom import SETTINGS
 
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
 from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
 from decoupled_qc.figures.figure_leakage import figure_leakage
+from decoupled_qc.figures.figure_severity import figure_severity
 from decoupled_qc.figures.figure_simulator import SEVERITIES
 from decoupled_qc.figures.figure_training import figure_training
 from decoupled_qc.figures.leaderboard import leaderboard
@@ -67,7 +70,8 @@ def test_leakage_figure_states_the_tables_numbers(run):
     assert f"Decoupling index {index:.2f}" in drawing.caption
     values = drawing.rows.set_index(["quantity", "artefact", "head"])["value"]
     assert f"{values['leakage', 'noise', 'noise']:.1f}" in texts(drawing)
-    assert drawing.rows["ci_low"].notna().all()
+    few = drawing.rows["quantity"].str.startswith("attribution")  # shares of four subjects have no interval
+    assert drawing.rows.loc[~few, "ci_low"].notna().all() and drawing.rows.loc[few, "ci_low"].isna().all()
 
 
 def test_risk_figure_lies_between_oracle_and_the_mean(run):
@@ -87,11 +91,44 @@ def test_risk_figure_lies_between_oracle_and_the_mean(run):
     assert f"AURC {aurc:.3f}" in drawing.caption
 
 
+def test_risk_figure_says_how_many_failed_at_each_cut(run):
+    n_failed = run.risk.query("score == 'artefact_uncertainty' and measure == 'auroc' and dice_cut == 0.85")["n_failed"]
+    assert f"0.85\n{n_failed.iloc[0]:.0f}" in texts(run.draw("risk"))
+
+
+def test_severity_figure_begins_with_the_clean_scans_on_a_logarithmic_axis(run):
+    wide = run.wide[~(run.wide["condition"].str.startswith("sweep-") & (run.wide["severity"] == 0))]
+    drawing = figure_severity(wide, run.trend, run.artefacts)
+    clean = drawing.rows[drawing.rows["severity"] == 0]
+    assert len(clean) == 6 and set(clean["scan"].str.split("_").str[1]) == {"clean"}
+    assert drawing.figure.axes[-1].get_yscale() == "log" and "at 5 severities" in drawing.caption
+
+
+def test_a_colour_of_an_artefact_stands_for_nothing_else(run):
+    """Lines and points of figures without artefacts are grey."""
+    for name in ("calibration", "risk", "leaderboard"):
+        for item in run.draw(name).figure.findobj(Line2D):
+            red, green, blue, _ = to_rgba(item.get_color())
+            assert red == green == blue
+
+
+def test_leaderboard_says_which_scores_are_of_fewer_scans(run):
+    fewer = run.board["n_scans"] - (run.board["score"] == "entropy")
+    drawing = leaderboard(run.board.assign(n_scans=fewer), stand_in=True)
+    assert "Entropy (mean), 23 scans" in texts(drawing) and "SNR (reference masks), 2" not in texts(drawing)
+    assert "24 scans, 4 subjects" in texts(drawing)
+
+
 def test_calibration_figure_counts_the_verdicts(run):
     drawing = run.draw("calibration")
     for verdict, count in run.decisions["verdict"].value_counts().items():
         assert f"{verdict} ({count})" in texts(drawing) and f"{count} {verdict}" in drawing.caption
-    assert "fitted on other test subjects (3)" in drawing.caption
+    # Four test subjects of one head: each is predicted from the other three.
+    assert (
+        "fitted on other test subjects (3 subjects of 1 anatomy; subjects of one anatomy are alike" in drawing.caption
+    )
+    for row in run.held.itertuples():
+        assert f"{row.scans} {row.coverage:.2f}" in drawing.caption
 
 
 def training_tables(artefacts):

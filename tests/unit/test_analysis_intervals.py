@@ -6,7 +6,7 @@ import pytest
 from test_analysis_correlation import subjects_of
 
 from decoupled_qc.analysis.conformal import conformal_quantile, held_out, interval_score
-from decoupled_qc.analysis.prediction import decisions, dice_interval, predict_dice
+from decoupled_qc.analysis.prediction import decision_coverage, decisions, dice_interval, predict_dice
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.volumes import volumes
 
@@ -244,3 +244,29 @@ def test_equal_dice_and_equal_scores_predict_that_dice():
     table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.2)
     assert table["predicted_dice"].to_numpy() == pytest.approx(0.8)
     assert (table["verdict"] == "pass").all()
+
+
+def test_what_intervals_held_is_told_of_each_artefact_and_scans_without_a_prediction_are_counted():
+    scores = dice_run(n_test=8, n_validation=12)
+    second = scores["condition"].str.startswith("sim-") & scores["scan"].str.endswith("-1")
+    scores.loc[second, ["condition", "artefact"]] = ["sim-blur", "blur"]
+    lost = scores["scan"].eq(scores.loc[second, "scan"].iloc[0]) & scores["metric"].eq("artefact_uncertainty")
+    scores.loc[lost, "value"] = np.nan
+    table = decisions(scores, subjects_of(scores), target_dice=0.7, error_rate=0.2)
+    assert len(table) == 40 and table["note"].ne("").sum() == 1
+    held = decision_coverage(table, n_boot=50, seed=1).set_index("scans")
+    known = table.dropna(subset="predicted_dice").assign(held=table["dice"].between(table["low"], table["high"]))
+    assert held.loc["all", "coverage"] == pytest.approx(known["held"].mean()) and held.loc["all", "level"] == 0.8
+    assert held.loc["blur", "coverage"] == pytest.approx(known.loc[known["artefact"] == "blur", "held"].mean())
+    assert held.loc["blur", "ci_low"] <= held.loc["blur", "coverage"] <= held.loc["blur", "ci_high"]
+    assert held["n_scans"].to_dict()["blur"] == 7 and "1 of 8 scans left out" in held.loc["blur", "note"]
+    assert (held["n_calibration_subjects"] == 12).all() and (held["n_calibration_anatomies"] == 2).all()
+
+
+def test_volumes_say_how_many_scans_were_left_out():
+    scores = volume_run(n_test=8)
+    scores.loc[(scores["scan"] == "sub-t00_noise") & (scores["metric"] == "volume_sd_ml"), "value"] = np.nan
+    table, _ = volume_table(scores)
+    own = table[table["scans"] == "noise"]
+    assert (own["n_scans"] == 7).all() and own["note"].str.startswith("1 of 8 scans left out").all()
+    assert (table.loc[table["scans"] == "blur", "n_scans"] == 8).all()

@@ -120,7 +120,8 @@ rule decide:
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
     output:
-        f"{OUT}/analysis/decisions.csv",
+        decisions=f"{OUT}/analysis/decisions.csv",
+        coverage=f"{OUT}/analysis/decision_coverage.csv",
     log:
         f"{OUT}/logs/analysis/decisions.log",
     benchmark:
@@ -131,6 +132,8 @@ rule decide:
         code=fingerprint("decisions"),
         target_dice=config["analysis"]["target_dice"],
         error_rate=config["analysis"]["error_rate"],
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
     message:
         "Predicting Dice and deciding: pass, review or fail."
     script:

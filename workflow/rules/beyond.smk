@@ -68,6 +68,7 @@ rule figure_calibration:
     input:
         volumes=f"{OUT}/analysis/volumes.csv",
         decisions=f"{OUT}/analysis/decisions.csv",
+        coverage=f"{OUT}/analysis/decision_coverage.csv",
     output:
         **figure_files("calibration"),
     log:
@@ -107,6 +108,7 @@ rule table_analysis:
     params:
         code=fingerprint("table_analysis"),
         dice_cut=config["analysis"]["target_dice"],
+        artefacts=ARTEFACTS,
     message:
         "Writing {wildcards.analysis} as a paper prints it."
     script:

@@ -12,11 +12,17 @@ from scipy.optimize import isotonic_regression
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, held_out
+from decoupled_qc.analysis.resampling import SHARE, mean_interval
+from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "scan", "subject", "anatomy", "artefact", "severity", "score", "dice", "predicted_dice",
-    "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects",
+    "low", "high", "verdict", "right", "calibrated_on", "n_calibration_subjects", "n_calibration_anatomies",
     "target_dice", "error_rate", "note",
+)  # fmt: skip
+COVERAGE_COLUMNS = (
+    "model", "replicate", "scans", "level", "coverage", "ci_low", "ci_high", "n_scans", "n_subjects", "n_anatomies",
+    "calibrated_on", "n_calibration_subjects", "n_calibration_anatomies", "n_boot", "note",
 )  # fmt: skip
 LEAST_SPREAD = 0.05  # of Dice: no scan is so good that its prediction could not be off by some of this
 PASS, REVIEW, FAIL = "pass", "review", "fail"
@@ -28,7 +34,9 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
     Dice is predicted by isotonic regression on the score (falling), fitted on the validation subjects' scans, or on the
     other test subjects' where there are none, as ``calibrated_on`` says. Its interval, :func:`dice_interval`, is conformal
     by subject: made to hold the Dice of a new subject's scan with probability 1 - ``error_rate``. (Only nearly so, since
-    the residuals come from fits without the subject and the prediction from the fit of all.)
+    the residuals come from fits without the subject and the prediction from the fit of all.) That asks for subjects who are
+    exchangeable: where many are warps of few heads, as ``n_calibration_anatomies`` says, nothing is promised for a new head;
+    :func:`decision_coverage` says what the intervals held.
     ``pass``: all of it is at or above ``target_dice``; ``fail``: all of it is below; ``review``: neither, so that
     wrong passes and fails together stay at that rate. ``right`` is empty for ``review``.
 
@@ -38,7 +46,7 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
         error_rate: (0, 1), share of scans whose interval may miss.
 
     Returns:
-        The columns ``COLUMNS``.
+        The columns ``COLUMNS``, a row for each simulated test scan; ``note`` says why one has no prediction.
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
@@ -50,20 +58,22 @@ def decisions(scores: pd.DataFrame, subjects: pd.DataFrame, *, target_dice: floa
         parts = [(test, validation)]
         if validation.empty:
             parts = [(test[own], test[~own]) for own in held_out(test["subject"].to_numpy())]
-        for scans, calibration in parts:
-            found = _decided(scans, calibration, target_dice, error_rate)
-            found["target_dice"], found["error_rate"] = target_dice, error_rate
-            found["calibrated_on"] = OTHERS if validation.empty else VALIDATION
-            rows += [{**names, **row} for row in found.to_dict("records")]
+        found = [_decided(scans, calibration, target_dice, error_rate) for scans, calibration in parts]
+        lacking = one[tables.simulated(one) & ~one.index.isin(complete.index)]
+        if len(lacking):
+            found.append(_identity(lacking).assign(verdict=REVIEW, note="no prediction: Dice or the score is missing"))
+        for of_part in found:
+            of_part["target_dice"], of_part["error_rate"] = target_dice, error_rate
+            of_part["calibrated_on"] = OTHERS if validation.empty else VALIDATION
+            rows += [{**names, **row} for row in of_part.to_dict("records")]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _decided(scans: pd.DataFrame, calibration: pd.DataFrame, target_dice: float, error_rate: float) -> pd.DataFrame:
     """Return the rows of some scans, from calibration scans of other subjects."""
-    columns = ["scan", "subject", "anatomy", "artefact", "severity"]
-    found = scans[columns].assign(score=scans[tables.OURS], dice=scans["dice:gm"])
     n = calibration["subject"].nunique()
-    found["n_calibration_subjects"] = n
+    counts = {"n_calibration_subjects": n, "n_calibration_anatomies": calibration["anatomy"].nunique()}
+    found = _identity(scans).assign(**counts)
     if n < 2:
         return found.assign(verdict=REVIEW, note=f"no prediction: {n} calibration subjects, 2 are needed")
     ratio = interval_ratio(calibration, error_rate, predict_dice)
@@ -74,6 +84,43 @@ def _decided(scans: pd.DataFrame, calibration: pd.DataFrame, target_dice: float,
     right = np.where(decided == REVIEW, "", np.where((decided == PASS) == good, "yes", "no"))
     note = "" if np.isfinite(ratio) else f"unbounded: {n} calibration subjects are too few for this error rate"
     return found.assign(predicted_dice=predicted, low=low, high=high, verdict=decided, right=right, note=note)
+
+
+def _identity(scans: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of a decision that are known before it."""
+    columns = ["scan", "subject", "anatomy", "artefact", "severity"]
+    return scans[columns].assign(score=scans[tables.OURS], dice=scans["dice:gm"])
+
+
+def decision_coverage(decided: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return in which share of scans the interval of the predicted Dice held Dice: all, clean ones, each artefact's.
+
+    Args:
+        decided: As :func:`decisions` returns it.
+        n_boot: Draws of the subject bootstrap behind the share's interval (95 %).
+        seed: The run's.
+
+    Returns:
+        The columns ``COVERAGE_COLUMNS``; NaN with a reason in ``note`` where a number does not exist.
+    """
+    rows = []
+    for (model, replicate), own in decided.groupby(["model", "replicate"], sort=True):
+        kinds = own.groupby(own["artefact"].replace(tables.CLEAN, "clean"), sort=True)
+        for name, scans in [("all", own), *sorted(kinds, key=lambda kind: (kind[0] != "clean", kind[0]))]:
+            known = scans.dropna(subset=["dice", "predicted_dice"])
+            row = {"model": model, "replicate": replicate, "scans": name, "level": 1 - own["error_rate"].iloc[0]}
+            row |= {**tables.counted(known), "calibrated_on": own["calibrated_on"].iloc[0], "n_boot": n_boot}
+            row |= {column: own[column].max() for column in ("n_calibration_subjects", "n_calibration_anatomies")}
+            notes = [f"{len(scans) - len(known)} of {len(scans)} scans left out: no prediction"]
+            notes = notes if len(known) < len(scans) else []
+            if len(known):
+                held = known["dice"].between(known["low"], known["high"]).to_numpy(dtype=float)
+                rng = rng_for(seed, "decision coverage", name)
+                found = mean_interval(held, known["subject"].to_numpy(), n_boot, rng, bounds=SHARE)
+                row |= {"coverage": held.mean(), "ci_low": found[0], "ci_high": found[1]}
+                notes += [note for note in (found[2], *known["note"].unique()) if note]
+            rows.append({**row, "note": "; ".join(notes)})
+    return pd.DataFrame(rows, columns=list(COVERAGE_COLUMNS))
 
 
 def verdict(low: np.ndarray, high: np.ndarray, target_dice: float) -> np.ndarray:

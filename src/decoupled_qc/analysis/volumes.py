@@ -62,27 +62,29 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
     for names, one in tables.each_model(scores, subjects):
         if all(column in one for column in NEEDED):
             test, validation = _with_scales(one, voxel_ml)
-            if test.empty:
-                continue
-            rows += [{**names, **row} for row in _rows(test, validation, n_boot, seed)]
+            if len(test):
+                rows += [{**names, **row} for row in _rows(test, validation, n_boot, seed)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return simulated test scans and validation scans with their error and the scale s of each kind, mL."""
-    complete = wide.dropna(subset=NEEDED)
-    variance, spread = complete["volume_variance_ml:gm"], complete["volume_sd_ml:gm"]
-    clean = complete[complete["condition"] == "clean"].groupby("subject")[NEEDED].mean()
-    above = (variance - complete["subject"].map(clean["volume_variance_ml:gm"])).clip(lower=0)
-    complete = complete.assign(
-        error_ml=complete["volume_ml:gm"] - complete["reference_volume_ml:gm"],
+    """Return simulated test scans and validation scans with their error and the scale s of each kind, mL.
+
+    Column ``known`` says of test scans whether all is known, of the scan and of its clean one; validation scans are complete.
+    """
+    complete = wide[NEEDED].notna().all(axis=1)
+    variance, spread = wide["volume_variance_ml:gm"], wide["volume_sd_ml:gm"]
+    clean = wide[complete & (wide["condition"] == "clean")].groupby("subject")[NEEDED].mean()
+    above = (variance - wide["subject"].map(clean["volume_variance_ml:gm"])).clip(lower=0)
+    wide = wide.assign(
+        error_ml=wide["volume_ml:gm"] - wide["reference_volume_ml:gm"],
         sum_var=above,
         sqrt_sum_var=np.sqrt(above * voxel_ml),
-        sum_sd=(spread - complete["subject"].map(clean["volume_sd_ml:gm"])).clip(lower=0),
-        uncertain=complete["volume_variance_ml:above_certain"].clip(lower=SMALLEST_ML),
+        sum_sd=(spread - wide["subject"].map(clean["volume_sd_ml:gm"])).clip(lower=0),
+        uncertain=wide["volume_variance_ml:above_certain"].clip(lower=SMALLEST_ML),
     )
-    test = complete[tables.simulated(complete)].dropna(subset=["sum_var", "sum_sd"])
-    return test, complete[complete["condition"] == "validation"]
+    test = wide[tables.simulated(wide)].assign(known=complete & wide[["sum_var", "sum_sd"]].notna().all(axis=1))
+    return test, wide[complete & (wide["condition"] == "validation")]
 
 
 def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
@@ -97,7 +99,7 @@ def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) 
             continue
         parts = [(every, validation)]
         if calibrated_on == OTHERS:
-            parts = [(own, test[~own]) for own in held_out(test["subject"].to_numpy())]
+            parts = [(own, test[~own & test["known"]]) for own in held_out(test["subject"].to_numpy())]
         for bars, width in (("scaled", _scaled), ("conformal", _conformal)):
             half = {level: np.full(len(test), np.nan) for level in LEVELS}
             n_calibration = np.zeros(len(test))
@@ -137,7 +139,11 @@ def _scored(
 ) -> Iterator[dict]:
     """Yield a row per level and group of scans."""
     volume, truth = test["volume_ml:gm"].to_numpy(), test["reference_volume_ml:gm"].to_numpy()
-    for group, member in _groups(test):
+    for group, of_group in _groups(test):
+        member = of_group & test["known"].to_numpy()
+        left_out, n_scans = int((of_group & ~member).sum()), int(of_group.sum())
+        missing = f"{left_out} of {n_scans} scans left out: a value is missing, here or of the clean scan"
+        notes_on_group = [missing] if left_out else []
         subject = test["subject"].to_numpy()[member]
         for level, half in half_widths.items():
             exists = member & ~np.isnan(half)
@@ -147,19 +153,20 @@ def _scored(
                 "scans": group,
                 "level": level,
                 **tables.counted(test[exists]),
-                "n_calibration_subjects": int(n_calibration[member].max()),
+                "n_calibration_subjects": int(n_calibration[of_group].max()),
                 "n_boot": n_boot,
             }
-            if not exists[member].all():
+            if not member.any() or not exists[member].all():
                 why = "a bar above clean does not exist for a clean scan"
-                yield {**row, "note": f"no value: {why if bars in ABOVE_CLEAN else 'no subject to calibrate on'}"}
+                why = "no scan" if not member.any() else why if bars in ABOVE_CLEAN else "no subject to calibrate on"
+                yield {**row, "note": "; ".join([*notes_on_group, f"no value: {why}"])}
                 continue
             low, high = volume[member] - half[member], volume[member] + half[member]
             covered = ((low <= truth[member]) & (truth[member] <= high)).astype(float)
             row["coverage"] = covered.mean()
             rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
             row["ci_low"], row["ci_high"], note = mean_interval(covered, subject, n_boot, rng, bounds=SHARE)
-            notes = [note] if note else []
+            notes = [*notes_on_group, *([note] if note else [])]
             if np.isfinite(half[member]).all():
                 row["width_ml"] = float(2 * half[member].mean())
                 row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())

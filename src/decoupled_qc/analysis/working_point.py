@@ -40,16 +40,24 @@ def working_points(
         for score in tables.score_columns(one):
             complete = one.dropna(subset=["dice:gm", score])
             test, validation = complete[tables.simulated(complete)], complete[complete["condition"] == "validation"]
+            notes = []
+            for kind, found, members in (
+                ("test", test, tables.simulated(one)),
+                ("validation", validation, one["condition"] == "validation"),
+            ):
+                if len(found) < members.sum():
+                    left_out = f"{members.sum() - len(found)} of {members.sum()}"
+                    notes.append(f"{left_out} {kind} scans left out: a value is missing")
             for cut in dice_cuts:
-                found = _at_cut(test, validation, score, cut, n_boot, seed)
+                found = _at_cut(test, validation, score, cut, notes, n_boot, seed)
                 rows += [{**names, "set": "simulated", "dice_cut": cut, "n_boot": n_boot, **row} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _at_cut(
-    test: pd.DataFrame, validation: pd.DataFrame, score: str, cut: float, n_boot: int, seed: int
+    test: pd.DataFrame, validation: pd.DataFrame, score: str, cut: float, left_out: list[str], n_boot: int, seed: int
 ) -> Iterator[dict]:
-    """Yield the two rows of a score and a cut."""
+    """Yield the two rows of a score and a cut, with the notes of scans that were left out."""
     metric, aggregation = score.split(":", 1)
     to_find = validation[validation["dice:gm"] < cut]
     failed = test["dice:gm"] < cut
@@ -80,7 +88,7 @@ def _at_cut(
             subject = of_it["subject"].to_numpy()
             row["ci_low"], row["ci_high"], note = mean_interval(values, subject, n_boot, rng, bounds=SHARE)
             notes += [note] if note else []
-        yield {**row, "note": "; ".join(notes)}
+        yield {**row, "note": "; ".join([*left_out, *notes])}
 
 
 def _limit(distrust: np.ndarray) -> float:

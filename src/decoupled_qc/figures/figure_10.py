@@ -1,6 +1,5 @@
 """Figure 10: rating against artefact uncertainty, SNR and CNR on the real set (Table 2 as a picture)."""
 
-import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis.scores import STAND_IN
@@ -13,7 +12,7 @@ PANELS = (
     ("snr", "predicted", "SNR (predicted grey matter)"),
     ("cnr", "predicted", "CNR (predicted tissues)"),
 )
-SPREAD = 0.3
+SPREAD = 0.12  # of points of one rating, so that none looks like another
 
 
 def figure_10(
@@ -32,9 +31,13 @@ def figure_10(
     """
     rating = next(name for name in wide if name.startswith("rating:"))
     scans = wide[(wide["condition"] == "real") & wide[rating].notna()].sort_values(["artefact", "scan"])
+    place = {name: index for index, name in enumerate(["none", *artefacts])}
+    effects = scans["artefact"].map(style.effect_of).map(place).fillna(len(place))
+    scans = scans.loc[effects.sort_values(kind="stable").index]
     names = list(scans["artefact"].unique())
     colours, markers = style.palette(artefacts, names), style.markers(names)
-    scans = scans.assign(height=scans[rating] + scans.groupby(rating)[rating].transform(_spread))
+    offsets = scans.groupby(rating)[rating].transform(lambda of_one: style.spread(len(of_one), SPREAD))
+    scans = scans.assign(height=scans[rating] + offsets)
 
     figure, panels, stated = scatter.draw_panels(
         scans, "height", PANELS, correlation, ("real", "rating"), colours, markers, height_mm=80
@@ -52,14 +55,9 @@ def figure_10(
         " of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else ""
     )
     caption = (
-        f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height. "
+        f"{what} against each score, {style.counts(scans)}; points of one rating are spread in height "
+        f"by \N{PLUS-MINUS SIGN}{SPREAD}. "
         f"Spearman's \N{GREEK SMALL LETTER RHO} with 95 % subject-bootstrap interval. {stated}. "
         "SNR and CNR are taken in predicted masks."
     )
     return Drawing(figure, rows, caption)
-
-
-def _spread(ratings: pd.Series) -> np.ndarray:
-    """Return even offsets, interleaved so that neighbours in the table are not neighbours in height."""
-    offsets = np.linspace(-SPREAD, SPREAD, len(ratings)) if len(ratings) > 1 else np.zeros(1)
-    return np.concatenate([offsets[::2], offsets[1::2]])

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import SubFigure
 
 from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, read_slices, show_image, show_variance, top_of
+from decoupled_qc.figures.images import gather_scans, read_slices, show_deviation, show_image, top_of
 from decoupled_qc.figures.style import Drawing
 
 # The paper shows noise and wrap; a foreign simulator's ghosting is the nearest to wrap.
 EXAMPLES = (("noise",), ("wrap", "ghosting"))
+SPREAD = 0.2  # of points beside one another
 
 
 def figure_8(
@@ -51,9 +51,10 @@ def figure_8(
     for row, (found, scan) in enumerate(zip(slices, examples.itertuples(), strict=True)):
         show_image(grid[row, 0], found.image)
         grid[row, 0].set_ylabel(style.artefact_label(scan.artefact))
-        drawn = {cause: show_variance(axes, found.variance[cause], tops[cause != "task"])
+        drawn = {cause: show_deviation(axes, found.variance[cause], tops[cause != "task"])
                  for axes, cause in zip(grid[row, 1:], causes, strict=True)}  # fmt: skip
     grid[0, 0].set_title("scan")
+    style.letter(grid[0, 0], 0)
     for axes, cause in zip(grid[0, 1:], causes, strict=True):
         axes.set_title(f"{cause} \N{GREEK SMALL LETTER SIGMA}\N{SUPERSCRIPT TWO}")
     for cause, axes, label in (
@@ -86,9 +87,9 @@ def figure_8(
         for group, name in (("clean", "clean scans"), ("artefact", "scans with an artefact"))
     ]
     caption = (
-        f"{what}. Left: {shown}, of each the scan with the median uncertainty, with the task variance (0 to "
-        f"{tops[0]:.3g}) and the artefact variances (one scale, 0 to {tops[1]:.3g}). Axial slices, left is left. "
-        f"Right: artefact uncertainty of {' and of '.join(boxes)}."
+        f"{what}. (a) {shown}, of each the scan with the median uncertainty, with the task variance (0 to "
+        f"{tops[0]:.3g}) and the artefact variances (one scale, 0 to {tops[1]:.3g}); colours rise with the root of a variance, "
+        f"the standard deviation. Axial slices, left is left. (b) Artefact uncertainty of {' and of '.join(boxes)}."
     )
     return Drawing(figure, rows, caption)
 
@@ -116,8 +117,9 @@ def _examples(scans: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_boxes(figure: SubFigure, members: pd.DataFrame) -> pd.Series:
-    """Draw the box plots with every scan as a point; return the medians by group."""
+    """Draw the box plots with every scan as a point, spread sideways; return the medians by group."""
     axes = figure.subplots()
+    style.letter(axes, 1)
     order = ["clean", "artefact"]
     groups = [members.loc[members["group"] == name, OURS].dropna() for name in order]
     axes.boxplot(
@@ -130,7 +132,9 @@ def _draw_boxes(figure: SubFigure, members: pd.DataFrame) -> pd.Series:
         medianprops={"color": "black"},
     )
     for place, values in enumerate(groups):
-        axes.plot(np.full(len(values), place), values, ".", color=style.CLEAN_COLOUR, markersize=3, alpha=0.6)
+        axes.plot(
+            place + style.spread(len(values), SPREAD), values, ".", color=style.CLEAN_COLOUR, markersize=3, alpha=0.6
+        )
     axes.set(xlabel="", ylabel="artefact uncertainty (mean variance)")
     labels = [f"{name}\n{style.counts(members[members['group'] == name])}".replace(", ", "\n") for name in order]
     axes.set_xticks(range(len(order)), labels)

@@ -6,6 +6,7 @@ import pandas as pd
 from decoupled_qc.analysis.volumes import WITH_ARTEFACT
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.paper import typeset
 
 BARS = {  # (kind, calibrated on) → label
     ("sum_var", "nothing"): "\N{GREEK CAPITAL LETTER DELTA}V (as published)",
@@ -16,17 +17,28 @@ BARS = {  # (kind, calibrated on) → label
     ("scaled", "other test subjects"): "learnt scale, crossed",
     ("conformal", "other test subjects"): "conformal, crossed",
 }
-VERDICTS = {"pass": style.COLOURS[2], "review": style.CLEAN_COLOUR, "fail": style.COLOURS[3]}
+BAR_LOOKS = {  # calibrated on → how its kinds look
+    "nothing": (style.TONES[2], "-"),
+    "validation subjects": (style.TONES[0], "-"),
+    "other test subjects": (style.TONES[0], "--"),
+}
+VERDICTS = {"pass": (style.TONES[0], "o"), "review": (style.TONES[2], "^"), "fail": (style.TONES[0], "x")}
 
 
 def figure_calibration(
-    volumes: pd.DataFrame, decisions: pd.DataFrame, *, target_dice: float, error_rate: float
+    volumes: pd.DataFrame,
+    decisions: pd.DataFrame,
+    coverage: pd.DataFrame,
+    *,
+    target_dice: float,
+    error_rate: float,
 ) -> Drawing:
     """Draw coverage of volume intervals against their level, and Dice against predicted Dice with its interval.
 
     Args:
         volumes: As :func:`decoupled_qc.analysis.volumes.volumes` returns it, of one network.
         decisions: As :func:`decoupled_qc.analysis.prediction.decisions` returns it, of one network.
+        coverage: As :func:`decoupled_qc.analysis.prediction.decision_coverage` returns it of these.
         target_dice, error_rate: Those behind the decisions.
     """
     figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
@@ -37,6 +49,7 @@ def figure_calibration(
         own = faulty[(faulty["bars"] == bars) & (faulty["calibrated_on"] == on)].sort_values("level")
         if own.empty:
             continue
+        colour, dashes = BAR_LOOKS[on]
         shift = own["level"] + 0.004 * (index - 3)  # so that bars do not hide one another
         errors = [own["coverage"] - own["ci_low"], own["ci_high"] - own["coverage"]]
         has_interval = own["ci_low"].notna().all()
@@ -44,7 +57,8 @@ def figure_calibration(
             shift,
             own["coverage"],
             yerr=np.maximum(errors, 0) if has_interval else None,
-            color=style.COLOURS[[0, 1, 2, 4, 3, 9, 5][index]],
+            color=colour,
+            linestyle=dashes,
             marker=style.MARKERS[index],
             markersize=3,
             elinewidth=0.5,
@@ -62,9 +76,10 @@ def figure_calibration(
             own["dice"],
             own["predicted_dice"],
             yerr=np.maximum(errors, 0),
-            fmt="o",
-            color=VERDICTS[verdict],
-            markersize=2.5,
+            linestyle="",
+            color=VERDICTS[verdict][0],
+            marker=VERDICTS[verdict][1],
+            markersize=3,
             elinewidth=0.3,
             label=f"{verdict} ({len(own)})",
         )
@@ -79,10 +94,12 @@ def figure_calibration(
     for index, axes in enumerate((left, right)):
         style.letter(axes, index)
     rows = pd.concat([faulty.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
-    return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(faulty, known, target_dice, error_rate))
+    return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(faulty, known, coverage, target_dice, error_rate))
 
 
-def _caption(volumes: pd.DataFrame, decisions: pd.DataFrame, target_dice: float, error_rate: float) -> str:
+def _caption(
+    volumes: pd.DataFrame, decisions: pd.DataFrame, coverage: pd.DataFrame, target_dice: float, error_rate: float
+) -> str:
     text = (
         "(a) Coverage of the volume's intervals on scans with an artefact, with 95 % subject-bootstrap bars, beside one another "
         "where they would hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the "
@@ -98,11 +115,19 @@ def _caption(volumes: pd.DataFrame, decisions: pd.DataFrame, target_dice: float,
     if decisions.empty:
         return text + " (b) No scan has a predicted Dice."
     counts = decisions["verdict"].value_counts()
-    held = decisions["dice"].between(decisions["low"], decisions["high"]).mean()
+    subjects, anatomies = (int(decisions[f"n_calibration_{name}"].max()) for name in ("subjects", "anatomies"))
+    fitted_on = f"{style.plural(subjects, 'subject', 'subjects')} of {style.plural(anatomies, 'anatomy', 'anatomies')}"
+    if anatomies < subjects:
+        fitted_on += "; subjects of one anatomy are alike, so nothing is promised for a head of another kind"
+    held = ", ".join(
+        f"{row.scans} {typeset.with_interval(row.coverage, row.ci_low, row.ci_high, 2)} "
+        f"({style.plural(row.n_scans, 'scan', 'scans')})"
+        for row in coverage.dropna(subset=["coverage"]).itertuples()
+    )
     verdicts = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
     return (
         f"{text} (b) Dice predicted from the artefact uncertainty, fitted on {decisions['calibrated_on'].iloc[0]} "
-        f"({decisions['n_calibration_subjects'].iloc[0]:.0f}), with an interval that may miss {100 * error_rate:g} % "
-        f"of scans and holds {100 * held:.0f} %. Verdict at Dice {target_dice:g}: {verdicts}; wrong: "
+        f"({fitted_on}), with an interval made to hold a share of {1 - error_rate:g} of scans. It holds, with 95 % subject-"
+        f"bootstrap intervals: {held}. Verdict at Dice {target_dice:g}: {verdicts}; wrong: "
         f"{(decisions['right'] == 'no').sum()}. {style.counts(decisions)}."
     )

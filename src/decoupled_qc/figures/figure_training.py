@@ -9,13 +9,13 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
 TERMS = (
-    ("loss", "loss", style.COLOURS[0]),
-    ("cross_entropy", "cross-entropy", style.COLOURS[1]),
-    ("consistency", "consistency", style.COLOURS[2]),
+    ("loss", "loss", style.TONES[0], "-"),
+    ("cross_entropy", "cross-entropy", style.TONES[1], "--"),
+    ("consistency", "consistency", style.TONES[2], "-"),
 )
 LADDER = (
-    ("epsilon", "\N{GREEK SMALL LETTER EPSILON}", style.COLOURS[0]),
-    ("learning_rate", "learning rate", style.COLOURS[1]),
+    ("epsilon", "\N{GREEK SMALL LETTER EPSILON}", style.TONES[0], "-"),
+    ("learning_rate", "learning rate", style.TONES[2], "--"),
 )
 
 
@@ -55,17 +55,17 @@ def figure_training(
 
 
 def _terms(axes: Axes, metrics: pd.DataFrame) -> None:
-    for column, label, colour in TERMS:
+    for column, label, colour, dashes in TERMS:
         if metrics[column].any():
-            axes.plot(metrics["step"], metrics[column], color=colour, linewidth=0.7, label=label)
+            axes.plot(metrics["step"], metrics[column], color=colour, linestyle=dashes, linewidth=0.7, label=label)
     axes.axhline(0, color="black", linewidth=0.4)
     axes.set_ylabel("nats, per voxel")
     style.legend_above(axes)
 
 
 def _ladder(axes: Axes, metrics: pd.DataFrame) -> None:
-    for column, label, colour in LADDER:
-        axes.step(metrics["step"], metrics[column], where="post", color=colour, label=label)
+    for column, label, colour, dashes in LADDER:
+        axes.step(metrics["step"], metrics[column], where="post", color=colour, linestyle=dashes, label=label)
     axes.set_yscale("log")
     axes.set_ylabel("ladder")
     style.legend_above(axes)

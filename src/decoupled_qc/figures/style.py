@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -59,6 +60,7 @@ COLOURS = sns.color_palette("colorblind", 10).as_hex()
 # points.
 ARTEFACT_COLOURS = [COLOURS[index] for index in (0, 1, 2, 4, 3, 9, 5, 6)]
 CLEAN_COLOUR = "#555555"
+TONES = ("#000000", "#5a5a5a", "#8c8c8c", "#b8b8b8")  # for what is no artefact: a colour always names one
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 STAND_IN_TEXT = "stand-in: artefacts by foreign simulators, not real scans"
 COUNTED = {"scans": "scan", "subjects": "subject", "anatomies": "anatomy"}
@@ -142,11 +144,11 @@ def effect_of(artefact: str) -> str:
 
 
 def markers(artefacts: Sequence[str]) -> dict[str, str]:
-    """Return one marker per artefact: one per tool that made it, so that colour and marker name it together."""
-    tools = sorted({name.split("-", 1)[0] if "-" in name else "" for name in artefacts})
-    return {
-        name: MARKERS[tools.index(name.split("-", 1)[0] if "-" in name else "") % len(MARKERS)] for name in artefacts
-    }
+    """Return a marker per artefact: of several tools' one a tool, so that colour and marker name it together, else its own."""
+    tools = {name: name.split("-", 1)[0] if "-" in name else "" for name in artefacts}
+    several = len(set(tools.values())) > 1
+    known = sorted(set(tools.values())) if several else list(artefacts)
+    return {name: MARKERS[known.index(tools[name] if several else name) % len(MARKERS)] for name in artefacts}
 
 
 def artefact_label(name: str) -> str:
@@ -170,6 +172,12 @@ def score_label(score: str, aggregation: str) -> str:
 def mark_stand_in(figure: Figure, where: str = "") -> None:
     """Write into the figure itself that its scans are stand-ins; ``where`` says which panel's, if not all."""
     figure.suptitle(where + STAND_IN_TEXT, fontsize=FONT_PT, color="#a01010", fontstyle="italic")
+
+
+def spread(count: int, width: float) -> np.ndarray:
+    """Return (count,) even offsets from -width to width, interleaved so that neighbours in a table are not beside each other."""
+    offsets = np.linspace(-width, width, count) if count > 1 else np.zeros(count)
+    return np.concatenate([offsets[::2], offsets[1::2]])
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -217,15 +225,16 @@ def rho_text(row: pd.Series) -> str:
     return f"\N{GREEK SMALL LETTER RHO} = {typeset.with_interval(row['rho'], row['ci_low'], row['ci_high'], 2)}"
 
 
-def scale(axes: Axes, which: str, values: pd.Series) -> None:
-    """Make an axis logarithmic if its values are positive and span more than ``LOG_FROM``.
+def scale(axes: Axes, which: str, values: pd.Series, log_from: float = LOG_FROM) -> None:
+    """Make an axis logarithmic if its values are positive and span more than a ratio.
 
     Args:
         axes: The panel.
         which: ``x`` or ``y``.
         values: What is drawn along it.
+        log_from: The ratio.
     """
-    if values.min() > 0 and values.max() / values.min() > LOG_FROM:
+    if values.min() > 0 and values.max() / values.min() > log_from:
         axes.set(**{f"{which}scale": "log"})
         axis = getattr(axes, f"{which}axis")
         axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
