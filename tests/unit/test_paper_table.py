@@ -112,9 +112,10 @@ def test_analysis_tables_as_a_paper_prints_them(run):
         "leaderboard": analysis_tables.leaderboard_parts(board, True),
         "difference": analysis_tables.difference_parts(run.difference, True),
         "risk_coverage": analysis_tables.risk_coverage_parts(run.risk, 0.85),
-        "decoupling": analysis_tables.decoupling_parts(run.decoupling),
+        "decoupling": analysis_tables.decoupling_parts(run.decoupling, run.artefacts),
         "volumes": analysis_tables.volumes_parts(run.volumes),
-        "severity": analysis_tables.severity_parts(run.trend),
+        "severity": analysis_tables.severity_parts(run.trend, run.artefacts),
+        "correlation": analysis_tables.correlation_parts(run.correlation, run.artefacts),
     }
     for data, title, cells, notes in parts.values():
         # The csv beside it holds numbers, of the rows that are shown.
@@ -162,13 +163,13 @@ def test_decoupling_table_holds_the_sweeps_and_the_mixtures_beside_the_simulated
             {**row, "set": "mixtures", "quantity": "additivity_slope", "value": 0.98, "artefact": "blur+wrap"},
         ]
     )
-    data, _, cells, notes = analysis_tables.decoupling_parts(table)
+    data, _, cells, notes = analysis_tables.decoupling_parts(table, ["wrap", "blur"])
     shown = cells.set_index("quantity")["value"].str.split(" ").str[0].to_dict()
     assert shown == {
-        "decoupling index": "0.37",
-        "decoupling index at equal severities": "0.41",
-        "mixtures: slope on the sum of their parts": "0.99",
-        "blur+wrap: slope": "0.98",
+        "decoupling index (0 to 1)": "0.37",
+        "decoupling index at equal severities (0 to 1)": "0.41",
+        "mixtures: slope on the sum of their parts (ratio)": "0.99",
+        "blur+wrap: slope (ratio)": "0.98",
     }
     assert data["value"].tolist() == [0.37, 0.41, 0.99, 0.98] and "1 if variances add" in notes[-1]
 
@@ -184,6 +185,7 @@ def test_leaderboard_names_the_scores_that_mainly_tell_artefacts_apart(run):
 
 def test_difference_and_risk_tables_show_the_tables_own_numbers(run):
     data, _, cells, _ = analysis_tables.difference_parts(run.difference, True)
+    assert all(of_set["difference"].is_monotonic_decreasing for _, of_set in data.groupby("set"))
     first, row = data.iloc[0], cells.iloc[0]
     assert row["gain in rho"].startswith(typeset.number(first["difference"], 3)) and row["set"] == "simulated, dice"
     assert set(data["target"]) == {"dice", "rating"} and (data.loc[data["set"] == "real", "target"] == "rating").all()
@@ -191,3 +193,44 @@ def test_difference_and_risk_tables_show_the_tables_own_numbers(run):
     assert set(data["dice_cut"].dropna()) == {0.85} and "Dice below 0.85" in notes[0]
     lowest = data[data["measure"] == "aurc"]["value"].min()
     assert cells["AURC"].iloc[0].startswith(typeset.number(lowest, 3))
+
+
+def test_rho_stands_for_the_scans_with_an_artefact_and_for_each_artefact(run):
+    data, _, cells, _ = analysis_tables.correlation_parts(run.correlation, run.artefacts)
+    names = ["all simulated scans", "with an artefact", *run.artefacts, "mean of the artefacts"]
+    assert cells["scans with"].tolist() == names and cells["scans"].tolist()[:3] == ["24", "20", "4"]
+    of_wrap = run.correlation.query("set == 'simulated_wrap' and target == 'dice'").set_index(["score", "aggregation"])
+    shown = cells.set_index("scans with").loc["wrap"]
+    for key, name in (("artefact_uncertainty", "mean"), "artefact uncertainty"), (("snr", "reference"), "SNR"):
+        row = of_wrap.loc[key]
+        assert shown[name] == typeset.with_interval(row["rho"], row["ci_low"], row["ci_high"], 2)
+    assert set(data["set"]) >= {"simulated_artefact_only", "simulated_within_artefact"}
+
+
+def test_rows_follow_the_artefacts_order_in_the_config(run):
+    order = run.artefacts[::-1]
+    _, _, cells, _ = analysis_tables.severity_parts(run.trend, order)
+    assert cells["artefact"].tolist() == [name for name in order if name in ("noise", "blur")]
+    _, _, cells, _ = analysis_tables.decoupling_parts(run.decoupling, order)
+    rise = cells["quantity"].str.extract("(.*): rise of its own head")[0].dropna()
+    assert rise.tolist() == order
+
+
+def test_a_score_on_fewer_scans_is_marked_and_bounds_are_of_all_scans(run):
+    lost = run.risk["score"] == "entropy"
+    risk = run.risk.assign(n_scans=run.risk["n_scans"] - lost, oracle=run.risk["oracle"].where(~lost, 9.0))
+    risk = pd.concat([risk[lost], risk[~lost]])
+    _, _, cells, notes = analysis_tables.risk_coverage_parts(risk, 0.85)
+    assert [name for name in cells["score"] if name.endswith("*")] == ["Entropy (mean) *"]
+    assert "9.000" not in " ".join(notes) and "on fewer scans" in notes[-1]
+    board = run.board.assign(n_scans=run.board["n_scans"] - (run.board["score"] == "entropy"))
+    _, _, cells, notes = analysis_tables.leaderboard_parts(board, True)
+    assert {name for name in cells["score"] if name.endswith("*")} == {"Entropy (mean) *"}
+    assert any("on fewer scans" in note for note in notes)
+
+
+def test_a_risk_table_says_why_a_sensitivity_is_missing(run):
+    row = run.risk.iloc[0].to_dict() | {"measure": "sensitivity", "value": NAN, "dice_cut": 0.85, "score": "snr"}
+    row |= {"aggregation": "predicted", "note": "2 of 9 scans left out: a value is missing; no threshold: as it is"}
+    notes = analysis_tables.risk_coverage_parts(pd.concat([run.risk, pd.DataFrame([row])]), 0.85)[3]
+    assert "NA, no threshold: as it is: sensitivity of SNR (predicted masks)." in notes

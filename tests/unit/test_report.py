@@ -90,6 +90,7 @@ def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
 
 def test_page_says_stand_in_only_where_it_is_one(contents):
     assert "Stand-in:" in render(**contents)
+    assert "Stand-in: scans with artefacts by foreign simulators" in render(**contents)  # the gains' own footnote
     real = [tables.parts(cells(name), False) for name in ("simulated", "real")]
     assert "stand-in:" not in render(**{**contents, "stand_in": False, "paper_tables": real}).lower()
     assert "come from each scan’s Dice" in render(**contents)
@@ -105,7 +106,7 @@ def test_page_shows_what_finds_the_scans_that_raters_call_bad_the_best_first(con
     found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("model", "replicate")])
     found.loc[found["score"] == "snr", "ci_low"] = np.nan
     page = render(**contents | {"real_artefacts": found})
-    assert page.index("artefact_uncertainty (mean)</td><td>0.800") < page.index("snr (mean)</td><td>0.700")
+    assert page.index("Artefact uncertainty (mean)</td><td>0.800") < page.index("SNR (mean)</td><td>0.700")
     assert "rating &lt;= 2" in page and "0.600 to 0.900" in page
 
 

@@ -7,7 +7,8 @@ ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions"
 ANALYSES += ["severity"] if SWEEPS else []
 ANALYSES += ["real_artefacts"] if SCANS["real"] else []
 # As tables of a paper too.
-PRINTED = ["leaderboard", "difference", "risk_coverage", "decoupling", "volumes", *(["severity"] if SWEEPS else [])]
+PRINTED = ["correlation", "leaderboard", "difference", "risk_coverage", "decoupling", "volumes"]
+PRINTED += ["severity"] if SWEEPS else []
 
 
 RATED = not HEADS and SCANS["real"] is not None and not SCORING["ratings"]  # by the cohort's own raters

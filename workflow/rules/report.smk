@@ -7,6 +7,7 @@ rule report:
     input:
         table_1=f"{OUT}/tables/table_1.csv",
         table_2=f"{OUT}/tables/table_2.csv",
+        correlation=f"{OUT}/analysis/correlation.csv",
         difference=f"{OUT}/analysis/difference.csv",
         real_artefacts=f"{OUT}/analysis/real_artefacts.csv" if "real_artefacts" in ANALYSES else [],
         ratings=ratings_of("real"),
@@ -31,6 +32,7 @@ rule report:
         run=config["run"],
         networks=NETWORKS,
         figures=FIGURES,
+        artefacts=ARTEFACTS,
         benchmarks=f"{OUT}/benchmarks",
         logs=f"{OUT}/logs",
         gpus_per_job=config["gpus_per_job"],

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from decoupled_qc.analysis.correlation import SIMPSON, TELLS_KINDS_APART
+from decoupled_qc.analysis.resampling import FEW_SUBJECTS
 from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.analysis.volumes import WITH_ARTEFACT
 from decoupled_qc.figures.style import score_label
@@ -12,23 +13,31 @@ from decoupled_qc.paper.typeset import number, with_interval
 Parts = tuple[pd.DataFrame, str, pd.DataFrame, list[str]]  # the rows shown, title, the same as cells, footnotes
 
 CI_NOTE = "Brackets: 95 %, bootstrap of whole subjects."
-ALIKE_NOTE = (
-    "Where all subjects are alike there is none; where all are at an end of the scale, the exact one of so many."
+BOUNDED_NOTE = (
+    f"A share or a tau has an interval from {FEW_SUBJECTS} subjects on. At the end of its scale the interval reaches at least as "
+    "far as the exact one (Clopper-Pearson) of so many subjects, since subjects that are all alike prove nothing of others. Any "
+    "other number that is the same in every draw of subjects has none."
 )
-FEW_SUBJECTS = 6
+FEWER = " *"  # behind a score known on fewer scans than others
 STAND_IN_NOTE = "Stand-in: scans with artefacts by foreign simulators, not real ones; their rating is not a rater's."
 TRENDS = {("dice", "gm"): "1 \N{MINUS SIGN} Dice", ("artefact_uncertainty", "mean"): "artefact uncertainty"}
 # (set, quantity, of all artefacts or each): what a row is called, after its artefact if of each.
 DECOUPLING = {
-    ("simulated", "decoupling_index", "all"): "decoupling index",
-    ("matched", "decoupling_index", "all"): "decoupling index at equal severities",
-    ("simulated", "attribution_accuracy", "all"): "attribution accuracy",
-    ("matched", "attribution_accuracy", "all"): "attribution accuracy at equal severities",
-    ("simulated", "share_inside_gain", "all"): "share inside the artefact, gain",
-    ("mixtures", "additivity_slope", "all"): "mixtures: slope on the sum of their parts",
-    ("mixtures", "additivity_slope", "each"): "slope",
-    ("simulated", "attribution", "own"): "named rightly",
-    ("simulated", "leakage", "own"): "rise of its own head",
+    ("simulated", "decoupling_index", "all"): "decoupling index (0 to 1)",
+    ("matched", "decoupling_index", "all"): "decoupling index at equal severities (0 to 1)",
+    ("simulated", "attribution_accuracy", "all"): "attribution accuracy (share of scans)",
+    ("matched", "attribution_accuracy", "all"): "attribution accuracy at equal severities (share of scans)",
+    ("simulated", "share_inside_gain", "all"): "gain of variance inside the artefact (share of variance)",
+    ("mixtures", "additivity_slope", "all"): "mixtures: slope on the sum of their parts (ratio)",
+    ("mixtures", "additivity_slope", "each"): "slope (ratio)",
+    ("simulated", "attribution", "own"): "named rightly (share of scans)",
+    ("simulated", "leakage", "own"): "rise of its own head (SD of clean scans)",
+}
+OF_SETS = {  # (score, aggregation) of Table 1 → column
+    ("artefact_uncertainty", "mean"): "artefact uncertainty",
+    ("snr", "reference"): "SNR",
+    ("cnr", "reference"): "CNR",
+    ("entropy", "mean"): "entropy",
 }
 RISKS = {
     "aurc": "AURC",
@@ -49,12 +58,13 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         stand_in: Whether the real set is a stand-in.
     """
     several, replicated = table["model"].nunique() > 1, (table["n_replicates"] > 1).any()
+    fewer = table["n_scans"] < table.groupby(["model", "set"])["n_scans"].transform("max")
     rows = [
         {
             **({"network": row.model} if several else {}),
             "set": _set_name(row, stand_in),
             "rank": "" if pd.isna(row.rank) else str(int(row.rank)),
-            "score": score_label(row.score, row.aggregation),
+            "score": score_label(row.score, row.aggregation) + (FEWER if fewer[row.Index] else ""),
             "rho": _with_interval(row),
             **({SPREAD_COLUMN: spread(row)} if replicated else {}),
             "tau": number(row.tau_b, 2),
@@ -73,6 +83,9 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         "AURC, AUGRC: area under the (generalised) risk-coverage curve, risk 1 \N{MINUS SIGN} Dice, lower is better; AUROC of "
         f"failed scans{''.join(f' (Dice below {cut:g})' for cut in cuts)}, higher is better; of simulated scans only.",
     ]
+    notes += (
+        [f"{FEWER.strip()}: on fewer scans than others of its set, so not quite comparable."] if fewer.any() else []
+    )
     apart = table[table["note"].astype(str).str.contains(TELLS_KINDS_APART)]
     if len(apart):
         names = dict.fromkeys(score_label(row.score, row.aggregation) for row in apart.itertuples())
@@ -85,13 +98,15 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
 
 
 def difference_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
-    """Return how much stronger the artefact uncertainty's correlation is than each other score's.
+    """Return how much stronger the artefact uncertainty's correlation is than each other score's, the largest gain first.
 
     Args:
         table: As :func:`decoupled_qc.analysis.difference.difference` returns it, of one network.
         stand_in: Whether the real set is a stand-in.
     """
     table = table[table["target"] == table["set"].map(TARGET_OF)]
+    table = table.assign(first=table["set"] != "simulated")
+    table = table.sort_values(["first", "difference"], ascending=[True, False], kind="stable").drop(columns="first")
     rows = [
         {
             "set": _set_name(row, stand_in),
@@ -124,7 +139,7 @@ def risk_coverage_parts(table: pd.DataFrame, dice_cut: float) -> Parts:
     ]
     areas = table[table["measure"] == "aurc"].sort_values("value", kind="stable")
     by_score = dict(list(table.groupby(["score", "aggregation"])))
-    rows = []
+    rows, most = [], areas["n_scans"].max()
     for area in areas.itertuples():
         own = {row.measure: row for row in by_score[area.score, area.aggregation].itertuples()}
         shown = {
@@ -132,27 +147,44 @@ def risk_coverage_parts(table: pd.DataFrame, dice_cut: float) -> Parts:
             for key, name in RISKS.items()
             if key in own
         }
-        rows.append({"score": score_label(area.score, area.aggregation), **shown, **_counts(area)})
+        name = score_label(area.score, area.aggregation) + (FEWER if area.n_scans < most else "")
+        rows.append({"score": name, **shown, **_counts(area)})
     notes = [
         "AURC, AUGRC: area under the (generalised) risk-coverage curve, risk 1 \N{MINUS SIGN} Dice, lower is better; AUROC, "
         f"AUPRC, and false alarms where 95 % are found (FPR at 95 % TPR), of scans with Dice below {dice_cut:g}; sensitivity and "
         "specificity for them at the threshold that finds 95 % of the validation subjects' failed scans. Simulated scans. "
         f"{CI_NOTE}"
     ]
+    of_all = table[table["n_scans"] == most]
+    notes += _reasons(table)
     bounds = [
         f"{RISKS[row.measure]} {number(row.oracle, 3)} and {number(row.random, 3)}"
-        for row in table.drop_duplicates("measure").dropna(subset=["oracle", "random"]).itertuples()
+        for row in of_all.drop_duplicates("measure").dropna(subset=["oracle", "random"]).itertuples()
     ]
     notes += [f"An oracle and a random score would have: {', '.join(bounds)}."] if bounds else []
+    if (areas["n_scans"] < most).any():
+        notes.append(f"{FEWER.strip()}: on fewer scans, of which an oracle and a random score would have other values.")
     return table, "What trusting each score is worth", pd.DataFrame(rows).fillna("NA"), notes
 
 
-def decoupling_parts(table: pd.DataFrame) -> Parts:
+def _reasons(table: pd.DataFrame) -> list[str]:
+    """Return why numbers of a risk-coverage table are NA, a footnote a reason."""
+    found: dict[str, list[str]] = {}
+    for row in table[table["value"].isna()].itertuples():
+        for note in str(row.note).split("; "):
+            if note.startswith("no "):
+                found.setdefault(note, []).append(f"{RISKS[row.measure]} of {score_label(row.score, row.aggregation)}")
+    return [f"NA, {reason}: {', '.join(cells)}." for reason, cells in found.items()]
+
+
+def decoupling_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
     """Return how far each head answers to its own artefact.
 
     Args:
         table: ``decoupling.csv``, of one network.
+        artefacts: In the config's order.
     """
+    table = _in_order(table, artefacts)
     of_all = table["artefact"] == "all"
     of = {"all": of_all, "each": ~of_all, "own": ~of_all & (table["artefact"] == table["head"])}
     found = [
@@ -172,7 +204,7 @@ def decoupling_parts(table: pd.DataFrame) -> Parts:
         "decoupling index: 0 none, 1 perfect; attribution accuracy: share of scans whose artefact's head rises most, in standard "
         "deviations of clean scans; rise: the same rise, mean; share inside: share of a head's variance where its artefact "
         f"lies, less that part's share of the volume. Higher is better in these. {CI_NOTE} The clean scans' standard deviation "
-        f"is drawn anew with them. {ALIKE_NOTE}",
+        f"is drawn anew with them. {BOUNDED_NOTE}",
     ]
     if any(len(shown) for shown, key in zip(found, DECOUPLING, strict=True) if key[0] == "matched"):
         notes.append(
@@ -218,26 +250,57 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
     return table, "Error bars of the grey-matter volume", pd.DataFrame(rows), notes
 
 
-def severity_parts(table: pd.DataFrame) -> Parts:
+def severity_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
     """Return how Dice and artefact uncertainty follow each artefact's severity.
 
     Args:
         table: As :func:`decoupled_qc.analysis.severity.severity_trend` returns it, of one network.
+        artefacts: In the config's order.
     """
+    table = _in_order(table, artefacts)
     table, rows = table[[key in TRENDS for key in zip(table["measure"], table["aggregation"], strict=True)]], []
     for artefact, own in table.groupby("artefact", sort=False):
         found = {(row.measure, row.aggregation): row for row in own.itertuples()}
         row = next(iter(found.values()))
         shown = {name: _with_interval(found[key], "tau") for key, name in TRENDS.items() if key in found}
         rows.append({"artefact": artefact, **shown, "severities": str(row.n_severities), **_counts(row)})
-    fewest = table["n_subjects"].min()
     notes = [
         "Kendall's tau-b of severity with each, mean over subjects: 1 if it rises at every step, 0 without a trend, below 0 if "
-        f"it falls. {CI_NOTE} {ALIKE_NOTE}",
+        f"it falls. {CI_NOTE} {BOUNDED_NOTE}",
     ]
-    if fewest < FEW_SUBJECTS:
-        notes.append(f"Only {fewest} subjects: the intervals stand on what these have in common.")
     return table, "How quality and uncertainty follow severity", pd.DataFrame(rows), notes
+
+
+def correlation_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
+    """Return rho of Dice with the scores of Table 1 over all simulated scans, those with an artefact, and each artefact's.
+
+    Args:
+        table: As :func:`decoupled_qc.analysis.correlation.correlate` returns it, of one network.
+        artefacts: In the config's order.
+    """
+    sets = {"simulated": "all simulated scans", "simulated_artefact_only": "with an artefact"}
+    sets |= {f"simulated_{name}": name for name in artefacts} | {"simulated_within_artefact": "mean of the artefacts"}
+    table = table[table["set"].isin(sets) & (table["target"] == "dice")]
+    table = table[[key in OF_SETS for key in zip(table["score"], table["aggregation"], strict=True)]]
+    table = table.sort_values("set", key=lambda names: names.map(list(sets).index), kind="stable")
+    rows = []
+    for set_name, own in table.groupby("set", sort=False):
+        found = {(row.score, row.aggregation): row for row in own.itertuples()}
+        shown = {name: _with_interval(found[of]) if of in found else "NA" for of, name in OF_SETS.items()}
+        ours = found["artefact_uncertainty", "mean"]
+        rows.append({"scans with": sets[set_name], **shown, "p": p_value(ours.p), **_counts(ours)})
+    notes = [
+        "rho: Spearman with Dice; the paper's text takes it over the scans with an artefact (140 of 28 subjects). p: of the "
+        "artefact uncertainty, two-sided, by permuting whole subjects and the scans inside each; none of the mean. SNR and CNR: "
+        f"in reference masks, which a new scan does not have. {CI_NOTE}"
+    ]
+    return table, "Dice against each score, by artefact", pd.DataFrame(rows), notes
+
+
+def _in_order(table: pd.DataFrame, artefacts: list[str]) -> pd.DataFrame:
+    """Return a table with its rows in the artefacts' order, those of none or of several in their old places before these."""
+    place = {name: index for index, name in enumerate(artefacts)}
+    return table.sort_values("artefact", key=lambda names: names.map(place).fillna(-1), kind="stable")
 
 
 def _set_name(row: tuple, stand_in: bool) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from decoupled_qc.figures.style import score_label
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.analysis_tables import difference_parts
 from decoupled_qc.report.templates import environment
@@ -56,7 +57,8 @@ def render(
     Args:
         run: Its name.
         headline: Row of Table 1 with the artefact uncertainty, see :func:`decoupled_qc.paper.tables.correlation_table`.
-        paper_tables: Title, cells and footnotes of Tables 1 and 2, see :func:`decoupled_qc.paper.run_tables.table_of_run`.
+        paper_tables: Title, cells and footnotes of Tables 1 and 2, see :func:`decoupled_qc.paper.run_tables.table_of_run`, and
+            of what stands with them.
         difference: As :func:`decoupled_qc.analysis.difference.difference` returns it.
         real_artefacts: As :func:`decoupled_qc.analysis.real.real_artefacts` returns it; None without rated scans.
         pictures: In the order to show.
@@ -68,7 +70,7 @@ def render(
         rated: Whether raters judged them all the same.
         versions: Name → version.
     """
-    test = manifest[manifest["role"] == "test"]
+    test, gains = manifest[manifest["role"] == "test"], difference_parts(difference, stand_in)
     template = environment().get_template("report.html")
     return template.render(
         run=run,
@@ -76,7 +78,7 @@ def render(
         number=tables.number,
         paper_tables=[{"title": title, "cells": _cells(cells), "notes": notes} for title, cells, notes in paper_tables],
         real_artefacts=None if real_artefacts is None else _cells(_found(real_artefacts)),
-        gains=_cells(difference_parts(difference, stand_in)[2]),
+        gains={"title": gains[1], "cells": _cells(gains[2]), "notes": gains[3]},
         pictures=pictures,
         cohort=_cells(_cohort(manifest)),
         n_test_subjects=len(test),
@@ -119,7 +121,7 @@ def _found(real_artefacts: pd.DataFrame) -> pd.DataFrame:
         {
             "quantity": row.quantity.replace("_", " "),
             "contrast": row.contrast,
-            "score": f"{row.score} ({row.aggregation})",
+            "score": score_label(row.score, row.aggregation),
             "value": tables.number(row.value),
             "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
             "scans": row.n_scans,
