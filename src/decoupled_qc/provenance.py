@@ -109,7 +109,14 @@ def version_of(package: str) -> str:
 
 
 def _commit() -> str:
-    """Return the git commit of the checkout that the package lies in, or "unknown" outside one."""
-    call = ["git", "-C", str(PACKAGE_ROOT), "rev-parse", "HEAD"]
-    answer = subprocess.run(call, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"
+    """Return the git commit of the checkout that the package lies in, and whether files were edited; "unknown" outside one."""
+    commit = _git("rev-parse", "HEAD")
+    # Results are no code: a run writes its own anew.
+    edited = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
+    return (commit + (" with uncommitted changes" if edited else "")) if commit else "unknown"
+
+
+def _git(*arguments: str) -> str:
+    """Return what git says of the checkout that the package lies in; nothing where it fails, as outside one."""
+    call = ["git", "-C", str(PACKAGE_ROOT), *arguments]
+    return subprocess.run(call, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,5 +1,8 @@
+import subprocess
+
 import pytest
 
+from decoupled_qc import provenance
 from decoupled_qc.provenance import fingerprint, version_of
 
 FILES = {
@@ -49,3 +52,26 @@ def test_a_package_without_metadata_does_not_end_a_run():
     """A training writes the versions into its card when all is done."""
     assert version_of("nibabel")[0].isdigit()
     assert version_of("no-such-package") == "unknown"
+
+
+def test_the_commit_says_when_code_was_edited_but_not_when_results_were(tmp_path, monkeypatch):
+    def git(*arguments):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        return subprocess.run(
+            ["git", "-C", tmp_path, *identity, *arguments], check=True, capture_output=True, text=True
+        )
+
+    monkeypatch.setattr(provenance, "PACKAGE_ROOT", tmp_path / "src")
+    for name in ("src/code.py", "results/demo/table.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("1\n")
+    assert provenance.versions()["commit"] == "unknown"
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    (tmp_path / "results/demo/table.csv").write_text("2\n")
+    (tmp_path / "src/new.py").write_text("1\n")
+    assert provenance.versions()["commit"] == commit
+    (tmp_path / "src/code.py").write_text("2\n")
+    assert provenance.versions()["commit"] == f"{commit} with uncommitted changes"
