@@ -37,6 +37,12 @@ def test_one_training_has_no_spread_and_says_so():
     assert np.isnan(row["rho_seed_sd"]) and row["note"] == "no spread: fewer than two trainings with a rho"
 
 
+def test_a_rho_of_two_scans_is_none_here_either():
+    both = pd.concat([long_table(n_subjects=2, seed=seed).assign(replicate=seed) for seed in range(2)])
+    row = cell(replicates(both, subjects_of(both)), "simulated_noise", "snr")
+    assert row["n_replicates"] == 0 and np.isnan(row["rho_mean"]) and row["note"].startswith("no spread")
+
+
 def test_leaderboard_holds_it_beside_the_interval(three):
     first, subjects = three[three["replicate"] == 0], subjects_of(three)
     parts = correlate(first, subjects, **DRAWS), risk_coverage(first, subjects, dice_cuts=[0.7], n_boot=50, seed=1)

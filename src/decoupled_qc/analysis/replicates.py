@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.correlation import scan_sets
+from decoupled_qc.analysis.correlation import MIN_SCANS, scan_sets
 from decoupled_qc.analysis.resampling import spearman
 
 KEY = ["model", "set", "target", "score", "aggregation"]
@@ -29,7 +29,7 @@ def replicates(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
         for set_name, scans, target in scan_sets(one):
             for score in tables.score_columns(one):
                 complete = scans.dropna(subset=[target, score])
-                rho = spearman(complete[score], complete[target]) if len(complete) else np.nan
+                rho = spearman(complete[score], complete[target]) if len(complete) >= MIN_SCANS else np.nan
                 metric, aggregation = score.split(":", 1)
                 found = {"target": target.split(":")[0], "score": metric, "aggregation": aggregation, "rho": rho}
                 rows.append({"model": names["model"], "set": set_name, **found, **tables.counted(complete)})
