@@ -49,7 +49,7 @@ rule figure_3:
     input:
         scores=f"{OUT}/scores.csv",
         manifest=f"{OUT}/cohort/manifest.tsv",
-        conditions=scans_of(*SIMULATED),
+        conditions=scans_of(*SIMULATED, *SWEEPS),
     output:
         **figure_files("3"),
     log:

@@ -65,6 +65,15 @@ def figure_2(
         left = 6 + place * (WIDTH - 12) / len(artefacts)
         axes.plot([left, left + 5], [3, 3], color=colours[name], linewidth=2.5, solid_capstyle="butt")
         axes.text(left + 6.5, 3, name, fontsize=style.SMALL_PT, va="center")
+    if route != "paper" or segmentation_loss != "attenuated" or beta:
+        axes.text(
+            first,
+            22.8,
+            "loss of the paper (this run's differs, see caption)",
+            fontsize=SMALL,
+            va="top",
+            fontstyle="italic",
+        )
     names = ", ".join(artefacts)
     routed = ": in the likelihood a variance with a pseudo-label is replaced by it" if route == "routed" else ""
     if route == "routed" and absence_weight > 0:
@@ -76,8 +85,8 @@ def figure_2(
         f"Training in three stages; {style.plural(len(artefacts), 'artefact', 'artefacts')}: {names}. Solid arrows: input. "
         "Dashed arrows: the variance of a frozen network becomes the pseudo-label of the next one's; a teacher's is taken on "
         "the image with only its own artefact, in the same realisation as the student sees. f: logits; σ²: variance; "
-        "CE: cross-entropy; ε: a floor that falls during training; L: absolute difference and structural dissimilarity "
-        f"(eq. 7). This run's route is '{route}'{routed}."
+        "CE: cross-entropy; ε: a floor that falls during training; L: absolute difference, that of the gradients along the three "
+        f"axes, and structural dissimilarity (eq. 7). This run's route is '{route}'{routed}."
         f"{differs}"
     )
     rows = [

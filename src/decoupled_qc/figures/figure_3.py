@@ -16,20 +16,16 @@ COLUMNS = 3
 def figure_3(
     wide: pd.DataFrame, conditions: Sequence[Path], artefacts: Sequence[str], *, example_severity: float
 ) -> Drawing:
-    """Draw one subject's clean scan and its scan with each artefact.
-
-    The subject is the one whose severities are, over all artefacts, nearest ``example_severity``.
+    """Draw one subject's clean scan and its scan with each artefact, see :func:`one_subject`.
 
     Args:
         wide: One row a scan.
-        conditions: Folders ``clean`` and ``sim-<artefact>``.
+        conditions: Folders ``clean``, ``sim-<artefact>`` and ``sweep-<artefact>``, where there are sweeps.
         artefacts: In the order to show.
         example_severity: (0, 1].
     """
     scans = gather_scans(conditions)
-    members = wide[simulated(wide)]
-    distance = (members["severity"] - example_severity).abs().groupby(members["subject"]).sum()
-    chosen = members[members["subject"] == distance.idxmin()].drop_duplicates("artefact").set_index("artefact")
+    chosen, reason = one_subject(wide[wide["scan"].isin(scans["scan"])], artefacts, example_severity)
     names = ["none", *(name for name in artefacts if name in chosen.index)]
 
     found = read_slices(scans, list(chosen.loc[names, "scan"]), [], [])
@@ -55,13 +51,42 @@ def figure_3(
         )
         rows.append((scan["scan"], slices.subject, name, scan["severity"], slices.slice_index))
     caption = (
-        f"Simulated artefacts on one held-out subject ({rows[0][1]}), axial slice {rows[0][4]}, left is "
-        f"left: (a) clean, then "
-        f"{', '.join(style.artefact_label(name) for name in names[1:])}. Each scan is scaled to [0, 1] after "
-        f"its artefact."
+        f"Simulated artefacts on one held-out subject ({rows[0][1]}, anatomy {chosen['anatomy'].iloc[0]}), axial slice "
+        f"{rows[0][4]}, left is left: (a) clean, then {', '.join(style.artefact_label(name) for name in names[1:])}. {reason}. "
+        "Each scan is scaled to [0, 1] after its artefact."
     )
     return Drawing(
         figure,
         pd.DataFrame(rows, columns=["scan", "subject", "artefact", "severity", "axial_slice"]),
         caption,
     )
+
+
+def one_subject(wide: pd.DataFrame, artefacts: Sequence[str], severity: float) -> tuple[pd.DataFrame, str]:
+    """Return one subject's clean scan and one of each artefact, by artefact, and why these, as a caption says it.
+
+    If some subject has all artefacts' sweeps, the first by name at the common severity nearest the wanted one; else the subject
+    whose simulated scans are nearest it over all artefacts.
+
+    Args:
+        wide: One row a scan.
+        artefacts: That must be among the sweeps.
+        severity: (0, 1].
+    """
+    sweeps = wide[wide["condition"].isin([f"sweep-{name}" for name in artefacts])]
+    kinds = sweeps.groupby(["severity", "subject"])["artefact"].nunique()
+    common = kinds[kinds == len(artefacts)].reset_index()
+    if len(common):
+        nearest = common.loc[(common["severity"] - severity).abs().sort_values(kind="stable").index[0]]
+        members = sweeps[sweeps["severity"] == nearest["severity"]]
+        clean = wide[wide["condition"] == "clean"]
+        members = pd.concat([clean, members])
+        subject = nearest["subject"]
+        reason = (
+            f"All at severity {nearest['severity']:g}, the one nearest {severity:g} that all artefacts were swept at"
+        )
+    else:
+        members = wide[simulated(wide)]
+        subject = (members["severity"] - severity).abs().groupby(members["subject"]).sum().idxmin()
+        reason = f"Of all subjects the one whose severities are nearest {severity:g}"
+    return members[members["subject"] == subject].drop_duplicates("artefact").set_index("artefact"), reason

@@ -86,6 +86,10 @@ def figure_4(
     for row, image in zip((2, 3), drawn, strict=True):
         colour_bar(figure, bars[row], image, "variance, one scale in this row")
     explain_segmentation(figure)
+    worst = min(rows, key=lambda row: row["dice"])
+    shown, name = slices[worst["artefact"]], worst["artefact"]
+    seen = (shown.predicted & shown.reference).sum() / max(shown.reference.sum(), 1)
+    over_scan = chosen[name][f"variance_{name}:mean"]
     subjects = wide.loc[wide["scan"].isin([row["scan"] for row in rows]), ["subject", "anatomy"]].nunique()
     caption = (
         f"Held-out simulated artefacts ({style.plural(subjects['subject'], 'subject', 'subjects')} from "
@@ -95,6 +99,9 @@ def figure_4(
         f"variance of "
         f"the matching artefact. Each row of maps has one scale, 0 to {tops[0]:.3g} and 0 to {tops[1]:.3g} "
         f"(99.5th "
-        f"percentile of the row); colours rise with its root, the standard deviation. Axial slices, left is left."
+        f"percentile of the row); colours rise with its root, the standard deviation. Axial slices, left is left. "
+        f"Lowest Dice: {name}, where the network finds {100 * seen:.0f} % of the reference's grey matter in the slice shown; its "
+        f"{name} variance is on average {worst['slice_mean_variance_own_artefact']:.2g} in the slice and {over_scan:.2g} in "
+        "the scan."
     )
     return Drawing(figure, pd.DataFrame(rows), caption)

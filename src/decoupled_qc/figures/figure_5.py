@@ -12,6 +12,7 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.figures.images import gather_scans
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.figures.sweeps import swept_scans
 
 UL_PER_ML = 1000
 # Which physical parameter of a record measures the artefact, and how its axis reads.
@@ -73,8 +74,8 @@ def figure_5(
         )
     own_axes = "Each panel has its own axis. " if len(shown) > 1 else ""
     caption = (
-        f"Grey-matter volume under growing {' and '.join(shown)} ({style.counts(rows)}). Points: mean over "
-        f"subjects; thin lines: "
+        f"Grey-matter volume under growing {' and '.join(shown)}, from the clean scan on ({style.counts(rows)}). Points: mean "
+        f"over subjects; thin lines: "
         f"subjects; dashed: mean reference volume. {own_axes}Bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {'; '.join(worst)}."
     )
     return Drawing(figure, rows, caption)
@@ -86,10 +87,8 @@ def _rows(wide: pd.DataFrame, scans: pd.DataFrame, bars: str, voxel_ml: float) -
     clean = wide[wide["condition"] == "clean"].set_index("subject")["volume_variance_ml:gm"]
     records = scans.set_index("scan")["records"]
     rows = []
-    for scan in wide[wide["condition"].str.startswith("sweep-")].sort_values("scan").to_dict("records"):
-        name = scan["condition"].removeprefix("sweep-")
-        if name not in PARAMETERS:
-            continue
+    for scan in swept_scans(wide, PARAMETERS).to_dict("records"):
+        name = scan["artefact"]
         if scan["subject"] not in clean.index:
             raise InputError(f"Subject '{scan['subject']}' has a sweep but no clean scan: score its clean scan too.")
         volume, reference, variance = (scan[column] for column in columns)

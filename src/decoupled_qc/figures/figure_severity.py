@@ -1,12 +1,12 @@
 """Dice and artefact uncertainty as each artefact grows, subject by subject."""
 
-import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.figures.sweeps import swept_scans
 
 MEASURES = (("dice:gm", "GM Dice"), (OURS, "artefact uncertainty"))
 
@@ -25,7 +25,7 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
     shown = [name for name in artefacts if (wide["condition"] == f"sweep-{name}").any()]
     if not shown:
         raise InputError("There is no sweep of an artefact: add one to key test.sweeps.")
-    scans = wide[wide["condition"].isin([f"sweep-{name}" for name in shown])]
+    scans = swept_scans(wide, shown)
     colours = style.palette(artefacts, [])
     figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
     grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
@@ -41,19 +41,21 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
             of = "(1 \N{MINUS SIGN} Dice)" if measure == "dice:gm" else ""
             tau = f"\N{GREEK SMALL LETTER TAU}{of} = {style.number(found['tau'])}"
             axes.set_title(f"{name}\n{tau}" if measure == MEASURES[0][0] else tau, fontsize=style.SMALL_PT)
-            axes.set(xlim=(0, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
+            axes.set(xlim=(-0.05, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
             if column == 0:
                 axes.set_ylabel(label)
-    style.scale(grid[1, 0], "y", scans[MEASURES[1][0]])  # of the whole row, which shares its axis; Dice stays in [0, 1]
+    # Of the whole row, which shares its axis: uncertainties of strong and weak artefacts differ too much for a linear one.
+    style.scale(grid[1, 0], "y", scans[OURS], log_from=1.0)
     figure.supxlabel(f"severity (thin: a subject, thick: the mean); {style.counts(scans)}", fontsize=style.FONT_PT)
     rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     ours = trend[(trend["measure"] == "artefact_uncertainty") & (trend["aggregation"] == "mean")].set_index("artefact")
     stated = ", ".join(f"{name} {style.number(ours.loc[name, 'tau'])}" for name in shown)
-    n_levels = int(np.max([scans.loc[scans["artefact"] == name, "severity"].nunique() for name in shown]))
+    n_levels = int(scans[scans["severity"] > 0].groupby("artefact")["severity"].nunique().max())
     caption = (
-        f"Dice and artefact uncertainty at {n_levels} severities of each artefact, one realisation a subject "
-        f"({style.counts(scans)}). \N{GREEK SMALL LETTER TAU}: Kendall's tau-b of severity with 1 \N{MINUS SIGN} Dice or "
-        f"with the uncertainty, mean over subjects; 1 if it rises at every step. Artefact uncertainty: {stated}."
+        f"Dice and artefact uncertainty of the clean scan (severity 0) and at {n_levels} severities of each artefact, one "
+        f"realisation a subject ({style.counts(scans)}). \N{GREEK SMALL LETTER TAU}: Kendall's tau-b of severity with "
+        "1 \N{MINUS SIGN} Dice or with the uncertainty, mean over subjects, without the clean scan; 1 if it rises at every step. "
+        f"Artefact uncertainty: {stated}."
     )
     return Drawing(figure, rows, caption)
