@@ -195,3 +195,13 @@ def test_the_working_threshold_of_a_measure_that_falls_and_of_none(validated):
     assert (found.loc["cnr", "threshold"] == -20).all() and (found.loc["cnr", "value"] == 1).all()
     none = table[table["dice_cut"] == 0.3]
     assert none["value"].isna().all() and none["note"].str.contains("no validation scan has Dice below 0.3").all()
+
+
+def test_the_working_point_counts_the_scans_that_were_left_out(validated):
+    ours = validated["metric"] == "artefact_uncertainty"
+    lost = validated["scan"].isin(["sub-00_clean", "vsub-00_sim-noise"]) & ours
+    scores = validated.assign(value=validated["value"].where(~lost))
+    table = working_points(scores, subjects_of(scores), dice_cuts=[0.7], n_boot=50, seed=1).set_index("score")
+    said = "1 of 24 test scans left out: a value is missing; 1 of 20 validation scans left out: a value is missing"
+    assert table.loc["artefact_uncertainty", "note"].str.startswith(said).all()
+    assert not table.loc["snr", "note"].str.contains("left out").any()

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.real import real_artefacts
-from decoupled_qc.analysis.scores import is_stand_in, one_row_a_scan, read_scores, read_subjects
+from decoupled_qc.analysis.scores import COLUMNS, is_stand_in, one_row_a_scan, read_scores, read_subjects
 from decoupled_qc.cohort import splits
 from decoupled_qc.cohort.audit import write_audit
 from decoupled_qc.cohort.prepare import prepare_scans
@@ -135,6 +135,22 @@ def test_the_score_finds_bad_scans_and_rises_with_motion_within_each_person(tidy
     assert (blind["value"] == 0.5).all()  # the same in every scan: chance
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_change_of_volume_is_taken_without_its_sign_and_that_of_the_uncertainty_with_it(sign):
+    """Four people from their best scan to a bad one: the volume by 10, -20, 30 and -40 %, the uncertainty by 1 to 4, or less."""
+    rows = []
+    for number, change in enumerate([10, -20, 30, -40], start=1):
+        base = (f"sub-{number}", f"sub-{number}_acq-{{}}", "student", "0", "real", "none", np.nan)
+        for kind, values in (("standard", (3, 5, 500)), ("moved", (1, 5 + sign * number, 500 * (1 + change / 100)))):
+            measures = ("rating", "rated"), ("artefact_uncertainty", "mean"), ("volume_ml", "gm")
+            about = (base[0], base[1].format(kind), *base[2:])
+            rows += [(*about, *measure, value) for measure, value in zip(measures, values, strict=True)]
+    scores = pd.DataFrame(rows, columns=COLUMNS)
+    people = scores[["subject"]].drop_duplicates().assign(anatomy="a", role="real")
+    found = real_artefacts(scores, people, n_boot=50, seed=1).set_index("quantity")
+    assert found.loc["volume_change", ["value", "n_scans", "n_subjects"]].tolist() == [sign, 4, 4]
+
+
 def test_ratings_of_stand_in_scans_are_called_by_their_name(tidy):
     scores, subjects = tidy
     for aggregation, word in (("stand_in", "Stand-in rating"), ("rated_stand_in", "Rating")):
@@ -144,3 +160,21 @@ def test_ratings_of_stand_in_scans_are_called_by_their_name(tidy):
         assert lines.startswith(f"Table 2. {word} against") and "foreign simulators" in lines
     assert "raters who saw the segmentation alone" in tables.notes("real", True, rated=True)[0]
     assert "no rater saw them" in tables.notes("real", True)[0]
+
+
+def test_of_a_persons_best_rated_scans_the_first_by_name_is_the_reference():
+    """Choosing the less uncertain of them would choose by what is asked about."""
+    rows = []
+    for number in range(4):
+        for place, (rating, uncertainty, volume) in enumerate(((4, 3, 600), (4, 1, 500), (1, 4, 600 + 10 * number))):
+            base = (f"sub-{number}", f"sub-{number}_{place}", "student", 0, "real", "motion", np.nan)
+            values = {("rating", "rated"): rating, ("artefact_uncertainty", "mean"): uncertainty + number}
+            values |= {("volume_ml", "gm"): volume}
+            rows += [(*base, *key, float(value)) for key, value in values.items()]
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
+    subjects = pd.DataFrame({"subject": [f"sub-{number}" for number in range(4)], "anatomy": "a", "role": "real"})
+    found = real_artefacts(scores, subjects, n_boot=20, seed=1).set_index("quantity").loc["volume_change"]
+    uncertainty = np.r_[np.full(4, -2), np.full(4, 1)]
+    volume = np.r_[np.full(4, 100 / 6), np.arange(4) / 6 * 10]
+    assert found["value"] == pytest.approx(stats.spearmanr(uncertainty, volume).statistic)
+    assert found["n_scans"] == 8
