@@ -3,7 +3,8 @@
 1. Moves: a few big and some small ones, each a rotation (three Euler angles) and a shift; the pose after each is cumulative
    in log space, log C_i = log A_i + log C_(i-1), C_0 = I, A_i the inverse of [R | t] (it maps where a voxel is seen to
    where it came from). Beyond the paper the head may also drift, log C += (t - 1/2) log A, and breathe,
-   log C += sin(2 pi t / T + phi) log A, over the acquisition t from 0 to 1; both are held for a step of N_STEPS.
+   log C += sin(2 pi t / T + phi) log A, over the acquisition t from 0 to 1; both are held for a step of N_STEPS, so
+   that the period T is that of a slow breath, four steps or more.
 2. Times: distinct, within a part of the acquisition; planes along a slow axis are read one after the other, so a
    segment is a run of planes. (The author's segments may begin within a plane; a move then costs one plane more.)
 3. Demeaning: with weights w_s = sum over the segment's samples of exp(-|k|^2), k in samples from the centre, normalised,
@@ -33,12 +34,12 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional as F
 
+from decoupled_qc.errors import InputError
 from decoupled_qc.simulation.kspace import (
     along,
     at_severity,
     frequencies,
     magnitude,
-    place_of,
     to_complex_image,
     to_kspace,
 )
@@ -46,8 +47,10 @@ from decoupled_qc.simulation.resampling import grid_about_centre
 
 CHAIN_POSITION = 0
 DOMAIN = "image"
+MEASURES = ("centre_mm",)
 MAX_BIG, MAX_SMALL = 5, 10  # moves in one scan, from the first author's code
 N_STEPS = 32  # of the acquisition, in each of which drift and breathing stand still
+SHORTEST_PERIOD = 4 / N_STEPS  # of breathing: with fewer steps in a period the form is lost, with two it is aliased
 SMALL_ANGLE_RAD = 1e-3  # below it 1 / 12 is right to 2e-9
 CORRELATION_WIDTH = 0.15  # of the band for phase correlation, cycles per voxel: where a head has its energy
 
@@ -84,13 +87,22 @@ def sample(
         drift_angle_sd_deg, drift_shift_sd_mm: At severity 0 and 1: standard deviation of an Euler angle, degrees, and of a
             shift along an axis, mm, from the begin of the acquisition to its end.
         breathing_shift_mm: At severity 0 and 1: amplitude of a periodic shift in a random direction, mm.
-        breathing_period: Shortest and longest period, fractions of the acquisition; uniform.
-        time_range: In which moves happen, fractions of the acquisition; 0.5 is the centre of k-space.
+        breathing_period: Shortest and longest period, fractions of the acquisition, >= 4 / N_STEPS; uniform.
+        time_range: In which moves happen, fractions of the acquisition, [0, 1]; 0.5 is the centre of k-space.
 
     Returns:
         ``slow_axis``; ``times``, rising; ``angles_deg`` and ``shifts_mm`` of each move; ``drift_angle_deg``,
         ``drift_shift_mm``; ``breathing_shift_mm``, ``breathing_period``, ``breathing_phase_rad``; ``spacing_mm``.
+
+    Raises:
+        InputError: A time is outside the acquisition, or a period of breathing too short for its steps.
     """
+    breathes_too_fast = any(breathing_shift_mm) and min(breathing_period) < SHORTEST_PERIOD
+    if breathes_too_fast or not 0 <= time_range[0] <= time_range[1] <= 1:
+        raise InputError(
+            f"Config block artefacts.motion has time_range {time_range} and breathing_period {breathing_period}: give times "
+            f"from 0 to 1, rising, and periods of {SHORTEST_PERIOD} of the acquisition or more."
+        )
     slow_axis = int(rng.integers(3))
     n_big, n_small = min(rng.poisson(n_big_mean), MAX_BIG), min(rng.poisson(n_small_mean), MAX_SMALL)
     if n_big + n_small == 0 and n_big_mean + n_small_mean > 0:
@@ -131,14 +143,15 @@ def apply(image: Tensor, record: dict) -> Tensor:
     Returns:
         (D, H, W), complex64.
     """
-    axis = record["slow_axis"]
-    n = image.shape[axis]
-    in_pose = _mover(magnitude(image), record["spacing_mm"], record["centre_mm"])
-    planes = image.new_empty(image.shape, dtype=torch.complex64)
-    for segment, pose in zip(*trajectory(record, n), strict=True):
+    # The slow axis is moved last, where its transforms and planes lie one after the other in memory.
+    order = [axis for axis in range(3) if axis != record["slow_axis"]] + [record["slow_axis"]]
+    still = magnitude(image).permute(order).contiguous()
+    in_pose = _mover(still, np.take(record["spacing_mm"], order), np.take(record["centre_mm"], order))
+    kspace = torch.empty_like(still, dtype=torch.complex64)
+    for segment, pose in zip(*trajectory(record, still.shape[-1]), strict=True):
         if segment:
-            planes.index_copy_(axis, place_of(segment, n).to(image.device), _planes(in_pose(pose), segment, axis))
-    return torch.fft.ifft(planes, dim=axis)
+            _read(kspace, in_pose(pose[np.ix_([*order, 3], [*order, 3])]), segment)
+    return torch.fft.ifft(kspace).movedim(-1, record["slow_axis"])
 
 
 def measure(image: Tensor, record: dict) -> dict:
@@ -151,10 +164,11 @@ def measure(image: Tensor, record: dict) -> dict:
         record: From :func:`sample`.
     """
     energy = image.square()
+    along_two = energy.sum(2, dtype=torch.float64)
+    profiles = along_two.sum(1), along_two.sum(0), energy.sum((0, 1), dtype=torch.float64)
     centre_mm = []
-    for axis, (n, size_mm) in enumerate(zip(image.shape, record["spacing_mm"], strict=True)):
-        profile = energy.sum([other for other in range(3) if other != axis], dtype=torch.float64).cpu()
-        place = (profile * torch.arange(n)).sum() / profile.sum()
+    for profile, n, size_mm in zip(profiles, image.shape, record["spacing_mm"], strict=True):
+        place = (profile * torch.arange(n, device=profile.device)).sum() / profile.sum()
         centre_mm.append(round(float(place - (n - 1) / 2) * size_mm, 2))  # the same for any order of summation
     return {"centre_mm": centre_mm}
 
@@ -290,17 +304,32 @@ def _mover_itk(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarr
 
 def _mover_grid(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray, np.ndarray], Tensor]:
     sizes_mm = np.array(image.shape) * np.array(spacing_mm)
+    sizes = torch.tensor(image.shape[::-1], device=image.device)
 
     def about_volume(turn: np.ndarray, shift: np.ndarray) -> Tensor:
         grid = grid_about_centre(image, turn, shift, sizes_mm)
+        # As ITK does, beyond the volume take the nearest voxel, in all three directions.
+        nearest = (2 * ((grid + 1) / 2 * sizes).floor() + 1) / sizes - 1
+        grid = torch.where((grid.abs() > 1).any(-1, keepdim=True), nearest, grid)
         return F.grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
 
     return about_volume
 
 
-def _planes(image: Tensor, planes: range, axis: int) -> Tensor:
-    """Return centred planes of the one-dimensional FFT of a volume (D, H, W) along an axis, in the order given."""
-    frequency = torch.tensor(list(planes), device=image.device) - image.shape[axis] // 2
-    found = torch.fft.rfft(image, dim=axis).index_select(axis, frequency.abs())
-    found.imag.mul_(along(axis, frequency.sign() + (frequency == 0)))  # X[-k] = X[k]* of a real volume
-    return found
+def _read(kspace: Tensor, image: Tensor, segment: range) -> None:
+    """Write a segment's planes of the one-dimensional FFT of a volume along the last axis into k-space.
+
+    Args:
+        kspace: (D, H, W), complex64, in the order of the FFT along the last axis.
+        image: (D, H, W), float32.
+        segment: Centred planes, one at least.
+    """
+    n = image.shape[-1]
+    first, end = segment.start - n // 2, segment.stop - n // 2
+    half = torch.fft.rfft(image)
+    if first < 0:  # X[-k] = X[k]* of a real volume
+        stop = min(end, 0)
+        kspace[..., n + first : n + stop] = half[..., 1 - stop : 1 - first].flip(-1).conj()
+    if end > 0:
+        start = max(first, 0)
+        kspace[..., start:end] = half[..., start:end]
