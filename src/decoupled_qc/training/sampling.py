@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from decoupled_qc import artefacts
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.training.augmentation import augment
-
-GREY_MATTER = 2  # value in a *_dseg.nii.gz
 
 
 @dataclass(frozen=True)
