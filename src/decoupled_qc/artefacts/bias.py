@@ -38,7 +38,8 @@ def sample(
         shape: Not used: the field is relative to the volume.
         spacing_mm: Not used.
         rng: Where the draws come from.
-        log_span: At severity 0 and 1, natural logarithm of the largest over the smallest value of the field.
+        log_span: At severity 0 and 1, natural logarithm of the largest over the smallest value of the field in the central half
+            of each axis; over the whole volume, whose corners are mostly air, it is about three to five times as much.
         order: Highest total order of a term, >= 1.
 
     Returns:

@@ -78,11 +78,11 @@ def figure_simulator(clean: Path, settings: Mapping[str, dict], *, spacing_mm: f
     caption = (
         f"The simulated artefacts, in the order of acquisition, at rising severity on one held-out subject "
         f"({scan['subject']}), axial slice {frame.index}, left is left. Severity 0 is the clean scan. Each artefact is "
-        f"shown in that one of {N_REALISATIONS} realisations that changes the head in this slice most at severity 1. "
-        f"Below each picture is what its severity means: the largest move in degrees and mm; the ratio of the "
-        f"strongest to the weakest place of the bias field; the modulation of k-space; the signal-to-noise ratio of "
-        f"powers; the spike in multiples of the largest sample of k-space; the zipper in multiples of the scan's root "
-        f"mean square; the planes of k-space that are left, or missing. Each scan is scaled to [0, 1] after its "
+        f"shown in that one of {N_REALISATIONS} realisations that changes the head in this slice most at severity 1. Below "
+        f"each picture is what its severity means: the largest move in degrees and mm; the ratio of the strongest to the "
+        f"weakest place of the bias field in the central half of each axis; the modulation of k-space; the signal-to-noise "
+        f"ratio of powers; the spike in multiples of the largest sample of k-space; the zipper in multiples of the scan's "
+        f"root mean square; the planes of k-space that are left, or missing. Each scan is scaled to [0, 1] after its "
         f"artefact, and its brightest 0.5 % are drawn white."
     )
     return Drawing(
