@@ -32,9 +32,10 @@ def image_of(shape, seed):
     return rescale(torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32) ** 2))
 
 
-def record_of(name, severity, shape, seed, *, spacing_mm=2.0, local_probability=0.0):
+def record_of(name, severity, shape, seed, *, spacing_mm=2.0, local_probability=0.0, **changes):
+    chosen = SETTINGS[name] | changes
     record = artefacts.sample_record(
-        name, severity, shape, spacing_mm, rng_for(seed, name), SETTINGS[name], local_probability=local_probability
+        name, severity, shape, spacing_mm, rng_for(seed, name), chosen, local_probability=local_probability
     )
     return json.loads(json.dumps(record))
 
@@ -44,6 +45,7 @@ def test_round_trip_and_parseval(shape, seed):
     image = image_of(shape, seed)
     kspace = to_kspace(image)
     assert torch.allclose(magnitude(to_complex_image(kspace)), image, atol=1e-5)
+    assert kspace[0, 0, 0].real == pytest.approx(float(image.sum()), rel=1e-4)
     assert float(kspace.abs().square().sum()) / image.numel() == pytest.approx(float(image.square().sum()), rel=1e-4)
 
 
@@ -235,11 +237,15 @@ IN_ORDER = {
 }
 
 
+# What of motion is off by default.
+SWAYING = {"drift_angle_sd_deg": [0, 4], "drift_shift_sd_mm": [0, 3], "breathing_shift_mm": [0, 2]}
+
+
 @pytest.mark.parametrize("name", IN_ORDER)
 @given(shape=shapes, seed=seeds, order=st.permutations([0, 1, 2]), spacing_mm=spacings)
 def test_a_scan_is_damaged_alike_in_any_order_of_its_axes(name, shape, seed, order, spacing_mm):
     image = image_of(shape, seed)
-    record = record_of(name, 1.0, shape, seed, spacing_mm=spacing_mm)
+    record = record_of(name, 1.0, shape, seed, spacing_mm=spacing_mm, **(SWAYING if name == "motion" else {}))
     expected = artefacts.corrupt(image, [record]).permute(*order)
     turned = image.permute(*order).contiguous()
     found = artefacts.corrupt(turned, [record | IN_ORDER[name](record, order)])

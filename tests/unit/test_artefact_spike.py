@@ -55,9 +55,3 @@ def test_place_is_uniform_but_for_the_centre():
     outside = counts[counts > 0]
     assert len(outside) == 125 - 27
     assert outside.std() < 2 * math.sqrt(5000 / 98)
-
-
-def test_largest_sample_of_an_image_with_negative_values():
-    image = head() - 0.5
-    assert spike.measure(image, {})["kspace_max"] == pytest.approx(float(to_kspace(image).abs().max()), rel=1e-5)
-    assert abs(float(image.sum())) < 0.99 * spike.measure(image.abs(), {})["kspace_max"]

@@ -9,7 +9,8 @@ An artefact module holds
   overwrite; in image space on a real or complex volume, which it leaves as it is;
 - where it acts along some axes of k-space only ``axes(record) -> Sequence[int]``: the others then need no transform;
 - where faster ``apply_seen(signal, record) -> image``: a new |apply(signal, record)|, used if only the magnitude is;
-- where needed ``measure(image, record) -> dict``: entries of the record that depend on the clean scan;
+- where needed ``measure(image, record) -> dict``: entries of the record that depend on the clean scan, and ``MEASURES``, their
+  names: where they are there already, nothing is measured;
 - where useful ``inspect(clean, corrupted) -> dict``: entries that describe the finished scan, and change nothing.
 
 Modules are loaded by name, so that an edit of one changes the fingerprint of that artefact and of no other.
@@ -39,6 +40,7 @@ __all__ = [
     "complete",
     "corrupt",
     "corrupt_batch",
+    "corrupt_channels",
     "corrupt_in_range",
     "describe",
     "draw_artefacts",
@@ -154,9 +156,11 @@ def sample_record(
         The module's parameters, ``artefact``, ``severity``, and ``local``: None, or the soft edge of the part.
 
     Raises:
-        InputError: No such artefact, severity out of range, settings that do not fit the module, or not three axes.
+        InputError: No such artefact, severity out of range, settings that do not fit the module, not three axes, or voxel
+            sizes that are none.
     """
     _check_shape(shape)
+    sizes_mm = _three_sizes(spacing_mm)
     if not 0 <= severity <= 1:
         raise InputError(f"Severity {severity} of {name} is outside [0, 1]: give a number within.")
     check_settings(name, settings)
@@ -164,7 +168,7 @@ def sample_record(
     if severity == 0:
         return {"artefact": name, "severity": severity, "local": None}
     try:
-        record = load(name).sample(severity, tuple(shape), np.broadcast_to(spacing_mm, 3), rng, **settings)
+        record = load(name).sample(severity, tuple(shape), sizes_mm, rng, **settings)
     except InputError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
@@ -188,7 +192,7 @@ def complete(image: Tensor, records: Sequence[dict]) -> list[dict]:
 
     def entries(record: dict) -> dict:
         module = load(record["artefact"])
-        needed = record["severity"] > 0 and hasattr(module, "measure")
+        needed = record["severity"] > 0 and not record.keys() >= set(getattr(module, "MEASURES", ()))
         return module.measure(image, record) if needed else {}
 
     return [{**entries(record), **record} for record in records]
@@ -218,16 +222,19 @@ def corrupt(image: Tensor, records: Sequence[dict]) -> Tensor:
     x'' = w x' + (1 - w) x, w = sigmoid(4 (u - centre) / width) along an axis u in [0, 1] (or 1 - w).
 
     Args:
-        image: (D, H, W), floating point, the clean scan; the work is done in float32, on the image's device.
+        image: (D, H, W), floating point, >= 0, the clean scan; the work is done in float32, on the image's device.
         records: From :func:`sample_record`, in any order; none, or severity 0, leaves the scan as it is.
 
     Returns:
         (D, H, W), dtype of the image, range [0, 1]; the same bits for the same image and records.
 
     Raises:
-        InputError: The image is not 3-D, not of floating point, constant, or not finite.
+        InputError: The image is not 3-D, not of floating point, constant, not finite, or negative somewhere.
     """
-    _check(image)
+    if _check(image)[0] < 0:
+        raise InputError(
+            "The image has negative voxels, which no magnitude has: use corrupt_in_range, which keeps an image's own range."
+        )
     scan = image.float()
     records = complete(scan, [record for record in records if record["severity"] > 0])
     if not records:
@@ -258,7 +265,7 @@ def corrupt_batch(images: Tensor, records: Sequence[Sequence[dict]]) -> Tensor:
     """Apply artefacts to a batch as :func:`corrupt` does to each scan: its neighbours make no difference to its bits.
 
     Args:
-        images: (B, C, D, H, W), floating point; the channels of a scan share its artefacts.
+        images: (B, C, D, H, W), floating point, >= 0; the channels of a scan share its artefacts.
         records: From :func:`sample_record`, one list per scan.
 
     Returns:
@@ -291,13 +298,47 @@ def corrupt_in_range(image: Tensor, records: Sequence[dict]) -> Tensor:
         (D, H, W), float32, with the lowest and highest intensity of the clean scan; without severity its own bits.
 
     Raises:
-        InputError: See :func:`corrupt`.
+        InputError: The image is not 3-D, not of floating point, constant, or not finite.
     """
-    _check(image)
+    low, high = _check(image)
     if all(record["severity"] == 0 for record in records):
         return image.clone()
-    low, high = image.aminmax()
     return low + (high - low) * corrupt(rescale(image), records)
+
+
+def corrupt_channels(image: Tensor, records: Sequence[Sequence[dict]]) -> tuple[Tensor, list[list[dict]]]:
+    """Apply artefacts to each channel of an image as :func:`corrupt_in_range` does, and tell what they measure.
+
+    Args:
+        image: (C, D, H, W), of any type and range.
+        records: From :func:`sample_record`, one list per channel.
+
+    Returns:
+        (C, D, H, W), float32; the records of each channel, from :func:`complete` and :func:`describe` on its scan in [0, 1].
+
+    Raises:
+        InputError: Not one list of records per channel, or see :func:`corrupt_in_range`.
+    """
+    if len(image) != len(records):
+        raise InputError(f"An image of {len(image)} channels has {len(records)} lists of records: give one for each.")
+    corrupted, described = [], []
+    for channel, chosen in zip(image.float(), records, strict=True):
+        _check(channel)
+        scan = rescale(channel)
+        completed = complete(scan, chosen)
+        corrupted.append(corrupt_in_range(channel, completed))
+        described.append(describe(scan, rescale(corrupted[-1]), completed))
+    return torch.stack(corrupted), described
+
+
+def _three_sizes(spacing_mm: float | Sequence[float]) -> np.ndarray:
+    """Return the voxel size along each axis, mm."""
+    sizes = np.array(spacing_mm, dtype=float)
+    if sizes.shape not in [(), (1,), (3,)] or not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise InputError(
+            f"Voxel sizes of {spacing_mm} mm cannot be used: give one positive number, or one for each axis."
+        )
+    return np.broadcast_to(sizes, 3)
 
 
 def _check_shape(shape: Sequence[int]) -> None:
@@ -305,7 +346,8 @@ def _check_shape(shape: Sequence[int]) -> None:
         raise InputError(f"An image of shape {tuple(shape)} is not a volume: give one with three axes.")
 
 
-def _check(image: Tensor) -> None:
+def _check(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lowest and highest intensity of an image that can be used; raise InputError for any other."""
     _check_shape(image.shape)
     if not image.is_floating_point():
         raise InputError(f"An image of {image.dtype} cannot hold what the artefacts make of it: give it as float32.")
@@ -314,6 +356,7 @@ def _check(image: Tensor) -> None:
         raise InputError("The image has voxels that are NaN or infinite: replace them before simulating artefacts.")
     if low == high:
         raise InputError("The image is constant, so it shows nothing that an artefact could change: check the file.")
+    return low, high
 
 
 def _axes(module: ModuleType, record: dict) -> Sequence[int]:

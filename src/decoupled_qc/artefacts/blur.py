@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from decoupled_qc.simulation.kspace import at_severity, central_planes, place_of
+from decoupled_qc.errors import InputError
+from decoupled_qc.simulation.kspace import at_severity
 
 CHAIN_POSITION = 3
 DOMAIN = "kspace"
@@ -38,7 +39,14 @@ def sample(
 
     Returns:
         ``ratio``, common to the axes; ``axes``.
+
+    Raises:
+        InputError: A ratio is below 1.
     """
+    if min(ratio) < 1:
+        raise InputError(
+            f"Config key artefacts.blur.ratio is {ratio}: give numbers of 1 or more, planes per plane kept."
+        )
     count = 1 + rng.choice(len(n_axes_probability), p=n_axes_probability)
     return {
         "severity": severity,
@@ -61,7 +69,6 @@ def apply(kspace: Tensor, record: dict) -> Tensor:
     """
     for axis in record["axes"]:
         n = kspace.shape[axis]
-        kept = central_planes(n, round(n / record["ratio"]))
-        outer = [plane for plane in range(n) if plane not in kept]
-        kspace.index_fill_(axis, place_of(outer, n).to(kspace.device), 0)
+        kept = max(round(n / record["ratio"]), 1)
+        kspace.narrow(axis, (kept + 1) // 2, n - kept).zero_()  # of an even number one more is negative
     return kspace

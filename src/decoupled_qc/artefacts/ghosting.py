@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from decoupled_qc.errors import InputError
 from decoupled_qc.simulation.kspace import along, at_severity, frequencies
 
 CHAIN_POSITION = 0.6  # what the coil hears of the object pulsates, before anything is added to it
@@ -41,7 +42,15 @@ def sample(
 
     Returns:
         ``axis``; ``amplitude``; ``period_planes``; ``phase_rad``.
+
+    Raises:
+        InputError: An amplitude is not in [0, 1], or a period is below 2.
     """
+    if not (0 <= min(amplitude) <= max(amplitude) <= 1 and min(period_planes) >= 2):
+        raise InputError(
+            f"Config block artefacts.ghosting has amplitude {amplitude} and period_planes {period_planes}: give amplitudes "
+            "from 0 to 1 and periods of 2 planes or more."
+        )
     return {
         "severity": severity,
         "axis": int(rng.integers(3)),

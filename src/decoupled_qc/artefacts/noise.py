@@ -6,7 +6,8 @@ clean scan.
 A receiver adds its noise to k-space, but fftn(n) / sqrt(n_voxels) of such an n is distributed as n is, since the DFT is
 unitary up to that factor and Gaussian noise is white in every orthonormal basis. So the noise is added in image space,
 which saves an FFT pair where it stands alone. A spike or a zipper is added too, so that it does not matter which comes
-first; blur and wrap take away from the noise what they take away from the scan.
+first, unless either is local, which blends magnitudes; blur and wrap take away from the noise what they take away from the
+scan.
 
 Source: Shaw et al. 2021, section 3 (SNR U(-10, 20) dB). That the SNR is one of powers, and over which voxels, is reconstructed.
 """
@@ -25,6 +26,7 @@ from decoupled_qc.threads import side_by_side
 
 CHAIN_POSITION = 0.8  # after what happens to the head, before what k-space loses
 DOMAIN = "image"
+MEASURES = ("signal_power",)
 SIGNAL_MASKS = ("volume", "head")
 N_STREAMS = 32  # of random numbers, drawn in parallel: the same bits however many threads there are
 BLOCK_VOXELS = 2**15  # worked on at once

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from decoupled_qc.errors import InputError
 from decoupled_qc.simulation.kspace import at_severity, central_planes, place_of
 
 CHAIN_POSITION = 4
@@ -39,14 +40,24 @@ def sample(
         spacing_mm: Not used.
         rng: Where the draws come from.
         regular_probability: Of the regular mode, [0, 1].
-        every: Smallest and largest q, uniform; regular mode.
-        centre_fraction: At severity 0 and 1, [0, 1]: of the planes that is kept at the centre, rounded up; geometric in
-            between, as the energy of k-space falls steeply. Random mode always keeps the latter.
+        every: Smallest and largest q, >= 2, uniform; regular mode.
+        centre_fraction: At severity 0 and 1, (0, 1], or both 0: of the planes that is kept at the centre, rounded up;
+            geometric in between, as the energy of k-space falls steeply. Random mode always keeps the latter.
         fraction: At severity 0 and 1: of all planes that is missing, [0, 1]; random mode.
 
     Returns:
         ``axis``; ``mode``; ``every`` and ``centre_fraction``, or ``fraction``; ``planes``, centred indices that are missing.
+
+    Raises:
+        InputError: A setting is out of its range.
     """
+    shares = (regular_probability, *centre_fraction, *fraction)
+    if min(every) < 2 or min(shares) < 0 or max(shares) > 1 or (centre_fraction[0] > 0) != (centre_fraction[1] > 0):
+        raise InputError(
+            f"Config block artefacts.wrap has every {every}, regular_probability {regular_probability}, centre_fraction "
+            f"{centre_fraction} and fraction {fraction}: give numbers of 2 or more for every, the others from 0 to 1, and "
+            "centre_fraction either without a 0 or as [0, 0]."
+        )
     axis = int(rng.integers(3))
     n = shape[axis]
     regular = rng.random() < regular_probability

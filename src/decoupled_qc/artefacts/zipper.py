@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from decoupled_qc.errors import InputError
 from decoupled_qc.simulation.kspace import at_severity, frequencies
 
 CHAIN_POSITION = 1.5  # received with the signal, so that blur and wrap act on it too
 DOMAIN = "kspace"
+MEASURES = ("signal_rms",)
 
 
 def sample(
@@ -41,7 +43,12 @@ def sample(
 
     Returns:
         ``axis``, the read axis; ``planes``, indices of the planes hit; ``magnitude``; ``phase_seed``.
+
+    Raises:
+        InputError: No plane is to be hit.
     """
+    if n_planes < 1:
+        raise InputError(f"Config key artefacts.zipper.n_planes is {n_planes}: give 1 or more.")
     axis = int(rng.integers(3))
     count = min(n_planes, shape[axis])
     first = int(rng.integers(shape[axis] - count + 1))
