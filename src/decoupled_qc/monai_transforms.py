@@ -1,12 +1,13 @@
 """The simulators as a MONAI dictionary transform, for those who augment with MONAI."""
 
+import json
 from collections.abc import Hashable, Mapping
 
-import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
+from monai.data import MetaTensor, get_track_meta
 from monai.transforms import MapTransform, RandomizableTransform
+from monai.utils import convert_to_tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import naming
@@ -17,7 +18,9 @@ from decoupled_qc.settings import settings_of
 class RandArtefactd(RandomizableTransform, MapTransform):
     """Corrupt the images of a sample with one artefact.
 
-    All keys get the same realisation, all channels the same record. Each image keeps its intensity range and its meta data.
+    All keys get the same realisation, all channels the same record. Each image keeps its intensity range and its meta data and
+    comes as float32, corrupted or not. Its records, one list per channel with what was measured, none if it stays clean, come
+    under its key and ``_records``, as JSON, so that samples of different records can be put into one batch.
 
     Args:
         keys: Of the images, each (C, D, H, W); a MetaTensor's affine gives the voxel sizes, else they are 1 mm.
@@ -55,22 +58,24 @@ class RandArtefactd(RandomizableTransform, MapTransform):
         self._drawn_severity = float(self.R.uniform(*self.severity))
         self._drawn_seed = int(self.R.randint(2**31))
 
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Return the sample with corrupted images.
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor | str]:
+        """Return the sample with corrupted images and their records.
 
         Raises:
             InputError: An image is not of three axes beside its channels, is constant, or not finite.
         """
         found = dict(data)
         self.randomize()
-        if self._do_transform:
-            for key in self.key_iterator(found):
-                with naming(_title(key, found[key])):
-                    found[key] = self._corrupt(found[key])
+        for key in self.key_iterator(found):
+            image, records = convert_to_tensor(found[key], dtype=torch.float32, track_meta=get_track_meta()), []
+            if self._do_transform:
+                with naming(_title(key, image)):
+                    image, records = self._corrupt(image)
+            found[key], found[f"{key}_records"] = image, json.dumps(records)
         return found
 
-    def _corrupt(self, image: torch.Tensor | np.ndarray) -> torch.Tensor:
-        plain = torch.as_tensor(image.as_tensor() if isinstance(image, MetaTensor) else image)
+    def _corrupt(self, image: torch.Tensor) -> tuple[torch.Tensor, list[list[dict]]]:
+        plain = image.as_tensor() if isinstance(image, MetaTensor) else image
         spacing_mm = image.pixdim.tolist() if isinstance(image, MetaTensor) else 1.0
         record = artefacts.sample_record(
             self.artefact,
@@ -81,12 +86,12 @@ class RandArtefactd(RandomizableTransform, MapTransform):
             self.settings,
             local_probability=self.local_probability,
         )
-        corrupted = torch.stack([artefacts.corrupt_in_range(channel, [record]) for channel in plain.float()])
-        if not isinstance(image, MetaTensor):
-            return corrupted
-        return MetaTensor(corrupted, meta=image.meta, applied_operations=image.applied_operations)
+        corrupted, records = artefacts.corrupt_channels(plain, [[record]] * len(plain))
+        if isinstance(image, MetaTensor):
+            corrupted = MetaTensor(corrupted, meta=image.meta, applied_operations=image.applied_operations)
+        return corrupted, records
 
 
-def _title(key: Hashable, image: torch.Tensor | np.ndarray) -> str:
+def _title(key: Hashable, image: torch.Tensor) -> str:
     file = image.meta.get("filename_or_obj") if isinstance(image, MetaTensor) else None
     return f"Image '{key}' ({file})" if file else f"Image '{key}'"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import nibabel as nib
-import torch
 from torchio import Image, Subject
 from torchio.transforms import IntensityTransform
 from torchio.transforms.augmentation import RandomTransform
@@ -18,7 +17,8 @@ class RandomArtefact(RandomTransform, IntensityTransform):
     """Corrupt every intensity image of a subject with one artefact; label maps stay as they are.
 
     All images of a subject get the same realisation, all channels of an image the same record. Each keeps its intensity
-    range, its voxel sizes count, and the subject's history holds the records, so that it can be replayed.
+    range, its voxel sizes count, and the subject's history holds the records, with what was measured, so that it can be
+    replayed.
 
     Args:
         artefact: Name of the artefact, see :func:`decoupled_qc.artefacts.available`.
@@ -46,7 +46,11 @@ class RandomArtefact(RandomTransform, IntensityTransform):
         self.local_probability = local_probability
 
     def apply_transform(self, subject: Subject) -> Subject:
-        """Draw a record from TorchIO's (torch's) global generator and apply it."""
+        """Draw a record from TorchIO's (torch's) global generator and apply it.
+
+        Raises:
+            InputError: An image is constant, not finite, or too small for the artefact.
+        """
         severity, seed = self.sample_uniform(*self.severity), self._get_random_seed()
         records = {}
         for name, image in self.get_images_dict(subject).items():
@@ -60,19 +64,20 @@ class RandomArtefact(RandomTransform, IntensityTransform):
                     self.settings,
                     local_probability=self.local_probability,
                 )
-            records[name] = [record]
-        return Artefacts(records, **self._get_base_args())(subject)
+                records[name] = _corrupt(image, [[record]] * image.num_channels)
+        Artefacts(records, **self._get_base_args())._add_transform_to_subject_history(subject)
+        return subject
 
 
 class Artefacts(IntensityTransform):
     """Apply artefacts of given records: what :class:`RandomArtefact` leaves in a subject's history.
 
     Args:
-        records: image name → records of :func:`decoupled_qc.artefacts.sample_record`, or records for every image.
+        records: image name → for each of its channels records of :func:`decoupled_qc.artefacts.sample_record`.
         **kwargs: Of every TorchIO transform.
     """
 
-    def __init__(self, records: Mapping[str, Sequence[dict]] | Sequence[dict], **kwargs):
+    def __init__(self, records: Mapping[str, Sequence[Sequence[dict]]], **kwargs):
         super().__init__(**kwargs)
         self.records = records
         self.args_names = ["records"]
@@ -81,14 +86,19 @@ class Artefacts(IntensityTransform):
         """Corrupt the images.
 
         Raises:
-            InputError: An image is constant, or not finite.
+            InputError: An image is constant, not finite, or has another number of channels than the records are for.
         """
         for name, image in self.get_images_dict(subject).items():
-            records = self.get_parameter(self.records, name)
             with naming(_title(name, image)):
-                channels = [artefacts.corrupt_in_range(channel, records) for channel in image.data.float()]
-            image.set_data(torch.stack(channels))
+                _corrupt(image, self.records[name])
         return subject
+
+
+def _corrupt(image: Image, records: Sequence[Sequence[dict]]) -> list[list[dict]]:
+    """Corrupt an image in place, return the records of each channel with what was measured."""
+    corrupted, described = artefacts.corrupt_channels(image.data, records)
+    image.set_data(corrupted)
+    return described
 
 
 def _title(name: str, image: Image) -> str:

@@ -1,11 +1,13 @@
 """The simulators inside other people's pipelines."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 import torchio as tio
-from monai.data import MetaTensor
+from monai.data import MetaTensor, list_data_collate
 from monai.transforms import Compose
 from phantom import head
 
@@ -128,8 +130,19 @@ def test_torchio_composes_and_follows_the_global_seed():
 
 def test_voxel_sizes_come_from_the_affine():
     torch.manual_seed(5)
-    records = RandomArtefact("motion")(subject()).history[-1].records["t1"]
-    assert records[0]["spacing_mm"] == [2.0, 1.0, 3.0]
+    ((record,),) = RandomArtefact("motion")(subject()).history[-1].records["t1"]
+    assert record["spacing_mm"] == [2.0, 1.0, 3.0]
+
+
+def test_torchio_history_holds_what_was_measured_on_each_channel_once():
+    two = tio.Subject(t1=tio.ScalarImage(tensor=torch.cat([subject().t1.data, subject().t1.data ** 2])))
+    torch.manual_seed(5)
+    corrupted = RandomArtefact("motion")(two)
+    assert len(corrupted.history) == 1
+    first, second = (record for (record,) in corrupted.history[0].records["t1"])
+    assert first["residual_shift_voxels"] >= 0 and first["times"] == second["times"]
+    assert first["centre_mm"] != second["centre_mm"]
+    assert torch.equal(corrupted.get_composed_history()(two).t1.data, corrupted.t1.data)
 
 
 @every_artefact
@@ -151,8 +164,21 @@ def test_monai_follows_its_random_state_and_its_probability():
     first, again, other = (pipeline.set_random_state(seed)(sample)["image"] for seed in (7, 7, 8))
     assert torch.equal(first, again) and not torch.equal(first, other)
     drawn = RandArtefactd("image", "spike", prob=0.3).set_random_state(0)
-    share = np.mean([drawn(sample)["image"] is not sample["image"] for _ in range(60)])
+    share = np.mean([json.loads(drawn(sample)["image_records"]) != [] for _ in range(60)])
     assert 0.15 < share < 0.45
+
+
+@pytest.mark.parametrize("image", [(500 * head(SHAPE)[None]).short(), 500 * head(SHAPE)[None].double().numpy()])
+def test_monai_gives_the_same_type_by_any_chance_and_records_that_can_be_batched(image):
+    samples = []
+    for seed in range(12):
+        samples.append(RandArtefactd("image", "noise", prob=0.5).set_random_state(seed)({"image": image}))
+    assert {(type(sample["image"]), sample["image"].dtype) for sample in samples} == {(MetaTensor, torch.float32)}
+    records = [json.loads(text) for text in list_data_collate(samples)["image_records"]]
+    assert [len(told) for told in records].count(0) in range(1, 12)
+    for told, sample in zip(records, samples, strict=True):
+        assert bool(told) != torch.equal(sample["image"].as_tensor(), torch.as_tensor(image).float())
+        assert all(record["signal_power"] > 0 for (record,) in told)
 
 
 @pytest.mark.parametrize("make", [RandomArtefact, lambda *names, **more: RandArtefactd("image", *names, **more)])
