@@ -92,6 +92,27 @@ def test_the_record_makes_the_same_scan_again(scan, tmp_path):
     assert json.loads((tmp_path / "again.json").read_text()) == record
 
 
+@pytest.mark.parametrize("artefact", ["noise", "spike", "zipper", "motion"])
+def test_the_record_of_another_scan_is_refused(scan, tmp_path, artefact, capsys):
+    assert simulate(scan, tmp_path / "first.nii.gz", "--artefact", artefact) == 0
+    values = np.asanyarray(nib.load(scan).dataobj)
+    darker = np.where(np.arange(len(values))[:, None, None] > 10, values, values // 2)
+    other, again = write(tmp_path / "other.nii.gz", darker), tmp_path / "again.nii.gz"
+    assert simulate(other, again, "--record", str(tmp_path / "first.json")) == 2
+    message = capsys.readouterr().err
+    assert "first.json is of another scan" in message and f"of {artefact} was" in message and message.count("\n") == 1
+    assert not again.exists()
+
+
+def test_the_record_of_a_scan_with_other_voxels_is_refused(scan, tmp_path, capsys):
+    assert simulate(scan, tmp_path / "first.nii.gz", "--artefact", "motion") == 0
+    values = np.asanyarray(nib.load(scan).dataobj)
+    other = write(tmp_path / "other.nii.gz", values, np.diag([1.0, 1.5, 2.5, 1.0]))
+    assert simulate(other, tmp_path / "again.nii.gz", "--record", str(tmp_path / "first.json")) == 2
+    message = capsys.readouterr().err
+    assert "first.json is of another scan" in message and "spacing_mm of motion was" in message
+
+
 def test_an_artefact_is_the_same_whatever_stands_beside_it(scan, tmp_path):
     for name, more in {"alone": [], "both": ["--artefact", "blur"]}.items():
         assert simulate(scan, tmp_path / f"{name}.nii.gz", *more, "--artefact", "spike") == 0
@@ -212,6 +233,10 @@ def test_requests_that_make_no_sense_are_named(scan, tmp_path, capsys):
     for more, reason in [
         ([], "--artefact"),
         (["--artefact", "blur", "--record", "x.json"], "--record"),
+        (["--record", "x.json", "--severity", "0.5"], "--severity is for new artefacts"),
+        (["--record", "x.json", "--seed", "0"], "--seed is for new artefacts"),
+        (["--record", "x.json", "--local"], "--local is for new artefacts"),
+        (["--record", "x.json", "--config", "x.yaml"], "--config is for new artefacts"),
         (["--artefact", "blurr"], "no artefact 'blurr'"),
         (
             ["--artefact", "noise", "--artefact", "blur", "--artefact", "noise"],

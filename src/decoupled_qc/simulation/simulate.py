@@ -5,6 +5,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError, naming
 from decoupled_qc.files import write_whole
@@ -14,6 +16,9 @@ from decoupled_qc.scans import Scan, read_scan, write_like
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.settings import artefact_settings
 
+SEVERITY, SEED = 0.5, 0
+TOLERANCE = 0.01  # of what a record holds of its scan: rounding is far smaller, another scan farther off
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -22,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="NIfTI file to write; its record goes to the same name in .json"
     )
     parser.add_argument("--artefact", action="append", metavar="NAME", help="again for another one in the same scan")
-    parser.add_argument("--severity", type=float, default=0.5, help="from 0, no change, to 1 (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another realisation (default: %(default)s)")
-    parser.add_argument("--local", action="store_true", help="in a part of the head only, with a soft edge")
+    parser.add_argument("--severity", type=float, help=f"from 0, no change, to 1 (default: {SEVERITY})")
+    parser.add_argument("--seed", type=int, help=f"another seed, another realisation (default: {SEED})")
+    parser.add_argument(
+        "--local", action="store_true", default=None, help="in a part of the head only, with a soft edge"
+    )
     parser.add_argument(
         "--config", type=Path, help="YAML file whose block 'artefacts' replaces single default settings"
     )
@@ -39,6 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if bool(arguments.artefact) == bool(arguments.record):
         raise InputError("Give either --artefact, once or more often, or the --record of an earlier scan.")
+    drawing = [name for name in ("severity", "seed", "local", "config") if getattr(arguments, name) is not None]
+    if arguments.record and drawing:
+        raise InputError(f"--{drawing[0]} is for new artefacts, which --record makes none of: leave one of them out.")
     twice = [name for name, count in Counter(arguments.artefact or []).items() if count > 1]
     if twice:
         raise InputError(
@@ -49,9 +59,13 @@ def run(arguments: argparse.Namespace) -> None:
     scan = read_scan(arguments.scan)
     drawn = _recorded(arguments.record, scan) if arguments.record else _drawn(scan, arguments)
     try:
+        if arguments.record:
+            _check_is_of(arguments.record, scan, drawn)
         records = artefacts.complete(scan.image, drawn)
         corrupted = artefacts.corrupt(scan.image, records)
         described = artefacts.describe(scan.image, corrupted, records)
+    except InputError:
+        raise
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         source = arguments.record or arguments.config or "The default settings"
         raise InputError(f"{source} cannot be applied to {arguments.scan} ({error}): correct its numbers.") from error
@@ -69,16 +83,18 @@ def run(arguments: argparse.Namespace) -> None:
 def _drawn(scan: Scan, arguments: argparse.Namespace) -> list[dict]:
     """Return a new record of each artefact; each depends on the seed and its own name alone."""
     known = artefact_settings(arguments.config)
+    severity = SEVERITY if arguments.severity is None else arguments.severity
+    seed = SEED if arguments.seed is None else arguments.seed
     with naming(scan.path):
         return [
             artefacts.sample_record(
                 name,
-                arguments.severity,
+                severity,
                 tuple(scan.image.shape),
                 scan.spacing_mm,
-                rng_for(arguments.seed, "simulate", name),
+                rng_for(seed, "simulate", name),
                 known.get(name, {}),
-                local_probability=float(arguments.local),
+                local_probability=float(bool(arguments.local)),
             )
             for name in arguments.artefact
         ]
@@ -100,6 +116,20 @@ def _recorded(path: Path, scan: Scan) -> list[dict]:
     if shape != list(scan.image.shape):
         raise InputError(f"{path} is of a scan of shape {shape}, not {list(scan.image.shape)}: give that of this scan.")
     return records
+
+
+def _check_is_of(path: Path, scan: Scan, records: list[dict]) -> None:
+    """Raise InputError if what records hold of their clean scan is not true of this one."""
+    for record in records:
+        measured = getattr(artefacts.load(record["artefact"]), "MEASURES", ())
+        bare = {key: value for key, value in record.items() if key not in measured}
+        here = artefacts.complete(scan.image, [bare])[0] | {"spacing_mm": list(scan.spacing_mm)}
+        for key in ("spacing_mm", *measured):
+            if key in record and not np.allclose(here[key], record[key], 0, TOLERANCE * np.abs(record[key]).max()):
+                raise InputError(
+                    f"{path} is of another scan, whose {key} of {record['artefact']} was {record[key]} and here is {here[key]}: "
+                    "give the scan that the record was made from."
+                )
 
 
 def _refuse_constant(name: str) -> None:
