@@ -8,9 +8,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.figures import style
 from decoupled_qc.figures.examples import EXPLAINED, dice_titles, draw_examples
-from decoupled_qc.figures.images import GREY_MATTER, gather_scans
+from decoupled_qc.figures.images import gather_scans
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.simulation.affected import affected_part, share_inside
 
