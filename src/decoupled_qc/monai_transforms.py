@@ -19,8 +19,9 @@ class RandArtefactd(RandomizableTransform, MapTransform):
     """Corrupt the images of a sample with one artefact.
 
     All keys get the same realisation, all channels the same record. Each image keeps its intensity range and its meta data and
-    comes as float32, corrupted or not. Its records, one list per channel with what was measured, none if it stays clean, come
-    under its key and ``_records``, as JSON, so that samples of different records can be put into one batch.
+    comes as float32, corrupted or not. Its records with what was measured, a list for each channel that is empty if it stays
+    clean and that the next transform goes on with, come under its key and ``_records``: as JSON, so that samples of different
+    records can be put into one batch.
 
     Args:
         keys: Of the images, each (C, D, H, W); a MetaTensor's affine gives the voxel sizes, else they are 1 mm.
@@ -67,10 +68,12 @@ class RandArtefactd(RandomizableTransform, MapTransform):
         found = dict(data)
         self.randomize()
         for key in self.key_iterator(found):
-            image, records = convert_to_tensor(found[key], dtype=torch.float32, track_meta=get_track_meta()), []
+            image = convert_to_tensor(found[key], dtype=torch.float32, track_meta=get_track_meta())
+            records = json.loads(found.get(f"{key}_records", "[]")) or [[] for _ in image]
             if self._do_transform:
                 with naming(_title(key, image)):
-                    image, records = self._corrupt(image)
+                    image, own = self._corrupt(image)
+                records = [earlier + later for earlier, later in zip(records, own, strict=True)]
             found[key], found[f"{key}_records"] = image, json.dumps(records)
         return found
 
