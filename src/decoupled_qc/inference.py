@@ -4,7 +4,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor
@@ -14,6 +13,7 @@ from decoupled_qc.models import load_model
 from decoupled_qc.network import N_CLASSES, DecoupledUNet
 from decoupled_qc.precision import autocast
 from decoupled_qc.predictions import Prediction, write_prediction
+from decoupled_qc.scan_table import read_scan_table
 
 
 @torch.inference_mode()
@@ -86,7 +86,7 @@ def predict_condition(model_folder: Path, scans_table: Path, out: Path, inferenc
     """
     network, card = load_model(model_folder)
     network.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last_3d)
-    scans = pd.read_csv(scans_table, sep="\t")
+    scans = read_scan_table(scans_table)
     for scan in tqdm(scans.itertuples(), total=len(scans), desc=scans_table.parent.name, disable=None):
         file = nib.load(scans_table.parent / scan.image)
         image = torch.from_numpy(file.get_fdata(dtype=np.float32))

@@ -10,12 +10,12 @@ import pandas as pd
 SCANS = [f"sub-{n}_acq-{kind}" for n in range(3) for kind in ("standard", "headmotion2")]
 
 
-def make_rated_run(folder):
+def make_rated_run(folder, scans=SCANS):
     maps = folder / "predictions/student/rep-0/real"
     maps.mkdir(parents=True)
     (folder / "conditions/real").mkdir(parents=True)
-    pd.DataFrame({"scan": SCANS}).to_csv(folder / "conditions/real/scans.tsv", sep="\t", index=False)
-    for number, scan in enumerate(SCANS):
+    pd.DataFrame({"scan": scans}).to_csv(folder / "conditions/real/scans.tsv", sep="\t", index=False)
+    for number, scan in enumerate(scans):
         label = np.zeros((12, 14, 10), np.uint8)
         label[2 : 4 + number, 3:10, 2:8] = 1
         nib.save(nib.Nifti1Image(label, np.eye(4)), maps / f"{scan}_dseg.nii.gz")

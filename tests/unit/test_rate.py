@@ -29,6 +29,10 @@ def test_the_page_is_blind_complete_and_alone(results):
     assert shown_order(make(results, "bela")) != shown_order(text) == shown_order(make(results))
 
 
+def test_scans_named_by_numbers_are_rated_under_their_names(tmp_path):
+    assert sorted(shown_order(make(make_rated_run(tmp_path, ["0001", "0002"])))) == ["0001", "0002"]
+
+
 def test_a_run_without_segmentations_and_a_name_that_cannot_be(results, capsys):
     assert cli.main(["rate", str(results), "--rater", "anna", "--condition", "clean"]) == 2
     assert "clean/scans.tsv does not exist: give the folder of a run" in capsys.readouterr().err

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from decoupled_qc.analysis.scores import one_row_a_scan, read_scores
 from decoupled_qc.evaluation.scoring import score_condition
 from decoupled_qc.predictions import Prediction, write_prediction
+from decoupled_qc.scan_table import read_scan_table
 
 SHAPE = (40, 42, 38)
 HEADS = ("task", "noise", "blur")
@@ -28,7 +30,7 @@ SCORES = {
 }
 
 
-def scored(folder, change):
+def scored(folder, change, subject="sub-1"):
     """Scores of a ball of grey round white matter in noisy air, after a change to image, labels or prediction."""
     rng = np.random.default_rng(0)
     radius = np.linalg.norm(np.indices(SHAPE).T - np.array(SHAPE) / 2, axis=-1).T
@@ -36,7 +38,7 @@ def scored(folder, change):
     image = np.select([dseg == 3, dseg == 2], [0.9, 0.5], 0.0)
     image = np.hypot(image + rng.normal(0, 0.02, SHAPE), rng.normal(0, 0.02, SHAPE)).astype(np.float32)
     image, dseg, found = change(image, dseg, dseg == 2)
-    row = {"subject": "sub-1", "scan": "sub-1_x", "condition": "sim-noise", "artefact": "noise", "severity": 0.5}
+    row = {"subject": subject, "scan": f"{subject}_x", "condition": "sim-noise", "artefact": "noise", "severity": 0.5}
     row |= {"image": "x.nii.gz", "dseg": "y.nii.gz", "records": json.dumps([])}
     pd.DataFrame([row]).to_csv(folder / "scans.tsv", sep="\t", index=False)
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -44,7 +46,7 @@ def scored(folder, change):
     nib.save(nib.Nifti1Image(dseg, affine), folder / "y.nii.gz")
     label = torch.from_numpy(found.astype(np.uint8))
     maps = {head: torch.full(SHAPE, 0.1) for head in HEADS}
-    write_prediction(folder, "sub-1_x", Prediction(label.float() * 0.9, label, maps), affine)
+    write_prediction(folder, f"{subject}_x", Prediction(label.float() * 0.9, label, maps), affine)
     table = score_condition(folder / "scans.tsv", folder, **KNOWN)
     return table.set_index(["metric", "aggregation"])
 
@@ -85,6 +87,20 @@ def test_every_score_of_the_leaderboard_is_there(tmp_path):
             table.loc[(name, "reference"), "value"], rel=0.05
         )
     assert table.loc[("artefact_uncertainty", "mean"), "value"] == pytest.approx(0.2, rel=1e-3)  # the task's left out
+
+
+def test_a_subject_named_by_a_number_keeps_its_name_from_the_condition_to_the_wide_table(tmp_path):
+    scored(tmp_path, as_it_is, subject="0001").reset_index().to_csv(tmp_path / "part.csv", index=False)
+    read_scan_table(tmp_path / "part.csv").to_csv(tmp_path / "scores.csv", index=False)  # as they are gathered
+    subjects = pd.DataFrame({"subject": ["0001"], "anatomy": ["0001"]})
+    wide = one_row_a_scan(read_scores(tmp_path / "scores.csv"), subjects)
+    assert wide[["subject", "scan", "anatomy"]].values.tolist() == [["0001", "0001_x", "0001"]]
+
+
+def test_a_part_of_the_scores_is_written_as_it_was_read(tmp_path):
+    part = "subject,scan,replicate,severity,value,note\n0001,NA,0,,0.8579236534734411,\n1e3,0002,1,0.5,,blind\n"
+    (tmp_path / "part.csv").write_text(part)
+    assert read_scan_table(tmp_path / "part.csv").to_csv(index=False) == part
 
 
 @pytest.mark.parametrize(

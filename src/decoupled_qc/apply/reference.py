@@ -25,6 +25,7 @@ from decoupled_qc.evaluation import metrics
 from decoupled_qc.evaluation.scoring import GREY_MATTER, UL_PER_ML
 from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
+from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.scans import read_scan
 from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
@@ -86,7 +87,7 @@ def measure_scans(predictor: Predictor, scans_table: Path) -> pd.DataFrame:
         predictor: The model.
         scans_table: ``scans.tsv`` of a condition.
     """
-    scans = pd.read_csv(scans_table, sep="\t")
+    scans = read_scan_table(scans_table)
     rows = []
     for scan in tqdm(scans.itertuples(), total=len(scans), desc="reference", disable=None):
         maps, measures = predictor.measured(read_scan(scans_table.parent / scan.image))

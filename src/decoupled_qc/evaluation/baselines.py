@@ -21,6 +21,7 @@ from decoupled_qc.evaluation.disagreement import (
 from decoupled_qc.inference import predict
 from decoupled_qc.models import load_model
 from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.simulation.bias import bias_field
 from decoupled_qc.simulation.kspace import rescale
@@ -71,7 +72,7 @@ def score_baseline(
         network.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last_3d)
         networks.append((network, card["epsilon"]))
     rows = []
-    for scan in pd.read_csv(scans_table, sep="\t").itertuples():
+    for scan in read_scan_table(scans_table).itertuples():
         image = torch.from_numpy(nib.load(scans_table.parent / scan.image).get_fdata(dtype=np.float32))
         reference = np.asanyarray(nib.load(scans_table.parent / scan.dseg).dataobj) == GREY_MATTER
         found = [

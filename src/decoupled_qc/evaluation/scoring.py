@@ -13,6 +13,7 @@ from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation import iqm, metrics
 from decoupled_qc.predictions import read_prediction
+from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation import affected
 
 GREY_MATTER, WHITE_MATTER = 2, 3  # values in a *_dseg.nii.gz
@@ -56,7 +57,7 @@ def score_condition(
     Returns:
         A row per scan, metric and aggregation, with the columns of ``scores.csv``; ``note`` says why a value is NaN.
     """
-    scans = pd.read_csv(scans_table, sep="\t")
+    scans = read_scan_table(scans_table)
     rows = []
     for scan in scans.itertuples():
         image = nib.load(scans_table.parent / scan.image).get_fdata(dtype=np.float32)

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
+from decoupled_qc.scan_table import read_scan_table
 
 GREY_MATTER = 2  # value in a reference *_dseg.nii.gz; a predicted one holds 1
 SCANS_TABLE = "scans.tsv"
@@ -47,7 +48,7 @@ def read_scans(condition: Path) -> pd.DataFrame:
     Args:
         condition: Folder with ``scans.tsv``.
     """
-    table = pd.read_csv(condition / SCANS_TABLE, sep="\t", keep_default_na=False)
+    table = read_scan_table(condition / SCANS_TABLE)
     for column in ("image", "dseg"):
         table[column] = [str(condition / name) for name in table[column]]
     return table

@@ -8,6 +8,7 @@ import pandas as pd
 
 from decoupled_qc.analysis.scores import RATED, RATED_STAND_IN
 from decoupled_qc.errors import InputError
+from decoupled_qc.scan_table import read_scan_table
 
 RATING_COLUMNS = ("scan", "rater", "rating")
 TOOL = "mriqc"  # the aggregation of measures that come with a data set
@@ -23,7 +24,7 @@ def acquisition(scan: str) -> str:
 
 def is_rated(scans_table: Path) -> bool:
     """Say whether the scans of a condition came with ratings."""
-    return "rating" in pd.read_csv(scans_table, sep="\t", nrows=0)
+    return "rating" in read_scan_table(scans_table)
 
 
 def judged(
@@ -37,7 +38,7 @@ def judged(
         ratings: Table that :func:`read_ratings` reads, in place of the cohort's ratings; None for these.
         table, columns: Where the other tool's measures are, see :func:`read_measures`; None without one.
     """
-    scans = pd.read_csv(scans_table, sep="\t")
+    scans = read_scan_table(scans_table)
     found = {}
     if ratings is not None:
         found["rating", RATED if "rating" in scans else RATED_STAND_IN] = read_ratings(ratings, scans["scan"])

@@ -11,11 +11,11 @@ from pathlib import Path
 import jinja2
 import nibabel as nib
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
+from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.seeds import rng_for
 
 CUTS_PER_AXIS = 6
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise InputError(f"{path} does not exist: give the folder of a run that has predicted this condition.")
     out = arguments.out or arguments.results / f"rate-{rater}.html"
     with write_whole(out) as file:
-        file.write_text(page(pd.read_csv(scans, sep="\t")["scan"].tolist(), maps, rater))
+        file.write_text(page(read_scan_table(scans)["scan"].tolist(), maps, rater))
     print(f"Open {out} in a browser, rate with the keys 1 to 4, and save the table.")
     print("Table 2 and figures 9 and 10 read it by: --config 'scoring={ratings: PATH}'")
 

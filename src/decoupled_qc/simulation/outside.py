@@ -13,6 +13,7 @@ from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
+from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation.conditions import Made
 from decoupled_qc.simulation.kspace import rescale
 
@@ -33,7 +34,7 @@ def read_simulated(conditions: Sequence[Path]) -> pd.DataFrame:
     """
     tables = []
     for folder in map(Path, conditions):
-        scans = pd.read_csv(folder / "scans.tsv", sep="\t")
+        scans = read_scan_table(folder / "scans.tsv")
         tables.append(
             scans.assign(**{column: [folder / name for name in scans[column]] for column in ("image", "dseg")})
         )

@@ -1,0 +1,28 @@
+"""Tables of scans as one job of a run hands them to the next: a name is text, whatever it looks like."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+FLOATS = ("severity", "rating", "value")
+KINDS = {**dict.fromkeys(FLOATS, float), "replicate": int}
+
+
+def read_scan_table(path: Path) -> pd.DataFrame:
+    """Read a condition's ``scans.tsv`` or a job's part of ``scores.csv``.
+
+    Args:
+        path: Tab-separated if it ends in ``.tsv``, else with commas.
+
+    Returns:
+        Its columns: severities, ratings and values float, NaN where empty, replicates int, and all others text, so that a
+        subject ``0001`` stays one.
+    """
+    return pd.read_csv(
+        path,
+        sep="\t" if path.suffix == ".tsv" else ",",
+        dtype=defaultdict(lambda: str, KINDS),
+        keep_default_na=False,
+        na_values=dict.fromkeys(FLOATS, ""),
+    )
