@@ -1,4 +1,4 @@
-"""A real S3 server (moto's) on loopback, behind a line that can break, alter or lose what it carries."""
+"""A real S3 server (moto's) on loopback, behind a line that can break, stall, alter or lose what it carries."""
 
 import threading
 from contextlib import contextmanager
@@ -9,15 +9,20 @@ import requests
 from moto.server import ThreadedMotoServer
 
 BUCKET = "openneuro.org"
+PAGE = 2  # files that an answer to a listing holds, where S3 itself gives 1000
 
 
 class Line(BaseHTTPRequestHandler):
-    """Carries requests to the server; ``faults`` says what happens to the next answers of a path."""
+    """Carries requests to the server; ``faults`` says what happens to the next answers of a path.
+
+    One that stalls does so until the event ``stalled``.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        answer = requests.get(self.server.behind + self.path, headers=dict(self.headers), timeout=20)
+        path = f"{self.path}&max-keys={PAGE}" if "list-type=2" in self.path else self.path
+        answer = requests.get(self.server.behind + path, headers=dict(self.headers), timeout=20)
         name = self.path.partition("?")[0].removeprefix(f"/{BUCKET}/").partition("/")[2]
         self.server.seen.append((name, self.headers.get("Range")))
         faults = self.server.faults.get(name, [])
@@ -27,15 +32,19 @@ class Line(BaseHTTPRequestHandler):
             body = b"?" + body[1:]
         if fault == "lost":
             status, body = 404, b"<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"
+        if fault == "busy":
+            status, body = 503, b"<Error><Code>SlowDown</Code><Message>please</Message></Error>"
         self.send_response(status)
         for key, value in answer.headers.items():
             if key.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
                 self.send_header(key, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if fault == "cut":
+        if fault in ("cut", "stall"):
             self.wfile.write(body[: len(body) // 2])
             self.close_connection = True
+            if fault == "stall":
+                self.server.stalled.wait(timeout=60)
             return
         self.wfile.write(body)
 
@@ -47,7 +56,7 @@ class Bucket:
     """What a test puts into the bucket, and what went over the line."""
 
     def __init__(self, client, line: ThreadingHTTPServer):
-        self.client, self.faults, self.seen = client, line.faults, line.seen
+        self.client, self.faults, self.seen, self.stalled = client, line.faults, line.seen, line.stalled
         self.url = f"http://127.0.0.1:{line.server_port}"
 
     def put(self, path: str, body: bytes) -> None:
@@ -65,7 +74,7 @@ def serve():
     server.start()
     behind = "http://{}:{}".format(*server.get_host_and_port())
     line = ThreadingHTTPServer(("127.0.0.1", 0), Line)
-    line.behind, line.faults, line.seen = behind, {}, []
+    line.behind, line.faults, line.seen, line.stalled = behind, {}, [], threading.Event()
     threading.Thread(target=line.serve_forever, daemon=True).start()
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=behind, **keys)

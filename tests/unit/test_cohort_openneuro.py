@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import re
+import resource
+import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from bucket import serve
 
 from decoupled_qc.cohort import openneuro
-from decoupled_qc.errors import InputError
+from decoupled_qc.errors import InputError, sentence
 
 INCLUDE = ["sub-*/anat/*_T1w.nii.gz", "derivatives/scores.tsv"]
 SCANS = {
@@ -17,14 +22,15 @@ SCANS = {
     for n in range(2)
     for kind in ("standard", "headmotion1")
 }
+ABOUT = {"DatasetDOI": "doi:10/openneuro.ds000001.v1.0.2", "License": "CC0"}
+DESCRIPTION = "ds000001/dataset_description.json"
 ONE = "sub-01/anat/sub-01_acq-standard_T1w.nii.gz"
 
 
 @pytest.fixture(scope="module")
 def served():
-    description = json.dumps({"DatasetDOI": "doi:10/openneuro.ds000001.v1.0.2", "License": "CC0"}).encode()
     others = {
-        "dataset_description.json": description,
+        "dataset_description.json": json.dumps(ABOUT).encode(),
         "derivatives/scores.tsv": b"a table",
         "large.bin": b"not asked for",
     }
@@ -69,10 +75,15 @@ def test_what_is_asked_for_comes_whole_and_once(bucket, tmp_path, caplog):
 
 
 def test_licence_and_size_are_told_at_a_terminal_before_any_scan_is_fetched(bucket, tmp_path, monkeypatch, capsys):
+    large = "ds000001/sub-02/anat/sub-02_acq-standard_T1w.nii.gz"
+    bucket.put(large, bytes(29_000_000))
     asked = []
     monkeypatch.setattr(sys.stderr, "isatty", lambda: asked.append(bucket.gets(ONE)) or True, raising=False)
-    fetch(tmp_path)
-    assert f"ds000001 1.0.2, licence CC0: 6 files, of which 6 (0.00 GB) are to be fetched to {tmp_path}\n" in (
+    try:
+        fetch(tmp_path)
+    finally:
+        bucket.client.delete_object(Bucket="openneuro.org", Key=large)
+    assert f"ds000001 1.0.2, licence CC0: 7 files, of which 7 (0.03 GB) are to be fetched to {tmp_path}\n" in (
         capsys.readouterr().err
     )
     assert asked == [[]]
@@ -117,15 +128,57 @@ def test_a_connection_cut_in_mid_file_is_gone_on_with(bucket, tmp_path):
     assert bucket.gets(ONE) == [None, f"bytes={size // 2}-", f"bytes={size // 2 + size // 4}-"]
 
 
-def test_a_fetch_that_was_killed_is_gone_on_with(bucket, tmp_path):
+def test_a_fetch_that_was_killed_in_mid_file_is_gone_on_with(bucket, tmp_path):
+    bucket.faults[ONE] = ["stall"]
+    call = "import sys; from pathlib import Path; from decoupled_qc.cohort import openneuro; openneuro.CHUNK_BYTES = 1024; "
+    call += f"openneuro.fetch('ds000001', '1.0.2', {INCLUDE}, Path(sys.argv[1]), licence='CC0', subjects=None)"
+    partial = (tmp_path / ONE).with_name(f".partial-{Path(ONE).name}")
+    bucket.stalled.clear()
+    process = subprocess.Popen([sys.executable, "-c", call, str(tmp_path)])
+    try:
+        while not (partial.exists() and partial.stat().st_size):
+            assert process.poll() is None
+            threading.Event().wait(0.02)
+    finally:
+        process.kill()
+        process.wait()
+        bucket.stalled.set()
+    have = partial.stat().st_size
+    bucket.seen.clear()
+    fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS) and bucket.gets(ONE) == [f"bytes={have}-"] and 0 < have < len(SCANS[ONE])
+
+
+def test_a_bucket_that_is_too_busy_costs_no_byte_that_has_come(bucket, tmp_path):
+    bucket.faults[ONE] = ["cut", *["busy"] * 3]
+    fetch(tmp_path)
+    assert whole(tmp_path) == set(SCANS)
+    assert bucket.gets(ONE) == [None, *[f"bytes={len(SCANS[ONE]) // 2}-"] * 4]
+
+
+def test_a_full_disk_is_no_broken_connection(bucket, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError) as refusal:
+            fetch(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert re.search(
+        r"\.partial-sub-0.*T1w.nii.gz cannot be written, the disk or your quota is full", sentence(refusal.value)
+    )
+
+
+def test_a_fetch_that_gave_up_is_gone_on_with(bucket, tmp_path):
     bucket.faults[ONE] = ["cut"] * openneuro.TRIES
     with pytest.raises(InputError, match=rf"1 of 6 files of ds000001 could not be fetched, the first {ONE}.*run again"):
         fetch(tmp_path)
     assert whole(tmp_path) == set(SCANS) - {ONE}
+    have = (tmp_path / ONE).with_name(f".partial-{Path(ONE).name}").stat().st_size
     bucket.seen.clear()
     fetch(tmp_path)
     assert whole(tmp_path) == set(SCANS)
-    assert {name for name, _ in bucket.seen if name.endswith(".nii.gz")} == {ONE}
+    assert [seen for seen in bucket.seen if seen[0].endswith(".nii.gz")] == [(ONE, f"bytes={have}-")] and have
 
 
 def test_a_corrupted_object_is_fetched_again(bucket, tmp_path):
@@ -172,6 +225,31 @@ def test_another_version_and_nothing_asked_for_stop(bucket, tmp_path):
     assert not whole(tmp_path)
     with pytest.raises(InputError, match="has no data set ds000009"):
         fetch(tmp_path, dataset="ds000009")
+
+
+def test_a_new_version_whose_scans_are_the_same_costs_its_description_alone(bucket, tmp_path):
+    fetch(tmp_path)
+    bucket.put(DESCRIPTION, json.dumps(ABOUT | {"DatasetDOI": "doi:10/openneuro.ds000001.v1.0.3"}).encode())
+    bucket.seen.clear()
+    try:
+        with pytest.raises(InputError, match="another version of ds000001 than 1.0.2 .*set config key"):
+            fetch(tmp_path)
+        fetch(tmp_path, version="1.0.3")
+    finally:
+        bucket.put(DESCRIPTION, json.dumps(ABOUT).encode())
+    assert "v1.0.3" in (tmp_path / "dataset_description.json").read_text() and whole(tmp_path) == set(SCANS)
+    assert not [name for name, _ in bucket.seen if name.endswith(".nii.gz")]
+
+
+def test_a_data_set_without_a_doi_is_fetched_by_no_version_alone(bucket, tmp_path, caplog):
+    bucket.put(DESCRIPTION, b"{}")
+    try:
+        with pytest.raises(InputError, match=r"its DOI is ''.* or to null if it names none"):
+            fetch(tmp_path)
+        fetch(tmp_path, version=None)
+    finally:
+        bucket.put(DESCRIPTION, json.dumps(ABOUT).encode())
+    assert whole(tmp_path) == set(SCANS) and "nothing pins its version" in caplog.text
 
 
 def test_offline_is_one_sentence(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 from urllib3.exceptions import HTTPError
 
-from decoupled_qc.errors import InputError
+from decoupled_qc.errors import InputError, is_of_machine
 from decoupled_qc.files import sha256_of, write_whole
 from decoupled_qc.jobs import announce
 
@@ -32,6 +32,7 @@ COLUMNS = ["path", "bytes", "etag", "sha256"]
 WORKERS = 8
 TRIES = 5  # of a file, each from where the last one broke off
 CHUNK_BYTES = 1 << 20
+OTHER_FILE = ("412", "PreconditionFailed", "416", "InvalidRange")  # what has come is no beginning of what is there now
 BREAKS = (BotoCoreError, HTTPError, IncompleteReadError, OSError)
 
 
@@ -49,7 +50,7 @@ class _Broken(Exception):
 
 
 def fetch(
-    dataset: str, version: str, include: Sequence[str], folder: Path, *, licence: str, subjects: int | None
+    dataset: str, version: str | None, include: Sequence[str], folder: Path, *, licence: str, subjects: int | None
 ) -> pd.DataFrame:
     """Fetch what is not there yet, and verify all of it.
 
@@ -57,7 +58,8 @@ def fetch(
 
     Args:
         dataset: Accession number, such as ds004173.
-        version: Of the snapshot, such as 1.0.2; the bucket holds the latest one only.
+        version: Of the snapshot, such as 1.0.2; the bucket holds the latest one only. None takes whatever is there, as a data
+            set without a DOI needs it.
         include: Shell patterns of the paths to fetch, relative to the data set; the description always is.
         folder: For the data set; files in it that are right are not fetched again.
         licence: Of the data, to be named before anything is fetched; another one in the description is warned of.
@@ -69,6 +71,7 @@ def fetch(
     Raises:
         InputError: The bucket cannot be reached or holds another version, a pattern fits no file, a file has changed since it
             was first fetched, the disk is too small, or files could not be fetched whole; all others are then kept.
+        OSError: The folder cannot be written.
     """
     settings = Config(
         signature_version=UNSIGNED,
@@ -97,12 +100,13 @@ def fetch(
     wanted = select(listed, include, subjects)
     folder.mkdir(parents=True, exist_ok=True)
     known = _known(folder)
+    known = known[known["path"] != DESCRIPTION]  # it changes with the version, which has a check of its own
     _check_unchanged(dataset, wanted, known)
     missing = [entry for entry in wanted if not (folder / entry.path).is_file()]
     size = sum(entry.bytes for entry in missing)
     announce(
-        f"{dataset} {version}, licence {licence}: {len(wanted)} files, of which {len(missing)} ({size / 1e9:.2f} GB) are to be "
-        f"fetched to {folder}"
+        f"{dataset} {version or 'as it is'}, licence {licence}: {len(wanted)} files, of which {len(missing)} "
+        f"({size / 1e9:.2f} GB) are to be fetched to {folder}"
     )
     told = description.get("License", licence)
     if told != licence:
@@ -128,7 +132,8 @@ def fetch(
     if broken:
         raise InputError(
             f"{len(broken)} of {len(wanted)} files of {dataset} could not be fetched, the first {broken[0]}: run again, which "
-            "fetches only what is missing, or leave the file out by config key cohort.scans.fetch.include."
+            "fetches only what is missing; to do without a file, give config key cohort.scans.fetch.include patterns that it "
+            "does not fit."
         )
     return table
 
@@ -161,12 +166,18 @@ def _description(client: object, dataset: str, listed: Sequence[Entry]) -> dict:
     return json.loads(client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read())
 
 
-def _check_version(description: dict, dataset: str, version: str) -> None:
-    doi = description.get("DatasetDOI", "")
-    if not doi.endswith(f".v{version}"):
+def _check_version(description: dict, dataset: str, version: str | None) -> None:
+    doi = description.get("DatasetDOI") or ""
+    if version is None:
+        log.warning(
+            "%s is fetched as the bucket has it now (its DOI is '%s'): nothing pins its version, since config key "
+            "cohort.scans.fetch.version is null.",
+            *(dataset, doi),
+        )
+    elif not doi.endswith(f".v{version}"):
         raise InputError(
             f"OpenNeuro's bucket has another version of {dataset} than {version} (its DOI is '{doi}'): set config key "
-            "cohort.scans.fetch.version to it if the scans may differ."
+            "cohort.scans.fetch.version to it if the scans may differ, or to null if it names none."
         )
 
 
@@ -239,9 +250,12 @@ def _verified(client: object, dataset: str, entry: Entry, folder: Path, sha256: 
             if code in ("404", "NoSuchKey", "403", "AccessDenied"):
                 raise _Broken(f"the bucket lists it but does not give it: {code}") from error
             reason = code
-            partial.unlink(missing_ok=True)
+            if code in OTHER_FILE:
+                partial.unlink(missing_ok=True)
             continue
         except BREAKS as error:
+            if is_of_machine(error):
+                raise OSError(error.errno, error.strerror, str(partial)) from error
             reason = f"the connection broke: {error}"
             continue
         partial.replace(path)
