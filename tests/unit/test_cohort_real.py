@@ -152,6 +152,17 @@ def test_measures_that_do_not_fit_are_named(tmp_path):
         judgements.read_measures(tmp_path / "iqm.tsv", ["cjv"], scans)
     with pytest.raises(InputError, match=r"no column 'efc' of config key scoring\.measures\.columns"):
         judgements.read_measures(tmp_path / "iqm.tsv", ["efc"], scans)
+    (tmp_path / "iqm.tsv").write_text("bids_name\tcjv\nsub-1_T1w\t0.4\nsub-1\t0.5\n")
+    with pytest.raises(
+        InputError, match=r"iqm.tsv, row 3: gives measures of the same scan as an earlier row: keep one"
+    ):
+        judgements.read_measures(tmp_path / "iqm.tsv", ["cjv"], scans)
+
+
+def test_measures_of_scans_named_by_numbers(tmp_path):
+    (tmp_path / "iqm.tsv").write_text("scan\tcjv\n0001\t0.4\n0002\tn/a\n")
+    found = judgements.read_measures(tmp_path / "iqm.tsv", ["cjv"], pd.Series(["0002", "0001"]))["cjv"]
+    assert np.isnan(found["0002"]) and found["0001"] == 0.4
 
 
 def test_labels_follow_the_head_to_another_scan():

@@ -92,6 +92,8 @@ def test_kappa_by_hand(tmp_path, capsys):
     )
     assert found["same"] == 0.75 and found["n_scans"] == found["n_subjects"] == 4
     assert found["ci_low"] <= found["kappa"] <= found["ci_high"]
+    people = pd.Series(["p", "p", "q", "q"], index=[f"sub-{n}_x" for n in range(4)])
+    assert agreement(ratings, people).iloc[0][["n_scans", "n_subjects"]].tolist() == [4, 2]
     assert cli.main(["agreement", str(tmp_path / "r.tsv"), "--out", str(tmp_path / "all.tsv")]) == 0
     assert "kappa" in capsys.readouterr().out and len(judgements.read_rater_table(tmp_path / "all.tsv")) == 8
     assert cli.main(["agreement", str(tmp_path / "r.tsv"), str(tmp_path / "r.tsv")]) == 2

@@ -21,7 +21,7 @@ def table_of_run(
     set_name, stand_in = table["set"].iloc[0], is_stand_in(wide)
     labels = tables.labels_of(manifest, set_name, stand_in)
     name, cells, lines = tables.parts(table, stand_in, is_rated_stand_in(wide), labels)
-    shown = wide.loc[wide["condition"] == "real", "scan"]
+    subjects = wide[wide["condition"] == "real"].set_index("scan")["subject"]
     for one in ratings:
-        lines += tables.rater_notes(agreement(one[one["scan"].isin(shown)]))
+        lines += tables.rater_notes(agreement(one[one["scan"].isin(subjects.index)], subjects))
     return name, cells, lines

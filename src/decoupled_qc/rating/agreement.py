@@ -42,14 +42,15 @@ def run(arguments: argparse.Namespace) -> None:
         ratings.assign(rating=ratings["rating"].astype(int)).to_csv(arguments.out, sep="\t", index=False)
 
 
-def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
+def agreement(ratings: pd.DataFrame, subjects: pd.Series | None = None) -> pd.DataFrame:
     """Return a row per pair of raters: quadratic-weighted kappa, Spearman's rho, and how often they gave the same.
 
     Kappa is 1 - sum(w o) / sum(w e), w the squared difference of grades, o the observed and e the chance table of both raters'
     grades; higher is better, 0 is chance. Its interval (95 %, percentile) is by bootstrap of whole subjects.
 
     Args:
-        ratings: ``scan``, ``rater``, ``rating`` 1 to 4; a scan's subject is its name up to the first ``_``.
+        ratings: ``scan``, ``rater``, ``rating`` 1 to 4.
+        subjects: Scan → subject; None for the scans' names up to the first ``_``.
 
     Source: Cohen 1968.
     """
@@ -60,7 +61,8 @@ def agreement(ratings: pd.DataFrame) -> pd.DataFrame:
         if both.empty:
             continue
         first, second = both[one].to_numpy(), both[other].to_numpy()
-        subject = both.index.str.partition("_").get_level_values(0).to_numpy()
+        named = both.index.str.partition("_").get_level_values(0) if subjects is None else both.index.map(subjects)
+        subject = named.to_numpy()
         rng = rng_for(0, one, other, "agreement")
         draws = np.concatenate([_kappa(first, second, weights) for weights in subject_draws(subject, N_BOOT, rng)])
         low, high, _ = stated_interval(draws, len(set(subject)))

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.analysis.scores import RATED, RATED_STAND_IN
+from decoupled_qc.analysis.scores import RATED, RATED_STAND_IN, numbers, refuse
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.scan_table import read_scan_table
 
@@ -103,20 +104,22 @@ def read_measures(path: Path, columns: list[str], scans: pd.Series) -> pd.DataFr
         scans: Names of the scans.
 
     Raises:
-        InputError: The file or a column is missing, or it knows none of the scans.
+        InputError: The file or a column is missing, it has a scan twice or what is no number, or it knows none of the scans.
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist: correct config key scoring.measures.table.")
-    table = pd.read_csv(path, sep="\t")
+    table = read_cells(path, "\t")
     name = next((column for column in NAMES if column in table), None)
     if name is None:
         raise InputError(f"{path} has no column that names the scan: call it {' or '.join(NAMES)}.")
     for column in columns:
         if column not in table:
             raise InputError(f"{path} has no column '{column}' of config key scoring.measures.columns.")
-    table = table.set_index(table[name].str.removesuffix("_T1w"))[columns]
-    if not table.index.isin(scans).any():
+    named = table[name].str.removesuffix("_T1w")
+    refuse(path, named.duplicated(), "gives measures of the same scan as an earlier row: keep one")
+    if not named.isin(scans).any():
         raise InputError(
             f"{path} knows none of the scans of condition real, such as {scans.iloc[0]}: check column {name}."
         )
-    return table.reindex(scans)
+    measured = {column: numbers(path, table[column]) for column in columns}
+    return pd.DataFrame(measured, index=table.index).set_axis(named).reindex(scans)
