@@ -14,6 +14,7 @@ from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, LABELS, TISSUES, Anat
 from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
+from decoupled_qc.evaluation.metrics import dice
 from decoupled_qc.grids import CAP_PERCENTILE
 from decoupled_qc.seeds import rng_for
 
@@ -153,8 +154,8 @@ def _check_surfaces(folder: Path, anatomy: Anatomy) -> list[tuple]:
     near = ndimage.binary_dilation(pial, iterations=outside) & ~ndimage.binary_erosion(white, iterations=inside)
     cortex, grey, label = pial & ~white & near, (anatomy.label == 2) & near, anatomy.label
     return [
-        ("cortical GM", "surfaces", "dice", _dice(grey, cortex)),
-        ("WM below the cortex", "surfaces", "dice", _dice((label == 3) & near, white & near)),
+        ("cortical GM", "surfaces", "dice", dice(grey, cortex)),
+        ("WM below the cortex", "surfaces", "dice", dice((label == 3) & near, white & near)),
         ("cortical GM", "surfaces", "volume_ratio", grey.sum() / cortex.sum()),
         ("cortex in the brain mask", "surfaces", "fraction", (cortex & (label > 0)).sum() / cortex.sum()),
     ]
@@ -168,8 +169,4 @@ def _check_brain(folder: Path, anatomy: Anatomy) -> list[tuple]:
     brain, affine = read_ras(path, HEAD_SPACING_MM)
     start = np.rint(np.linalg.inv(affine) @ anatomy.affine[:, 3])[:3].astype(int)
     box = tuple(slice(first, first + n) for first, n in zip(start, anatomy.label.shape, strict=True))
-    return [("brain", "brain extraction of the package", "dice", _dice(anatomy.label > 0, cut(brain, box) > 0))]
-
-
-def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+    return [("brain", "brain extraction of the package", "dice", dice(anatomy.label > 0, cut(brain, box) > 0))]
