@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from test_cohort_scans import audit, head
 
+from decoupled_qc import cli
 from decoupled_qc.cohort import prepare, sources
 from decoupled_qc.cohort.label_values import as_tissues
 from decoupled_qc.errors import InputError
@@ -55,6 +56,13 @@ def test_ixi_tells_person_and_hospital_and_has_no_labels(tmp_path):
     scans = find("ixi", tmp_path)
     assert scans["subject"].tolist() == ["sub-IXI002", "sub-IXI013"] and scans["site"].tolist() == ["Guys", "HH"]
     assert (scans["dseg"] == "").all() and audit(scans)["status"].tolist() == ["ok", "ok"]
+
+
+def test_the_audit_command_takes_any_kind_of_source(tmp_path, capsys):
+    nib.save(nib.Nifti1Image(head(0)[0], AFFINE), tmp_path / "IXI002-Guys-0828-T1.nii.gz")
+    call = ["audit", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main([*call, "--source", "ixi"]) == 0 and "1 of 1 scans can be used" in capsys.readouterr().out
+    assert cli.main(call) == 2 and "holds no scan named like" in capsys.readouterr().err
 
 
 def test_oasis_1_pairs_analyze_heads_with_the_tissues_of_fast(tmp_path):
@@ -111,9 +119,11 @@ def test_a_table_explains_its_labels_and_what_it_does_not_explain_is_named(tmp_p
     reasons = {
         "1=grey 3=white": "has the value 4, which dseg_values '1=grey 3=white' does not explain: add it.",
         "1=gray": "has '1=gray': give pairs such as 3=white, with one of background, csf, grey, white.",
-        "": "has values that are neither tissues (0 to 3) nor FreeSurfer's: explain them in dseg_values.",
+        "": "has values that are neither tissues (0 to 3) nor FreeSurfer's, such as 99: explain them in dseg_values.",
     }
     for meanings, reason in reasons.items():
+        values = SEG4[label] if meanings else np.where(label == 3, 99, label).astype(np.uint8)
+        nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / "l.nii.gz")
         table.write_text(f"subject,image,dseg,dseg_values\nsub-1,a.nii.gz,l.nii.gz,{meanings}\n")
         assert reason in audit(find("table", table))["reason"][0]
     assert as_tissues(table, SEG4, MEANT).tolist() == [0, 1, 2, 3]
@@ -162,6 +172,25 @@ def test_bids_says_by_its_lookup_table_what_labels_are(lookup, text, tmp_path):
     assert list(scans["dseg_values"]) == ["1=grey 2=white 3=csf"]
     assert audit(scans)["status"].tolist() == ["ok"]
     assert grey_voxels(scans, tmp_path) == [int((head(1)[1] == 2).sum())]
+
+
+@pytest.mark.parametrize(
+    ("scan", "label"),
+    [
+        ("sub-01_T1w.nii.gz", "sub-01_dseg.nii"),
+        ("sub-01_T1w.nii", "sub-01_dseg.nii.gz"),
+        ("sub-01_desc-preproc_T1w.nii.gz", "sub-01_dseg.nii.gz"),
+        ("sub-01_desc-preproc_T1w.nii.gz", "sub-01_desc-preproc_dseg.nii.gz"),
+    ],
+)
+def test_a_bids_label_is_found_beside_its_scan_and_others_are_counted(scan, label, tmp_path, caplog):
+    caplog.set_level("INFO")
+    anat = tmp_path / "sub-01" / "ses-1" / "anat"
+    anat.mkdir(parents=True)
+    for name in (scan, label, "sub-01_space-MNI_dseg.nii.gz", "sub-01_desc-aseg_dseg.nii.gz"):
+        (anat / name).touch()
+    assert find("bids", tmp_path)["dseg"].tolist() == [str(anat / label)]
+    assert f"2 files *_dseg are the label of no scan by their names, the first {anat}/sub-01_desc-aseg" in caplog.text
 
 
 def test_bids_labels_without_their_table_are_not_taken_for_ours(tmp_path):

@@ -15,7 +15,6 @@ if SCANS["splits"] and not Path(SCANS["splits"]).is_file():
 SCANS_PATH = f"resources/openneuro/{FETCH['dataset']}" if FETCH else SCANS["path"]
 CHOSEN = SCANS["pattern"] if isinstance(SCANS["pattern"], list) else [SCANS["pattern"]]
 PATTERNS = [*CHOSEN, *([SCANS["real"]] if SCANS["real"] else [])]
-READ = {"table": SCANS_PATH, "bids": f"{SCANS_PATH}/derivatives/scores.tsv"}.get(COHORT["source"])  # besides scans
 
 
 rule fetch_scans:
@@ -42,7 +41,6 @@ rule fetch_scans:
 rule audit_scans:
     input:
         fetched=f"{OUT}/cohort/fetched.tsv" if FETCH else [],
-        table=READ if READ and not FETCH and Path(READ).exists() else [],
         page=packaged("cohort/audit.html"),
     output:
         listing=f"{OUT}/cohort/listing.tsv",

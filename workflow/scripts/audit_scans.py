@@ -9,7 +9,8 @@ from decoupled_qc.jobs import start
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 params = snakemake.params
-scans = find_scans(params.source, params.path, params.patterns, params.subjects)
+fetched = Path(snakemake.input.fetched) if snakemake.input.fetched else None
+scans = find_scans(params.source, params.path, params.patterns, params.subjects, fetched)
 write_audit(scans, Path(snakemake.output.audit).parent, snakemake.threads)
 with write_whole(snakemake.output.listing) as file:
     scans.to_csv(file, sep="\t", index=False)

@@ -1,7 +1,8 @@
-"""Check the scans of a BIDS folder or a table before anything is trained on them; writes a table and a page."""
+"""Check the scans of a BIDS folder, a table or another source before anything is trained on them; writes a table and a page."""
 
 import argparse
 import logging
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,13 @@ SCANS_A_PAGE = 500  # pictures that a browser shows at once, and that are held i
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("path", help="a BIDS folder, or a .tsv or .csv table with the columns subject and image")
+    parser.add_argument(
+        "path", help="what the source reads: a folder, or a .tsv or .csv table with the columns subject and image"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for audit.tsv and audit.html")
+    parser.add_argument(
+        "--source", choices=sources.names(), help="kind of source (default: bids for a folder, else table)"
+    )
     parser.add_argument("--pattern", default="*", help="take scans whose names match this (default: all)")
     parser.add_argument("--strict", action="store_true", help="fail if any scan is excluded or stands there twice")
     parser.add_argument("--jobs", type=int, default=1, help="scans looked at side by side (default: %(default)s)")
@@ -33,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: There is nothing to audit; or, with ``--strict``, a scan is excluded or holds the same image as another:
             table and page are written.
     """
-    kind = "bids" if Path(arguments.path).is_dir() else "table"
+    kind = arguments.source or ("bids" if Path(arguments.path).is_dir() else "table")
     scans = sources.find_scans(kind, arguments.path, [arguments.pattern], None)
     found = write_audit(scans, arguments.out, arguments.jobs)
     bad = found[found["reason"] != ""]
@@ -60,7 +66,8 @@ def write_audit(scans: pd.DataFrame, folder: Path, jobs: int) -> pd.DataFrame:
     n_pages = -(-len(scans) // SCANS_A_PAGE)
     names = ["audit.html", *(f"audit-{number}.html" for number in range(2, n_pages + 1))]
     for old in folder.glob("audit-*.html"):
-        old.unlink()
+        if re.fullmatch(r"audit-\d+\.html", old.name):
+            old.unlink()
     looks = _look_at_all(scans, jobs)
     rows, first = [], []
     for name in names:

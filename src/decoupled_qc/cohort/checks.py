@@ -1,6 +1,7 @@
 """What is wrong with each scan of a cohort, found before anything is trained on it."""
 
 import hashlib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def check_scan(row: tuple) -> tuple[dict[str, str], tuple | None]:
             label = read_label(Path(row.dseg), scan, row.dseg_values)
             slices = _middle(scan, label)
             check_contrast(Path(row.dseg), label, scan)
-            check_volume(Path(row.dseg), label, scan)
+            check_volume(row.dseg, label, scan.spacing_mm)
         found["source_sha256"] = _source(found["sha256"], scan, label)
     except InputError as error:
         found |= {"status": "excluded", "reason": str(error)}
@@ -73,13 +74,18 @@ def check_header(scan: Scan) -> None:
     """Check voxel sizes, and that both transforms of the header agree about left and right.
 
     Raises:
-        InputError: They are implausible, or do not agree.
+        InputError: They are implausible, no transforms, or do not agree.
     """
     low, high = SPACING_MM
     if not all(low <= size <= high for size in scan.spacing_mm):
         sizes = " x ".join(f"{size:.3g}" for size in scan.spacing_mm)
         raise InputError(f"{scan.path} has voxels of {sizes} mm, outside {low} to {high} mm: check its header.")
-    qform, sform = scan.file.get_qform(coded=True)[0], scan.file.get_sform(coded=True)[0]
+    try:
+        qform, sform = scan.file.get_qform(coded=True)[0], scan.file.get_sform(coded=True)[0]
+    except ValueError as error:  # of the quaternion, which only this reads where there is an sform
+        raise InputError(
+            f"{scan.path} has a qform that is no rotation ({error}): correct it, or set its code to 0."
+        ) from error
     if qform is not None and sform is not None and np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0:
         raise InputError(f"{scan.path} has a qform and an sform that mirror each other: find out which side is left.")
 
@@ -105,17 +111,22 @@ def read_label(path: Path, scan: Scan, meanings: str = "") -> np.ndarray:
     return as_tissues(path, values, meanings)
 
 
-def check_volume(path: Path, label: np.ndarray, scan: Scan) -> None:
+def check_volume(name: str, label: np.ndarray, spacing_mm: Sequence[float]) -> None:
     """Check the volume of grey matter.
+
+    Args:
+        name: Of the label, for the message.
+        label: (D, H, W), as :func:`read_label` returns it.
+        spacing_mm: Voxel size along each axis, mm.
 
     Raises:
         InputError: No human brain has so much or so little.
     """
-    volume_ml = float((label == 2).sum() * np.prod(scan.spacing_mm) / 1000)
+    volume_ml = float((label == 2).sum() * np.prod(spacing_mm) / 1000)
     low, high = GREY_MATTER_ML
     if not low <= volume_ml <= high:
         raise InputError(
-            f"{path} has {volume_ml:.0f} ml of grey matter, outside {low} to {high} ml: look at the label."
+            f"{name} has {volume_ml:.0f} ml of grey matter, outside {low} to {high} ml: look at the label."
         )
 
 

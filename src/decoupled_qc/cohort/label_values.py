@@ -38,8 +38,10 @@ def as_tissues(path: Path, labels: NDArray, meanings: str = "") -> NDArray[np.ui
         return labels.astype(np.uint8)
     if aseg.is_aseg(labels):
         return aseg.to_tissues(labels)
+    unknown = next(value for value in np.unique(labels).tolist() if not aseg.is_aseg(value))
     raise InputError(
-        f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's: explain them in dseg_values."
+        f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's, such as {unknown:g}: explain them in "
+        "dseg_values."
     )
 
 

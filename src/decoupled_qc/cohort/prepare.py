@@ -2,6 +2,9 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -13,16 +16,28 @@ from numpy.typing import NDArray
 from decoupled_qc.cohort import tissues
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, most_probable
 from decoupled_qc.cohort.carry import carry
+from decoupled_qc.cohort.checks import check_volume
 from decoupled_qc.cohort.label import read_atlas
 from decoupled_qc.cohort.label_values import as_tissues
 from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS
-from decoupled_qc.cohort.subjects import LABEL_SOURCE
+from decoupled_qc.cohort.subjects import LABEL_SOURCE, LEFT_OUT, LEFT_OUT_COLUMNS
 from decoupled_qc.cohort.volumes import save, save_fraction
+from decoupled_qc.errors import InputError
 from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.grids import isotropic, unit_range
 from decoupled_qc.images import open_image
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The scan of the subject at hand whose label its other scans get: CSF, grey and white matter in its world."""
+
+    subject: str
+    file: nib.Nifti1Image
+    fractions: list[nib.Nifti1Image]
+    label_source: str
 
 
 def prepare_scans(
@@ -40,7 +55,8 @@ def prepare_scans(
 
     Each keeps its own whole field of view and lies in the world's millimetres of its source, which ``subjects.tsv``
     names: a map can be resampled back onto the native grid from the two affines. Of several scans of a subject the one with
-    the best rating is labelled, and the others get its label, moved rigidly.
+    the best rating is labelled, and the others get its label, moved rigidly. A subject whose classical label has an implausible
+    volume is left out, with all its scans and the reason in ``left_out.tsv``.
 
     Args:
         scans: As :func:`decoupled_qc.cohort.splits.chosen` returns them; all scans of a subject are in one batch.
@@ -52,27 +68,42 @@ def prepare_scans(
         cache: Folder for labels of the classical route, minutes each: a batch that was killed goes on with its next scan, and a
             scan that has not changed is not labelled again.
         code: Fingerprint of the code that labels.
+
+    Raises:
+        InputError: A scan cannot be labelled, or moved onto another.
     """
     atlas = read_atlas(atlas_folder) if (scans["dseg"] == "").any() else None
     distance = (pd.to_numeric(scans["rating"]) - best_rating).abs()
-    rows = []
-    best = None  # of the subject at hand: its name, file, tissue fractions and where they come from
+    rows, left_out, best = [], [], None
     for scan in scans.assign(distance=distance).sort_values(["subject", "distance", "scan"]).itertuples():
+        if left_out and left_out[-1][0] == scan.subject:
+            continue
         stem = scan.scan.removesuffix("_T1w")
         file = nib.squeeze_image(open_image(Path(scan.image)))
         if scan.dseg:
             fractions, label_source = provided_fractions(Path(scan.dseg), scan.dseg_values), scan.label_source
-        elif best is not None and best[0] == scan.subject:
-            parts = [isotropic(part, HEAD_SPACING_MM) for part in best[2]]
-            heads = isotropic(best[1], HEAD_SPACING_MM), isotropic(file, HEAD_SPACING_MM)
-            fractions, label_source = carry(parts, *heads, registration_mm), f"{best[3]}, moved rigidly"
+        elif best is not None and best.subject == scan.subject:
+            parts = [isotropic(part, HEAD_SPACING_MM) for part in best.fractions]
+            heads = isotropic(best.file, HEAD_SPACING_MM), isotropic(file, HEAD_SPACING_MM)
+            with _about(scan.image):
+                fractions = carry(parts, *heads, registration_mm)
+            label_source = f"{best.label_source}, moved rigidly"
         else:
             kept = cache / f"{_key(file, atlas, registration_mm, code)}.nii.gz"
-            fractions, label_source = _labelled(file, atlas, registration_mm, kept), LABEL_SOURCE
-        if best is None or best[0] != scan.subject:
-            best = scan.subject, file, fractions, label_source
+            with _about(scan.image):
+                fractions = _labelled(file, atlas, registration_mm, kept)
+            label_source = LABEL_SOURCE
+        if best is None or best.subject != scan.subject:
+            best = _Best(scan.subject, file, fractions, label_source)
         image = isotropic(file, spacing_mm)
         label = most_probable(_onto(fractions, image))
+        if label_source == LABEL_SOURCE:
+            try:
+                check_volume(f"The classical label of {scan.image}", label, [spacing_mm] * 3)
+            except InputError as error:
+                left_out.append((scan.subject, scan.role, str(error)))
+                log.warning("Subject %s is left out: %s", scan.subject, error)
+                continue
         names = {"image": f"{stem}_T1w.nii.gz", "dseg": f"{stem}_dseg.nii.gz"}
         save(folder / names["image"], unit_range(image.get_fdata(dtype=np.float32)), image.affine)
         save(folder / names["dseg"], label, image.affine)
@@ -94,6 +125,7 @@ def prepare_scans(
     pd.DataFrame(rows, columns=[*COLUMNS, *RATED_COLUMNS, "source"]).to_csv(
         folder / "subjects.tsv", sep="\t", index=False
     )
+    pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS).to_csv(folder / LEFT_OUT, sep="\t", index=False)
 
 
 def classical_fractions(file: nib.Nifti1Image, atlas: tissues.Atlas, registration_mm: float) -> list[nib.Nifti1Image]:
@@ -102,6 +134,15 @@ def classical_fractions(file: nib.Nifti1Image, atlas: tissues.Atlas, registratio
     values = np.clip(head.get_fdata(dtype=np.float32), 0, None)
     fractions = tissues.segment(atlas, values, head.affine, registration_mm)[1]
     return [nib.Nifti1Image(part, head.affine) for part in fractions]
+
+
+@contextmanager
+def _about(image: str) -> Iterator[None]:
+    """Name the scan in whatever ANTs says about it."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:  # the last of masks without a voxel
+        raise InputError(f"{image} cannot be labelled ({error}): look at the scan, or give it a label.") from error
 
 
 def _labelled(file: nib.Nifti1Image, atlas: tissues.Atlas, registration_mm: float, kept: Path) -> list[nib.Nifti1Image]:

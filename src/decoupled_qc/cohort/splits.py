@@ -102,8 +102,8 @@ def split(scans: pd.DataFrame, shares: Mapping[str, float], earlier: Path | None
         seed: The run's.
 
     Raises:
-        InputError: A role is unknown, a subject has no scan for its role, the shares do not add up, or a role is left
-            without a subject.
+        InputError: A role is unknown, a subject has no scan for its role, the earlier table has a subject twice, the shares do
+            not add up, or a role is left without a subject.
     """
     if not np.isclose(sum(shares.values()), 1):
         raise InputError(
@@ -189,6 +189,8 @@ def _frozen(given: Mapping[str, str], earlier: Path) -> dict[str, str]:
     for column in ("subject", "role"):
         if column not in table:
             raise InputError(f"{earlier} has no column '{column}': give the splits.tsv of an earlier run.")
+    for row in table.index[table["subject"].duplicated()]:
+        raise InputError(f"{earlier}, row {row + 2}: subject {table['subject'][row]} has a row above, too: keep one.")
     frozen = dict(zip(table["subject"], table["role"], strict=True))
     for subject, role in given.items():
         if role and role != frozen.get(subject, role):

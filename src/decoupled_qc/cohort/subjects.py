@@ -17,6 +17,7 @@ from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, check_vo
 from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
+from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import sha256_of, write_whole
 from decoupled_qc.grids import BLUR
@@ -26,6 +27,8 @@ from decoupled_qc.threads import side_by_side
 log = logging.getLogger(__name__)
 
 VOLUMES = ("image", "dseg")  # columns of file names
+LEFT_OUT = "left_out.tsv"  # of a batch of scans: who is in no subjects.tsv after all, since the scan could not be labelled well
+LEFT_OUT_COLUMNS = ["subject", "role", "reason"]
 LABEL_SOURCE = "ANTs Atropos"
 LABEL_MAP_SOURCE = "label map"
 GOLDEN_RATIO = (1 + np.sqrt(5)) / 2  # its multiples modulo 1 fill [0, 1) evenly, whatever their number
@@ -159,23 +162,32 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
     names would not be seen by what is trained on them.
 
     Args:
-        folders: Each of :func:`make_subjects`, inside the manifest's folder; one whose head is absent adds none.
+        folders: Each of :func:`make_subjects` or :func:`decoupled_qc.cohort.prepare.prepare_scans`, inside the manifest's folder;
+            one whose head is absent adds none.
         path: Of the table to write.
 
     Raises:
         InputError: See :func:`decoupled_qc.cohort.manifest.read_manifest` and
-            :func:`decoupled_qc.cohort.manifest.check_volumes`.
+            :func:`decoupled_qc.cohort.manifest.check_volumes`; or all subjects of a role were left out.
     """
     tables = []
+    left_out = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
     for folder in folders:
         if absence(folder) is not None:
             continue
         table = pd.read_csv(folder / "subjects.tsv", sep="\t", dtype=str, keep_default_na=False)
+        if (folder / LEFT_OUT).exists():
+            left_out = pd.concat([left_out, read_cells(folder / LEFT_OUT, "\t")])
         for column in VOLUMES:
             table[column] = [(folder / name).relative_to(path.parent).as_posix() for name in table[column]]
         tables.append(table)
+    joined = pd.concat(tables)
+    for row in left_out.itertuples():
+        log.warning("Subject %s is left out: %s", row.subject, row.reason)
+        if row.role not in set(joined["role"]):
+            raise InputError(f"No {row.role} subject is left: {row.reason}")
     with write_whole(path) as file:
-        pd.DataFrame(pd.concat(tables), columns=[*COLUMNS, *RATED_COLUMNS]).to_csv(file, sep="\t", index=False)
+        pd.DataFrame(joined, columns=[*COLUMNS, *RATED_COLUMNS]).to_csv(file, sep="\t", index=False)
         found = read_manifest(file)
         check_volumes(found, path)
         hashes = {f"{column}_sha256": [sha256_of(path.parent / name) for name in found[column]] for column in VOLUMES}

@@ -1,16 +1,21 @@
 """Scans of a BIDS folder: ``sub-*/[ses-*/]anat/*_T1w.nii[.gz]``, with a ``*_dseg`` beside the scan if there is one.
 
-What a label's values mean is read from BIDS's lookup table where there is one: ``*_dseg.tsv`` beside the label, or
-``dseg.tsv`` in the folder of the data set. Ratings come from ``derivatives/scores.tsv`` with the columns ``bids_name`` and
-``score``, as OpenNeuro ds004173 has it.
+The label of ``<name>_T1w`` is ``<name>_dseg``, and of ``<name>_desc-preproc_T1w`` also the one without ``desc``. What a label's
+values mean is read from BIDS's lookup table where there is one: ``*_dseg.tsv`` beside the label, or ``dseg.tsv`` in the
+folder of the data set. Ratings come from ``derivatives/scores.tsv`` with the columns ``bids_name`` and ``score``, as OpenNeuro
+ds004173 has it.
 """
 
+import logging
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".nii.gz", ".nii")
 LABELS = {  # of BIDS's common table: index, name, abbreviation, and the tissue that it counts as, as with FreeSurfer's
@@ -33,30 +38,44 @@ def find(path: Path) -> pd.DataFrame:
     """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
     ratings = _ratings(path / "derivatives" / "scores.tsv")
     common = _meanings(path / "dseg.tsv")
+    labels = set(_images(path, "dseg"))
     rows = []
     for image in t1_scans(path):
-        suffix = next(suffix for suffix in SUFFIXES if image.name.endswith(suffix))
-        scan = image.name.removesuffix(suffix)
-        dseg = image.with_name(scan.removesuffix("_T1w") + "_dseg" + suffix)
-        lookup = dseg.with_name(dseg.name.removesuffix(suffix) + ".tsv")
-        rows.append(
-            {
-                "subject": scan.partition("_")[0],
-                "scan": scan,
-                "image": str(image),
-                "dseg": str(dseg) if dseg.exists() else "",
-                "dseg_values": "" if not dseg.exists() else _meanings(lookup) if lookup.exists() else common,
-                "rating": ratings.get(scan, ""),
-                "label_source": "provided" if dseg.exists() else "",
-            }
-        )
+        scan = _stem(image)
+        row = {"subject": scan.partition("_")[0], "scan": scan, "image": str(image), "rating": ratings.get(scan, "")}
+        dseg = next((name for name in _label_names(image) if name in labels), None)
+        if dseg is not None:
+            lookup = dseg.with_name(_stem(dseg) + ".tsv")
+            meanings = _meanings(lookup) if lookup.exists() else common
+            row |= {"dseg": str(dseg), "dseg_values": meanings, "label_source": "provided"}
+        rows.append(row)
+    unused = sorted(labels - {Path(row["dseg"]) for row in rows if "dseg" in row})
+    if unused:
+        log.info("%d files *_dseg are the label of no scan by their names, the first %s", len(unused), unused[0])
     return pd.DataFrame(rows)
 
 
 def t1_scans(path: Path) -> list[Path]:
     """Return the files of the T1-weighted scans of a BIDS folder, sorted."""
-    found = [*path.glob("sub-*/anat/*_T1w.nii*"), *path.glob("sub-*/ses-*/anat/*_T1w.nii*")]
+    return _images(path, "T1w")
+
+
+def _images(path: Path, kind: str) -> list[Path]:
+    """Return the images of one suffix, without hidden files, which other programs leave beside them."""
+    name = f"anat/[!.]*_{kind}.nii*"
+    found = [*path.glob(f"sub-*/{name}"), *path.glob(f"sub-*/ses-*/{name}")]
     return sorted(image for image in found if image.name.endswith(SUFFIXES))
+
+
+def _stem(image: Path) -> str:
+    return image.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _label_names(image: Path) -> list[Path]:
+    """Return what a scan's label may be called, the nearest to its own name first."""
+    name = _stem(image).removesuffix("_T1w")
+    names = dict.fromkeys((name, re.sub(r"_desc-[A-Za-z0-9]+$", "", name)))
+    return [image.with_name(f"{one}_dseg{suffix}") for one in names for suffix in SUFFIXES]
 
 
 def _meanings(lookup: Path) -> str:
@@ -87,4 +106,9 @@ def _ratings(path: Path) -> dict[str, str]:
     for column in ("bids_name", "score"):
         if column not in table:
             raise InputError(f"{path} has no column '{column}': it needs bids_name and score.")
+    for row in table.index[table["bids_name"].duplicated()]:
+        raise InputError(
+            f"{path}, row {row + 2}: {table['bids_name'][row]} has a row above, too: keep one, and give the ratings of several "
+            "raters by config key scoring.ratings."
+        )
     return dict(zip(table["bids_name"], table["score"], strict=True))

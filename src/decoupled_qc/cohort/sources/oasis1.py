@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-HEADS = "OAS1_*_MR*/PROCESSED/MPRAGE/T88_111/*_t88_gfc.hdr"  # without masked_gfc, whose skull is off
+HEADS = "OAS1_*_MR*/PROCESSED/MPRAGE/T88_111/[!.]*_t88_gfc.hdr"  # without masked_gfc, whose skull is off
 SESSION = re.compile(r"OAS1_(\d+)_(MR\d+)")
 
 

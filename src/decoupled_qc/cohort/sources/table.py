@@ -18,7 +18,7 @@ def find(path: Path) -> pd.DataFrame:
     Raises:
         InputError: A needed column is missing, a column is unknown, or a row lacks its subject or image.
     """
-    table = read_cells(path, "," if path.suffix == ".csv" else "\t")
+    table = read_cells(path, "," if path.suffix == ".csv" else "\t").replace(sources.MISSING, "")
     for column in ("subject", "image"):
         if column not in table:
             raise InputError(f"{path} lacks the column {column}: add it; a .csv has commas, any other table has tabs.")
@@ -26,8 +26,8 @@ def find(path: Path) -> pd.DataFrame:
             raise InputError(f"{path} has no {column} in row {row + 2}: fill it in or drop the row.")
     for column in set(table) - set(sources.COLUMNS):
         raise InputError(f"{path} has the unknown column {column}: use {', '.join(sources.COLUMNS)}.")
-    if "scan" not in table:
-        table["scan"] = [Path(name).name.removesuffix(".gz").removesuffix(".nii") for name in table["image"]]
+    of_file = [Path(name).name.removesuffix(".gz").removesuffix(".nii") for name in table["image"]]
+    table["scan"] = table["scan"].where(table["scan"] != "", of_file) if "scan" in table else of_file
     for column in ("image", "dseg"):
         if column in table:
             table[column] = [str(path.parent / name) if name else "" for name in table[column]]
