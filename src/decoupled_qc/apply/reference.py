@@ -20,9 +20,10 @@ from decoupled_qc.apply.kind import WIDENING, kind_model
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference_checks import BANDED, FORMAT
 from decoupled_qc.apply.results_folder import REFERENCE
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation import metrics
-from decoupled_qc.evaluation.scoring import GREY_MATTER, UL_PER_ML
+from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
 from decoupled_qc.scan_table import read_scan_table

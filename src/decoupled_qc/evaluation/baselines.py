@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.analysis.scores import COLUMNS
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.evaluation import metrics
 from decoupled_qc.evaluation.disagreement import (
     intersection_over_union,
@@ -26,7 +27,6 @@ from decoupled_qc.seeds import rng_for
 from decoupled_qc.simulation.bias import bias_field
 from decoupled_qc.simulation.kspace import rescale
 from decoupled_qc.training.draws import drawing_for
-from decoupled_qc.training.sampling import GREY_MATTER
 
 EMPTY = "no voxel was called grey matter"
 

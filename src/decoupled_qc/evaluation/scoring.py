@@ -11,12 +11,12 @@ import pandas as pd
 
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.causes import TASK
+from decoupled_qc.dseg import GREY_MATTER, WHITE_MATTER
 from decoupled_qc.evaluation import iqm, metrics
 from decoupled_qc.predictions import read_prediction
 from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation import affected
 
-GREY_MATTER, WHITE_MATTER = 2, 3  # values in a *_dseg.nii.gz
 UL_PER_ML = 1000
 # What a measure lacks where it is not a number.
 NOT_COMPUTABLE = {

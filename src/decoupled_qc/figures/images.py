@@ -14,11 +14,11 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.scan_table import read_scan_table
 
-GREY_MATTER = 2  # value in a reference *_dseg.nii.gz; a predicted one holds 1
 SCANS_TABLE = "scans.tsv"
 MARGIN_VOXELS = 2
 HEAD_LEVEL = 0.1  # of the brightest percentile: what counts as head when a slice is cropped
