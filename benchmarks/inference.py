@@ -52,7 +52,7 @@ def windows() -> dict:
 
 def ours(image: Tensor) -> object:
     """Return what our command makes of a volume."""
-    return predict(network(), image, epsilon=0.01, precision="float32", **windows())
+    return predict(network(), image, epsilon=0.01, precision="float32", mirror=False, **windows())
 
 
 @torch.inference_mode()

@@ -25,8 +25,8 @@ def predict(
     patch_size: int,
     overlap: float,
     batch_size: int,
-    precision: str = "float32",
-    mirror: bool = False,
+    precision: str,
+    mirror: bool,
 ) -> Prediction:
     """Segment a volume and map the variance of each cause.
 

@@ -25,7 +25,7 @@ from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.seeds import rng_for
 
 SHAPE = {"channels": [4, 8], "head_channels": 0, "start_log_variance": {"task": -2.0, "artefact": -1.0}}
-INFERENCE = {"patch_size": 16, "overlap": 0.0, "batch_size": 1, "precision": "float32"}
+INFERENCE = {"patch_size": 16, "overlap": 0.0, "batch_size": 1, "precision": "float32", "mirror": False}
 AUGMENTATION = {"flip_probability": [1.0, 0.0, 1.0], "bias_order": 2, "bias_coefficient": 0.3, "rotation_deg": 10.0}
 
 

@@ -9,7 +9,7 @@ from decoupled_qc.training import diagnostics
 from decoupled_qc.training.held_out import damaged
 from decoupled_qc.training.sampling import Case
 
-INFERENCE = {"patch_size": 16, "overlap": 0.25, "batch_size": 2, "precision": "float32"}
+INFERENCE = {"patch_size": 16, "overlap": 0.25, "batch_size": 2, "precision": "float32", "mirror": False}
 
 
 class OnDevice(torch.Tensor):

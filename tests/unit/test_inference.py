@@ -20,6 +20,7 @@ SHAPE = {
     "head_channels": 0,
     "start_log_variance": {"task": -2.0, "artefact": -4.0},
 }
+PLAIN = {"precision": "float32", "mirror": False}
 
 
 class Echo(torch.nn.Module):
@@ -41,7 +42,7 @@ class Echo(torch.nn.Module):
 def test_windows_leave_no_seam(shape, overlap):
     """Variances are blended as exp(s), logits as they are, and the probability is softmax(f / (total + epsilon))."""
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    found = predict(Echo(), image, epsilon=0.1, patch_size=16, overlap=overlap, batch_size=2)
+    found = predict(Echo(), image, epsilon=0.1, patch_size=16, overlap=overlap, batch_size=2, **PLAIN)
     task, noise = image.exp(), (2 * image).exp()
     assert torch.allclose(found.variance["task"], task, atol=1e-5)
     assert torch.allclose(found.variance["noise"], noise, atol=1e-5)
@@ -52,7 +53,7 @@ def test_bfloat16_stays_close_to_float32():
     torch.manual_seed(0)
     network = DecoupledUNet(**SHAPE).eval()
     image = torch.rand(16, 16, 16)
-    settings = {"epsilon": 0.1, "patch_size": 16, "overlap": 0.0, "batch_size": 1}
+    settings = {"epsilon": 0.1, "patch_size": 16, "overlap": 0.0, "batch_size": 1, "mirror": False}
     exact, fast = (predict(network, image, **settings, precision=kind) for kind in ("float32", "bfloat16"))
     assert not torch.equal(exact.log_odds, fast.log_odds) and fast.log_odds.dtype == torch.float32
     assert torch.allclose(exact.log_odds, fast.log_odds, atol=0.05 * exact.log_odds.abs().max())
@@ -63,9 +64,9 @@ def test_a_mirrored_scan_is_given_mirrored_maps_when_asked():
     torch.manual_seed(0)
     network = DecoupledUNet(**SHAPE).eval()
     image = torch.rand(24, 20, 16)
-    settings = {"epsilon": 0.1, "patch_size": 16, "overlap": 0.25, "batch_size": 2}
+    settings = {"epsilon": 0.1, "patch_size": 16, "overlap": 0.25, "batch_size": 2, "precision": "float32"}
     both, mirrored = (predict(network, see, **settings, mirror=True) for see in (image, image.flip(0)))
-    alone, other = (predict(network, see, **settings) for see in (image, image.flip(0)))
+    alone, other = (predict(network, see, **settings, mirror=False) for see in (image, image.flip(0)))
     assert torch.allclose(both.log_odds, mirrored.log_odds.flip(0), atol=1e-6)
     assert torch.allclose(both.log_odds, (alone.log_odds + other.log_odds.flip(0)) / 2, atol=1e-6)
     for cause, variance in both.variance.items():
@@ -76,7 +77,7 @@ def test_a_mirrored_scan_is_given_mirrored_maps_when_asked():
 
 def test_scaling_the_logits_does_not_change_the_label():
     image = torch.rand(16, 16, 16) - 0.5
-    found = predict(Echo(), image, epsilon=0.1, patch_size=16, overlap=0.0, batch_size=1)
+    found = predict(Echo(), image, epsilon=0.1, patch_size=16, overlap=0.0, batch_size=1, **PLAIN)
     assert torch.equal(found.label.bool(), image > 0)
 
 
