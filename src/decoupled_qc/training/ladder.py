@@ -39,11 +39,6 @@ class Ladder:
     _best_step: int = field(default=0, init=False)
     _last_step: int = field(default=0, init=False)
 
-    @property
-    def final_epsilon(self) -> float:
-        """Epsilon after the last halving."""
-        return self.epsilon * 0.5 ** (self.halvings - self.done)
-
     def update(self, step: int, loss: float) -> bool:
         """Take the loss of a step (1 is the first) and tell whether epsilon and the learning rate were halved."""
         past = loss if self._average is None else self._average
