@@ -26,7 +26,7 @@ def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_other
     ce = torch.nn.functional.cross_entropy(logits, batch.label.long(), reduction="none")
     expected = (ce / total + 0.5 * total.log()).mean() + consistency(variance["task"], label, 0.1, "one_minus")
     expected = expected + 0.7 * sum(
-        (absence_divergence(variance[name], total) * (1 - there[name])).mean() for name in there
+        (absence_divergence(variance[name], total, 0.0) * (1 - there[name])).mean() for name in there
     )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 

@@ -21,7 +21,7 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), label.long(), reduction="none")
 
 
-def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, beta: float = 0.0) -> Tensor:
+def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, beta: float) -> Tensor:
     """Return the mean likelihood loss, eq. 4 and 5: CE / (v + epsilon) + 1/2 log(v + epsilon); higher is worse.
 
     ``v`` is the variance, or the sum of the variances of all causes (eq. 5). The minimiser over v is
@@ -40,7 +40,7 @@ def attenuated_cross_entropy(ce: Tensor, variance: Tensor, epsilon: float, beta:
     return ((ce / total + 0.5 * total.log()) * total.detach() ** beta).mean()
 
 
-def absence_divergence(variance: Tensor, present: Tensor, beta: float = 0.0) -> Tensor:
+def absence_divergence(variance: Tensor, present: Tensor, beta: float) -> Tensor:
     """Return what the variance of an absent artefact costs, by voxel: KL(N(0, p) || N(0, p + v)) (p + v)^beta; higher is worse.
 
     = 1/2 (log((p + v) / p) - v / (p + v)) (p + v)^beta, 0 without v. It is :func:`attenuated_cross_entropy` where the errors

@@ -24,8 +24,10 @@ def objective(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch; and, detached, its terms, the Dice and the mean variance of each cause.
 
-    Among the terms, ``share_below_epsilon`` is the share of voxels whose total variance is less than epsilon above the lowest
-    that the network can say: there the likelihood is cross-entropy with one weight for all.
+    Among the terms, ``consistency`` is what ``consistency_weight`` scales: eq. 7 of every cause with a pseudo-label, each by its
+    share of samples, and, when routed, the cost of absent artefacts' variances. ``share_below_epsilon`` is the share of voxels
+    whose total variance is less than epsilon above the lowest that the network can say: there the likelihood is cross-entropy
+    with one weight for all.
 
     Args:
         network: In training.
