@@ -29,6 +29,12 @@ def test_only_the_head_that_a_network_adds_must_move():
     assert warning == "The task variance has not moved since the first step: it is not trained."
 
 
+def test_whether_a_head_moved_is_not_asked_where_the_first_looks_are_missing():
+    still = looks(variance_noise=[0.02, 0.1, 0.02, 0.1])
+    assert len(collapse_warnings(still, metrics())) == 1
+    assert collapse_warnings(still.replace({"step": {0: 300}}), metrics()) == []
+
+
 @pytest.mark.parametrize(
     "changes, share, sentence",
     [
@@ -44,7 +50,16 @@ def test_only_the_head_that_a_network_adds_must_move():
         (
             {"twice_cross_entropy": [0.2, 0.4, 0.3, 0.5], "variance_task": [0.2, 0.3, 0.9, 1.0]},
             0.6,
-            "rose from 0.2 to 0.3 under a variance of 0.9: the loss is met by variance",
+            "rose from 0.2 to 0.3 under a variance of 0.92: the loss is met by variance",
+        ),
+        (
+            {
+                "twice_cross_entropy": [0.2, 0.4, 0.6, 0.8],
+                "variance_task": [0.2, 0.3, 0.1, 0.1],
+                "variance_noise": [0.5, 0.5, 5, 6],
+            },
+            0.6,
+            "rose from 0.2 to 0.6 under a variance of 5.1: the loss is met by variance",
         ),
     ],
 )
