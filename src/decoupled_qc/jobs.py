@@ -14,22 +14,24 @@ STOPPING = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they ki
 
 
 def start(
-    log_path: str | None,
+    log_path: str,
     threads: int,
     outputs: Iterable[str] = (),
     stop_code: int | None = None,
     append: bool = False,
+    level: int = logging.INFO,
 ) -> None:
     """Set threads, deterministic kernels on a CPU, logging to a file and the terminal, and an orderly end; clear up.
 
     Args:
-        log_path: The job's log; None for a process that writes none.
+        log_path: The job's log.
         threads: That torch may use, if it is imported by then. Results depend on it in the last bits, so it is part of what a
             run is.
         outputs: Of the job: what an earlier attempt that was killed left half-written beside them is removed. Snakemake's lock
             on the folder keeps two jobs from writing one output.
         stop_code: Exit code after SIGTERM or SIGUSR1; None for 128 + the signal's number.
         append: Whether another process of the job has begun the log.
+        level: What is logged at least.
     """
     torch = sys.modules.get("torch")  # jobs that only read tables never load it, which would take longer than they do
     if torch is not None:
@@ -37,13 +39,11 @@ def start(
         if not torch.cuda.is_available():  # on a GPU no bits are promised, and such kernels are several times slower
             # Not by use_deterministic_algorithms, which loads torch's compiler: seconds a job.
             torch.set_deterministic_debug_mode("warn")
-    handlers: list[logging.Handler] = [logging.NullHandler()]
-    if log_path is not None:
-        Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-        handlers = [logging.FileHandler(log_path, mode="a" if append else "w")]
-    if log_path is not None and not sys.stderr.isatty():  # a terminal shows progress bars instead
+    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.FileHandler(log_path, mode="a" if append else "w")]
+    if not sys.stderr.isatty():  # a terminal shows progress bars instead
         handlers.append(logging.StreamHandler())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
+    logging.basicConfig(level=level, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
     sys.excepthook = _report
     for output in outputs:
         discard_partial(output)

@@ -12,7 +12,8 @@ from decoupled_qc.training.loop import fit
 
 
 def held_out(names):
-    return HeldOut([phantom("x"), phantom("y")], stream(names).corruption, patch_size=16, severity=0.8, seed=5)
+    cases = [phantom("x"), phantom("y")]
+    return HeldOut(cases, stream(names).corruption, patch_size=16, severity=0.8, seed=5, key="x and y")
 
 
 def test_looking_at_held_out_patches_changes_nothing_and_leaves_a_row_per_input(tmp_path):

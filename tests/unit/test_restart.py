@@ -1,5 +1,7 @@
 """A training can be killed at any moment: it goes on by itself and ends with the same weights, to the bit."""
 
+import contextlib
+import errno
 import itertools
 import json
 import os
@@ -10,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -19,10 +22,17 @@ import pytest
 import torch
 import yaml
 from torch.distributed.run import get_args_parser
+from toy_training import RECIPE, SMALL, phantom, stream
 
 from decoupled_qc.cohort.manifest import COLUMNS
+from decoupled_qc.errors import InputError
 from decoupled_qc.jobs import STOPPING
+from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.training.checkpoint import RESTART, Checkpoint, key_of
+from decoupled_qc.training.held_out import HeldOut
+from decoupled_qc.training.loop import fit
+from decoupled_qc.training.parallel import Team
+from decoupled_qc.training.recipe import WATCHING
 from decoupled_qc.training.torchrun import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -51,20 +61,23 @@ def subject(folder, name, role):
     return "\t".join([name, "phantom", role, f"{name}.nii.gz", f"{name}_dseg.nii.gz", "made"])
 
 
+def wait_until(happened, seconds=300.0):
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 class Training:
     """A training of a tiny network, run by the rule's script in a process of its own."""
 
     def __init__(self, cohort: Path, folder: Path, processes: int = 0, **changes):
         folder.mkdir()
         config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-        training = {
-            key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")
-        }
+        training = {key: value for key, value in config["training"].items() if key not in ("stages", *WATCHING)}
         training |= {
             "patch_size": 16,
             "batch_size": 2,
             "halvings": 3,
-            "log_every": 1,
             "precision": "float32",
             "learning_rate": 1e-3,
             "average_decay": 0.9,  # the moving average must survive as well
@@ -73,14 +86,14 @@ class Training:
             "steps": N_STEPS,
             "plain_steps": 10,
             "patience": 0.1,
-            "diagnostics": {"n_scans": 1, "severity": 0.7},
         }
         training |= changes
+        watching = {"checkpoint_minutes": 0, "log_every": 1, "diagnostics": {"n_scans": 1, "severity": 0.7}}
+        inference = {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32", "mirror": False}
         blocks = {key: config[key] for key in ("seed", "augmentation", "corruption")}
         blocks |= {
             "spacing_mm": 1.0,
             "network": {"channels": [4, 8], "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}},
-            "inference": {"patch_size": 16, "overlap": 0.25, "batch_size": 4, "precision": "float32", "mirror": False},
             "training": training,
             "artefacts": {"noise": config["artefacts"]["noise"]},
             "others": {},
@@ -94,7 +107,7 @@ class Training:
             "log": [str(self.log)],
             "threads": 1,
             "resources": {"gpu": processes},
-            "config": {"training": {"checkpoint_minutes": 0}},
+            "config": {"training": config["training"] | watching, "inference": inference},
             "params": {"code": "x", "artefact_code": [], "blocks": blocks, "checkpoint": str(self.checkpoint)},
         }
 
@@ -117,9 +130,7 @@ class Training:
     def stop(self, number: int, at_least: int, pause: float, *, everyone: bool = False) -> int:
         """Start, send a signal some time after a step, to the job or to all its processes, and return the exit code."""
         process = self.start()
-        deadline = time.monotonic() + 300
-        while max(self.steps(), default=-1) < at_least and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: max(self.steps(), default=-1) >= at_least or process.poll() is not None)
         time.sleep(pause)
         if everyone:
             os.killpg(process.pid, number)
@@ -181,6 +192,62 @@ def test_two_processes_end_where_one_does_also_when_told_to_stop(cohort, tmp_pat
     assert len(pd.read_csv(two.model / "held_out.csv")) == len(pd.read_csv(one.model / "held_out.csv")) > 4
 
 
+def descendants(pid):
+    """Return the processes that a process has started, and theirs."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def is_running(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processes of their parent's end")
+def test_a_killed_job_takes_its_processes_with_it(cohort, tmp_path):
+    training = Training(cohort, tmp_path / "two", processes=2, batch_size=4, forward_batch_size=2, steps=5000)
+    process = training.start()
+    wait_until(lambda: max(training.steps(), default=-1) >= 1 or process.poll() is not None)
+    started = descendants(process.pid)
+    assert len(started) >= 3  # torchrun and two members
+    process.kill()
+    process.wait(timeout=60)
+    wait_until(lambda: not any(map(is_running, started)), seconds=30)
+    assert not any(map(is_running, started))
+
+
+MEMBER = """
+import sys
+from decoupled_qc.training import torchrun
+from decoupled_qc.training.parallel import Team
+
+def train_stage(team, **_):
+    torchrun.logging.getLogger("any").info("not said twice")
+    raise ValueError("a batch of the second process")
+
+torchrun.join, torchrun.train_stage = lambda: Team(1, 2), train_stage
+paths = dict.fromkeys(torchrun.PATHS, "x")
+torchrun._member({"log_path": sys.argv[1], "threads": 1, "settings": {**paths, "frozen_folders": []}})
+"""
+
+
+def test_an_error_in_a_process_that_is_not_the_first_is_in_the_log(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text("by the first\n")
+    done = subprocess.run([sys.executable, "-c", MEMBER, str(log)], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    for told in (log.read_text(), done.stderr):
+        assert "ValueError: a batch of the second process" in told and "Traceback" in told and "twice" not in told
+    assert log.read_text().startswith("by the first\n")
+
+
 def test_torchrun_hands_on_every_signal_that_stops_a_training_and_waits_while_it_saves(monkeypatch):
     """For less than the two minutes of profiles/slurm/config.yaml."""
     for name, value in PATIENCE.items():
@@ -221,7 +288,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "pickle"])
-def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_unpickled(tmp_path, damage):
+def test_a_damaged_checkpoint_is_set_aside_and_nothing_is_unpickled(tmp_path, damage):
     path, trap = tmp_path / "net.pt", tmp_path / "sprung"
     checkpoint(path).keep(lambda: {"weights": torch.zeros(1000)})
     whole = path.read_bytes()
@@ -233,8 +300,71 @@ def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_unpickled(tmp_path, 
         trap.unlink()
     else:
         path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"not a checkpoint")
+    damaged = path.read_bytes()
     assert checkpoint(path).load() is None
     assert not trap.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["net.pt.damaged"]
+    assert (tmp_path / "net.pt.damaged").read_bytes() == damaged
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "disk"), PermissionError(errno.EACCES, "locked"), MemoryError()])
+@pytest.mark.parametrize("where", [(Path, "read_bytes"), (torch, "load")])
+def test_a_checkpoint_that_cannot_be_read_at_the_moment_is_not_taken_for_a_damaged_one(
+    tmp_path, monkeypatch, where, error
+):
+    checkpoint(tmp_path / "net.pt").keep(lambda: {"step": 5})
+
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as broken, pytest.raises(type(error)):
+        broken.setattr(*where, fail)
+        checkpoint(tmp_path / "net.pt").load()
+    assert checkpoint(tmp_path / "net.pt").load() == {"step": 5}
+
+
+def test_going_on_with_another_number_of_threads_is_said(tmp_path, monkeypatch, caplog):
+    checkpoint(tmp_path / "net.pt").keep(lambda: {"step": 5})
+    assert checkpoint(tmp_path / "net.pt").load() and not caplog.records
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 3)
+    assert checkpoint(tmp_path / "net.pt").load() == {"step": 5}
+    (record,) = caplog.records
+    assert f"was on {threads} CPU threads and goes on with {threads + 3}" in record.getMessage()
+
+
+class Torn(Team):
+    """A team whose second process saw an older checkpoint."""
+
+    def gather(self, item):
+        return [item, item - 2]
+
+
+def test_processes_that_would_go_on_from_different_steps_are_refused(tmp_path):
+    network = DecoupledUNet(("task",), **SMALL)
+    state = Checkpoint(tmp_path / "net.pt", 60, "this", Torn())
+    with pytest.raises(InputError, match=r"net.pt was not read alike by all processes.*from steps \[-2, 0\]"):
+        fit(network, {}, stream([]), RECIPE, tmp_path, state, team=Torn())
+
+
+def test_looks_at_other_scans_are_dropped_when_a_training_goes_on(tmp_path):
+    def go_on(steps, key):
+        watched = HeldOut([phantom("x")], stream([]).corruption, patch_size=16, severity=0.8, seed=5, key=key)
+        recipe = replace(RECIPE, steps=steps, look_every=2 / steps)
+        fit(
+            DecoupledUNet(("task",), **SMALL),
+            {},
+            stream([]),
+            recipe,
+            tmp_path,
+            checkpoint(tmp_path / "net.pt"),
+            held_out=watched,
+        )
+        return list(pd.read_csv(tmp_path / "held_out.csv")["step"])
+
+    assert go_on(4, "x") == [0, 2, 4]
+    assert go_on(6, "x") == [0, 2, 4, 6]
+    assert go_on(8, "others") == [6, 8]
 
 
 def test_it_saves_when_the_minutes_have_passed(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import torch
 from toy_training import RECIPE, SMALL, Wrapped, no_checkpoint, stream
 
 from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.training.checkpoint import Checkpoint
 from decoupled_qc.training.loop import fit
 
 
@@ -50,6 +51,24 @@ def test_a_step_that_is_not_finite_changes_nothing_and_leaves_the_records_of_its
     rows = (tmp_path / "metrics.csv").read_text().splitlines()
     column = rows[0].split(",").index("skipped")
     assert [int(row.split(",")[column]) for row in rows[1:]] == [0, 0, 1, 2, 2, 2, 3, 3]
+
+
+def test_the_list_of_skipped_steps_is_that_of_this_training_and_of_no_steps_that_come_again(tmp_path):
+    skipped = tmp_path / "checkpoint.skipped.jsonl"
+
+    def steps_after(key, *spoiled):
+        state = Checkpoint(tmp_path / "checkpoint.pt", 60, key)
+        recipe = replace(RECIPE, steps=8)
+        torch.manual_seed(0)
+        fit(DecoupledUNet(("task",), **SMALL), {}, Spoiled(stream([]), *spoiled), recipe, tmp_path, state)
+        return [json.loads(line)["step"] for line in skipped.read_text().splitlines()] if skipped.exists() else []
+
+    assert steps_after("one", 1, 4) == [1, 4]
+    with open(skipped, "a") as lines:  # as by a stretch that was killed before it saved its state
+        lines.write('{"step": 7')
+    assert steps_after("one") == [1, 4]
+    assert steps_after("another", 2) == [2]
+    assert steps_after("a third") == []
 
 
 def test_a_gradient_that_is_not_finite_is_skipped_though_the_loss_is(tmp_path):

@@ -75,6 +75,29 @@ def test_the_teachers_steps_keep_the_task_network(project):
     assert "train_task" not in planned and len(planned["train_teacher"]) == 2
 
 
+def test_how_a_training_is_watched_and_its_scans_are_looked_at_is_no_part_of_a_network(project):
+    watched = {"log_every: 4": "log_every: 3", "look_every: 0.25": "look_every: 0.5", "n_scans: 1": "n_scans: 2"}
+    for old, new in watched.items():
+        project.edit("config/smoke.yaml", old, new)
+    project.edit("config/config.yaml", "max_skipped: 20", "max_skipped: 10")
+    assert project.planned() == {}
+    project.edit("config/smoke.yaml", "overlap: 0.25", "overlap: 0.5")
+    planned = project.planned()
+    assert not trained(planned) and len(planned["predict"]) > 1
+
+
+def test_where_teachers_see_each_others_artefacts_one_more_trains_them_all(project):
+    (project.folder / "config/seen.yaml").write_text(
+        "corruption: {other_probability: 0.8}\ntraining: {route: routed}\n"
+    )
+    overlays = ("config/smoke.yaml", "config/seen.yaml")
+    project.snakemake("--touch", "--configfile", *overlays)
+    assert project.planned(*overlays) == {}
+    project.edit("config/smoke.yaml", "use_artefacts: [noise, blur]", "use_artefacts: [noise, blur, spike]")
+    teachers = {f"models/teacher-{name}/rep-0" for name in ("noise", "blur", "spike")}
+    assert trained(project.planned(*overlays)) == teachers | {"models/student/rep-0"}
+
+
 def test_other_volumes_under_the_same_names_train_and_test_again(project):
     """Once they are made and listed; the plan before that follows from the rules alone."""
     project.edit("config/config.yaml", "scale_sd: 0.03", "scale_sd: 0.06")

@@ -12,6 +12,7 @@ from decoupled_qc.cohort import sources
 from decoupled_qc.configuration import check_config
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
+from decoupled_qc.training.recipe import WATCHING
 
 min_version("9.27")
 
@@ -133,15 +134,14 @@ def others_of(stage, names):
 
 
 def training_params(stage, names, rep, changes=None, network=None, coupled=False):
-    """Return the config blocks that one training uses; replicates differ in the seed, variants in some keys."""
-    common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
+    """Return the config blocks that decide a network's weights; replicates differ in the seed, variants in some keys."""
+    common = {key: value for key, value in config["training"].items() if key not in ("stages", *WATCHING)}
     return {
         "seed": config["seed"] if rep == "0" else seed_for(config["seed"], "rep", rep),
         "spacing_mm": config["cohort"]["spacing_mm"],
         "network": {**config["network"], **(network or {})},
         "augmentation": config["augmentation"],
         "corruption": config["corruption"],
-        "inference": config["inference"],
         "training": {**common, **STAGES[stage], **(changes or {})},
         "artefacts": {name: config["artefacts"][name] for name in names},
         "others": {name: config["artefacts"][name] for name in others_of(stage, names)},

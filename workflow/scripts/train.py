@@ -5,6 +5,7 @@ from pathlib import Path
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.training.checkpoint import RESTART
+from decoupled_qc.training.recipe import WATCHING
 from decoupled_qc.training.torchrun import train
 
 start(snakemake.log[0], snakemake.threads, snakemake.output, stop_code=RESTART)
@@ -20,7 +21,9 @@ with write_whole(snakemake.output[0]) as folder:
         frozen_folders=frozen,
         folder=folder,
         checkpoint=checkpoint,
-        checkpoint_minutes=snakemake.config["training"]["checkpoint_minutes"],  # no part of what a network is
+        # No part of what a network is, so no params: a change trains nothing again.
+        watching={key: snakemake.config["training"][key] for key in WATCHING},
+        inference=snakemake.config["inference"],
         fingerprint="+".join([snakemake.params.code, *snakemake.params.artefact_code]),
         **snakemake.params.blocks,
     )

@@ -1,6 +1,7 @@
 """A training that can be interrupted at any moment and goes on where it was."""
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -25,7 +26,8 @@ class Checkpoint:
     """The state of a training in one file beside the results, and the signals that ask the training to stop.
 
     The file is no output of the job, since a failed job's outputs are removed. It counts only for the same training:
-    ``key`` must be the same. It appears under its name only when whole, and is read without unpickling anything.
+    ``key`` must be the same. It appears under its name only when whole, and is read without unpickling anything; a damaged one is
+    set aside.
 
     As a context manager it takes SIGTERM and SIGUSR1: :meth:`keep` then saves and leaves with ``RESTART``, between two
     steps and not in the middle of one.
@@ -63,23 +65,42 @@ class Checkpoint:
         self._signal = number
 
     def load(self) -> dict | None:
-        """Return the saved state of this very training, tensors on the CPU; None if there is none."""
+        """Return the saved state of this very training, tensors on the CPU; None if there is none, or only a damaged one.
+
+        Raises:
+            OSError, MemoryError: The machine cannot read the file now, which says nothing against it.
+        """
         if self.team.first:
             discard_partial(self.path)
-        if not self.path.is_file():
+        try:
+            content = io.BytesIO(self.path.read_bytes())  # first, as torch gives an error of the disk no other type
+        except FileNotFoundError:
             return None
         try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            if saved["key"] == self.key:
-                return saved["state"]
+            saved = torch.load(content, map_location="cpu", weights_only=True)
+            same = saved["key"] == self.key
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # whatever a damaged file makes torch raise
+            if self.team.first:
+                aside = self.path.with_name(f"{self.path.name}.damaged")
+                os.replace(self.path, aside)
+                why = f"{type(error).__name__} {error}".partition("\n")[0]
+                log.warning("%s is damaged (%s) and now %s: starting from the first step.", self.path, why, aside.name)
+            return None
+        if not same:
             log.info(
                 "%s is of another configuration, other code or other data: starting from the first step.", self.path
             )
-        except (
-            Exception
-        ) as error:  # whatever a damaged file makes torch raise: it must not keep a training from starting
-            log.warning("%s cannot be read (%s): starting from the first step.", self.path, error)
-        return None
+            return None
+        threads = torch.get_num_threads()
+        if saved["threads"] != threads and self.team.first:
+            log.warning(
+                "The training was on %d CPU threads and goes on with %d: its last bits will be others than without a stop.",
+                saved["threads"],
+                threads,
+            )
+        return saved["state"]
 
     def keep(self, state: Callable[[], dict], *, now: bool = False) -> None:
         """Save the state if ``minutes`` have passed since the last time, if told to stop, or if ``now``.
@@ -95,7 +116,7 @@ class Checkpoint:
         due = now or told or time.monotonic() - self._saved >= 60 * self.minutes
         if due and self.team.first:
             with write_whole(self.path) as temporary, open(temporary, "wb") as file:
-                torch.save({"key": self.key, "state": state()}, file)
+                torch.save({"key": self.key, "threads": torch.get_num_threads(), "state": state()}, file)
                 file.flush()
                 os.fsync(file.fileno())
             self._saved = time.monotonic()

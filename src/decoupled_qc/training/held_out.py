@@ -54,9 +54,20 @@ class HeldOut:
         patch_size: Voxels.
         severity: Of every artefact, (0, 1].
         seed: The run's.
+        key: Names the scans and how they are damaged: looks at others belong into another table.
     """
 
-    def __init__(self, cases: Sequence[Case], corruption: Corruption, *, patch_size: int, severity: float, seed: int):
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        corruption: Corruption,
+        *,
+        patch_size: int,
+        severity: float,
+        seed: int,
+        key: str,
+    ):
+        self.key = key
         names = [CLEAN, *corruption.names, *corruption.others]
         self.images = {
             name: torch.stack(

@@ -68,7 +68,7 @@ def fit(
         team: The processes that share every batch.
 
     Raises:
-        InputError: A batch cannot be shared out evenly.
+        InputError: A batch cannot be shared out evenly, or the processes of a team would go on from different steps.
         FloatingPointError: More than ``max_skipped`` steps in a row were not finite.
         SystemExit: Told to stop, see :class:`decoupled_qc.training.checkpoint.Checkpoint`.
 
@@ -90,6 +90,16 @@ def fit(
         optimiser.load_state_dict(saved["optimiser"])
         progress.load(saved["progress"])
         log.info("Resuming at step %d of %d.", progress.step, recipe.steps)
+    begins = set(team.gather(progress.step))
+    if len(begins) > 1:
+        raise InputError(
+            f"{checkpoint.path} was not read alike by all processes, which would go on from steps {sorted(begins)}: start the "
+            "training again, or remove that file to start from the first step."
+        )
+    if team.first:
+        progress.trim_skipped(checkpoint.path)
+    if held_out:
+        progress.look_at(held_out.key)
 
     def state() -> dict:
         parts = {"network": network, "averaged": averaged, "optimiser": optimiser}

@@ -1,11 +1,16 @@
 """One training on several processes of a machine, each with its share of every batch."""
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed
+
+DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's sys/prctl.h
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,15 @@ def join() -> Team:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     return Team(distributed.get_rank(), distributed.get_world_size())
+
+
+def end_with(parent: int) -> None:
+    """Let Linux kill this process when its parent has ended, however that was; elsewhere it may outlive a killed parent.
+
+    Args:
+        parent: Its process id. If it has ended already, this process does so now.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit(128 + signal.SIGKILL)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from decoupled_qc.files import write_whole
 from decoupled_qc.training.ladder import Ladder
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class Progress:
         ladder: Of epsilon and the learning rate.
         step: The next.
         rows, looks: Of ``metrics.csv`` and ``held_out.csv`` so far.
+        looks_of: Names the scans that were looked at.
         skipped, skipped_in_a_row: Steps whose loss or gradient was not finite.
     """
 
@@ -28,6 +30,7 @@ class Progress:
     step: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
     looks: list[dict[str, float | str]] = field(default_factory=list)
+    looks_of: str = ""
     skipped: int = 0
     skipped_in_a_row: int = 0
 
@@ -39,6 +42,21 @@ class Progress:
         """Take over what :meth:`state` returned."""
         vars(self.ladder).update(state["ladder"])
         vars(self).update(state | {"ladder": self.ladder})
+
+    def look_at(self, key: str) -> None:
+        """Drop the looks so far if they were at other scans, see :class:`decoupled_qc.training.held_out.HeldOut`."""
+        if self.looks_of != key:
+            self.looks_of, self.looks = key, []
+
+    def trim_skipped(self, checkpoint: Path) -> None:
+        """Leave of the list of skipped steps those before this place: others are of an earlier training, or come again."""
+        file = _skipped_file(checkpoint)
+        if not self.skipped:
+            file.unlink(missing_ok=True)
+        elif file.is_file():
+            lines = file.read_text().splitlines(keepends=True)[: self.skipped]
+            with write_whole(file) as temporary:
+                temporary.write_text("".join(lines))
 
     def skip(self, samples: list[dict], checkpoint: Path, most: int, *, writes: bool) -> None:
         """Count this step as skipped and save what its batch was made from beside the checkpoint; at the end also the metrics.
@@ -54,7 +72,7 @@ class Progress:
         """
         self.skipped += 1
         self.skipped_in_a_row += 1
-        file = checkpoint.with_suffix(".skipped.jsonl")
+        file = _skipped_file(checkpoint)
         if writes:
             file.parent.mkdir(parents=True, exist_ok=True)
             with open(file, "a") as lines:
@@ -69,6 +87,10 @@ class Progress:
                 f"The loss or a gradient was not finite in {self.skipped_in_a_row} steps in a row, the last being {self.step}: "
                 f"lower training.learning_rate, or look at the samples listed in {file} and at {metrics}."
             )
+
+
+def _skipped_file(checkpoint: Path) -> Path:
+    return checkpoint.with_suffix(".skipped.jsonl")
 
 
 class MetricsTable:

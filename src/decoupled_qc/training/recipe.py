@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from decoupled_qc.training.ladder import Ladder
 
+# Keys of the config's training block that change no weight: how a training is watched, kept and given up.
+WATCHING = ("checkpoint_minutes", "diagnostics", "log_every", "look_every", "max_skipped")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -22,8 +25,8 @@ class Recipe:
         epsilon, halvings, ladder, patience: See :class:`decoupled_qc.training.ladder.Ladder`; the waiting times, ``patience``
             among them, are fractions of the steps after ``plain_steps``, from which on the ladder counts.
         ssim_weight, ssim_form: See :func:`decoupled_qc.training.losses.consistency`.
-        consistency_weight: Of eq. 7 as a whole; 1 in the paper.
-        absence_weight: Of what an artefact's variance costs in samples without it, when routed.
+        consistency_weight: Of eq. 7 and of what absent artefacts' variances cost, together; 1 in the paper.
+        absence_weight: Of what an artefact's variance costs in samples without it, when routed; times ``consistency_weight``.
         absence_form: What it costs: ``mean``, the mean variance; or ``divergence``, see
             :func:`decoupled_qc.training.losses.absence_divergence`, whose natural weight is 1.
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from decoupled_qc.causes import TASK, TOTAL
@@ -21,7 +22,7 @@ from decoupled_qc.training.held_out import HeldOut
 from decoupled_qc.training.loop import fit
 from decoupled_qc.training.parallel import ALONE, Team
 from decoupled_qc.training.recipe import Recipe
-from decoupled_qc.training.sampling import Corruption, PatchStream, load_case
+from decoupled_qc.training.sampling import Case, Corruption, PatchStream, load_case
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,14 @@ def train_stage(
     folder: Path,
     *,
     checkpoint: Path,
-    checkpoint_minutes: float,
+    watching: dict,
+    inference: dict,
     fingerprint: str,
     seed: int,
     spacing_mm: float,
     network: dict,
     augmentation: dict,
     corruption: dict,
-    inference: dict,
     training: dict,
     artefacts: dict[str, dict],
     others: dict[str, dict],
@@ -59,11 +60,12 @@ def train_stage(
         folder: Existing folder for the results.
         checkpoint: File to go on from and to leave the state in; it stays when the training has ended, so that it is not
             lost before the results are in their place.
-        checkpoint_minutes: Between two savings.
+        watching: Keys of the config's ``training`` that change no weight, :data:`decoupled_qc.training.recipe.WATCHING`.
+        inference: The config's block, for ``diagnostics.csv``.
         fingerprint: Of the code, for the card.
         seed: The run's.
         spacing_mm: Of the cohort's volumes.
-        network, augmentation, corruption, inference, training: The config's blocks.
+        network, augmentation, corruption, training: The config's blocks; ``training`` without ``watching``.
         artefacts: name → settings, of the artefacts this network learns.
         others: name → settings, of artefacts that it may see and must not answer to.
         coupled: One variance for all causes together (eq. 4 on corrupted images), instead of one for each.
@@ -83,9 +85,10 @@ def train_stage(
     frozen = {cause: model for cause, model in donors.items() if cause in causes}
 
     subjects = read_manifest(manifest)
+    training_subjects = subjects[subjects["role"] == "train"]
     plan = Corruption(names, list(others), artefacts | others, spacing_mm=spacing_mm, **corruption)
     stream = PatchStream(
-        _cases(manifest, subjects, "train"),
+        _cases(manifest, training_subjects),
         plan,
         augmentation,
         patch_size=training["patch_size"],
@@ -94,7 +97,8 @@ def train_stage(
         seed=seed,
         name="+".join(causes),
     )
-    recipe = Recipe(**{key: training[key] for key in Recipe.__dataclass_fields__})
+    settings = training | watching
+    recipe = Recipe(**{key: settings[key] for key in Recipe.__dataclass_fields__})
     blocks = {
         "seed": seed,
         "spacing_mm": spacing_mm,
@@ -106,13 +110,21 @@ def train_stage(
         "others": others,
         "code": fingerprint,
     }
-    read = [donor / WEIGHTS for donor in frozen_folders] + _volumes(manifest, subjects, "train")
-    wanted = training["diagnostics"]
+    read = [donor / WEIGHTS for donor in frozen_folders] + _volumes(manifest, training_subjects)
+    wanted = watching["diagnostics"]
     watched, held_out = [], None
     if team.first:
-        watched = _spread(_cases(manifest, subjects, "validation"), wanted["n_scans"])
-        held_out = HeldOut(watched, plan, patch_size=training["patch_size"], severity=wanted["severity"], seed=seed)
-    state = Checkpoint(checkpoint, checkpoint_minutes, key_of(blocks, read), team)
+        chosen = _spread(subjects[subjects["role"] == "validation"], wanted["n_scans"])
+        watched = _cases(manifest, chosen)
+        held_out = HeldOut(
+            watched,
+            plan,
+            patch_size=training["patch_size"],
+            severity=wanted["severity"],
+            seed=seed,
+            key=key_of({**wanted, "subjects": list(chosen["subject"])}, _volumes(manifest, chosen)),
+        )
+    state = Checkpoint(checkpoint, watching["checkpoint_minutes"], key_of(blocks, read), team)
     epsilon = fit(net, frozen, stream, recipe, folder, state, held_out=held_out, team=team)
     if not team.first:
         return
@@ -142,24 +154,21 @@ def train_stage(
     )
 
 
-def _volumes(manifest: Path, subjects, role: str) -> list[Path]:
-    chosen = subjects[subjects["role"] == role]
-    return [manifest.parent / name for name in (*chosen["image"], *chosen["dseg"])]
+def _volumes(manifest: Path, subjects: pd.DataFrame) -> list[Path]:
+    return [manifest.parent / name for name in (*subjects["image"], *subjects["dseg"])]
 
 
-def _spread(cases: list, n: int) -> list:
-    """Return n cases from all over a list, so that every anatomy has its share."""
-    places = np.linspace(0, len(cases) - 1, min(n, len(cases))).round().astype(int)
-    return [cases[place] for place in places]
+def _spread(subjects: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Return n subjects from all over a table, so that every anatomy has its share."""
+    places = np.linspace(0, len(subjects) - 1, min(n, len(subjects))).round().astype(int)
+    return subjects.iloc[places]
 
 
-def _cases(manifest: Path, subjects, role: str) -> list:
-    chosen = subjects[subjects["role"] == role]
-
+def _cases(manifest: Path, subjects: pd.DataFrame) -> list[Case]:
     def load(row):
         return load_case(row.subject, manifest.parent / row.image, manifest.parent / row.dseg)
 
-    found = side_by_side(load, chosen.itertuples())  # hundreds of compressed volumes take minutes
+    found = side_by_side(load, subjects.itertuples())  # hundreds of compressed volumes take minutes
     # Augmentation and k-space run where the volumes are; of noise, only the random bits are drawn on the CPU.
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return [replace(case, image=case.image.to(device), label=case.label.to(device)) for case in found]

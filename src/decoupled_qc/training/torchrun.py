@@ -4,6 +4,7 @@ torchrun --standalone --nproc-per-node 2 -m decoupled_qc.training.torchrun SETTI
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from decoupled_qc.jobs import start
 from decoupled_qc.training.checkpoint import RESTART
-from decoupled_qc.training.parallel import join
+from decoupled_qc.training.parallel import end_with, join
 from decoupled_qc.training.stages import train_stage
 
+AGENT = "decoupled_qc.training.agent"
 PATHS = ("manifest", "folder", "checkpoint")
 # By itself torchrun dies of SIGUSR1 and leaves its processes behind, and kills those that take 30 s to save their state; clusters
 # give two minutes. As variables and not as options, which its older versions refuse.
@@ -30,6 +32,8 @@ def train(processes: int, log_path: str, threads: int, **settings: object) -> No
         threads: CPU threads that torch may use, of all processes together.
         settings: Arguments of :func:`decoupled_qc.training.stages.train_stage`.
 
+    On Linux nothing of it outlives this process, also where that is killed.
+
     Raises:
         SystemExit: The processes ended with an error, or were told to stop: then with ``RESTART``, as one process would.
     """
@@ -40,7 +44,7 @@ def train(processes: int, log_path: str, threads: int, **settings: object) -> No
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(job, file, default=str)
         file.flush()
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        torchrun = [sys.executable, "-m", AGENT, str(os.getpid()), "--standalone", f"--nproc-per-node={processes}"]
         team = subprocess.Popen([*torchrun, "-m", __name__, file.name], env={**os.environ, **PATIENCE})
         try:
             code = team.wait()
@@ -54,8 +58,10 @@ def train(processes: int, log_path: str, threads: int, **settings: object) -> No
 
 def _member(job: dict) -> None:
     """Be one of the processes."""
+    end_with(os.getppid())
     team = join()
-    start(job["log_path"] if team.first else None, job["threads"], stop_code=RESTART, append=True)
+    level = logging.INFO if team.first else logging.WARNING
+    start(job["log_path"], job["threads"], stop_code=RESTART, append=True, level=level)
     settings = job["settings"]
     paths = {key: Path(settings[key]) for key in PATHS}
     train_stage(**settings | paths | {"frozen_folders": [Path(path) for path in settings["frozen_folders"]]}, team=team)
