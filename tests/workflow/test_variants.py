@@ -4,10 +4,14 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from snakemake.utils import update_config
 
 from decoupled_qc.cohort.manifest import COLUMNS
+from decoupled_qc.models import load_model, save_model
+from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.training.recipe import WATCHING
 from decoupled_qc.training.stages import train_stage
 
 
@@ -18,7 +22,7 @@ def test_a_variant_or_a_replicate_is_made_from_the_networks_it_learns_from(bare_
         "gated": {"task"},
         "coupled": {"task"},
         "dropout": {"task"},
-        "no-consistency": {"task"},
+        "no-consistency": {"task"} | teachers,
         "no-ssim": {"task"} | teachers,
         "scratch": {"task"} | teachers,
         "student": {"task"} | teachers,
@@ -74,32 +78,57 @@ def test_the_gpu_configuration_is_planned_and_the_first_steps_of_its_stages_run_
     assert len(planned["train_task"]) == len(planned["train_student"]) == 1 and len(planned["train_teacher"]) == 5
     config = yaml.safe_load((bare_project.folder / "config/config.yaml").read_text())
     update_config(config, yaml.safe_load((bare_project.folder / "config/gpu.yaml").read_text()))
-    common = {key: value for key, value in config["training"].items() if key not in ("stages", "checkpoint_minutes")}
-    few = {"steps": 2, "plain_steps": 0, "log_every": 1, "patch_size": 32, "patches_per_volume": 1}
-    blocks = {key: config[key] for key in ("seed", "network", "augmentation", "corruption")}
-    blocks |= {"spacing_mm": 1.0, "inference": config["inference"] | {"patch_size": 32}, "coupled": False}
     donors = []
     for stage, names in (("task", []), ("teacher", ["noise"]), ("student", ["noise"])):
         folder = tmp_path / stage
         folder.mkdir()
-        train_stage(
-            tiny_cohort(tmp_path),
-            donors,
-            folder,
-            checkpoint=tmp_path / f"{stage}.pt",
-            checkpoint_minutes=60,
-            fingerprint="x",
-            training=common
-            | config["training"]["stages"][stage]
-            | few
-            | {"diagnostics": {"n_scans": 1, "severity": 0.7}},
-            artefacts={name: config["artefacts"][name] for name in names},
-            others={},
-            **blocks,
-        )
+        few_steps(config, donors, folder, names, config["training"]["stages"][stage])
         assert pd.read_csv(folder / "metrics.csv")["loss"].notna().sum() == 2
         donors.append(folder)
     assert list(pd.read_csv(donors[-1] / "diagnostics.csv")["input"]) == ["clean", "noise"]
+
+
+def test_without_consistency_the_heads_of_a_student_do_not_become_one(bare_project, tmp_path):
+    """Eq. 5 alone has the same gradient for all artefacts' heads, so that what keeps them apart is where they start."""
+    config = yaml.safe_load((bare_project.folder / "config/config.yaml").read_text())
+    update_config(config, yaml.safe_load((bare_project.folder / "config/smoke.yaml").read_text()))
+    variant, names = config["variants"]["no-consistency"], ["noise", "blur"]
+    donors = []
+    for number, name in enumerate(["task", *(names if variant["teachers"] else [])]):
+        causes = list(dict.fromkeys(["task", name]))
+        torch.manual_seed(number)
+        donors.append(tmp_path / name)
+        donors[-1].mkdir()
+        shape = {"causes": causes, **config["network"]}
+        save_model(donors[-1], DecoupledUNet(**shape), {"network": shape, "epsilon": 0.05})
+    (tmp_path / "student").mkdir()
+    stage = config["training"]["stages"]["student"] | variant["training"]
+    few_steps(config, donors, tmp_path / "student", names, stage)
+    heads = load_model(tmp_path / "student")[0].log_variance
+    noise, blur = (heads[name].level.around[0].weight for name in names)
+    assert not torch.allclose(noise, blur, atol=0.01)
+
+
+def few_steps(config, donors, folder, names, stage):
+    """Train two steps of a stage, or of a variant, on tiny volumes."""
+    few = {"steps": 2, "plain_steps": 0, "patch_size": 32, "patches_per_volume": 1}
+    training = {key: value for key, value in config["training"].items() if key not in ("stages", *WATCHING)}
+    watching = {key: config["training"][key] for key in WATCHING}
+    train_stage(
+        tiny_cohort(folder.parent),
+        donors,
+        folder,
+        checkpoint=folder.with_suffix(".pt"),
+        watching=watching | {"log_every": 1, "diagnostics": {"n_scans": 1, "severity": 0.7}},
+        inference=config["inference"] | {"patch_size": 32},
+        fingerprint="x",
+        spacing_mm=1.0,
+        training=training | stage | few,
+        artefacts={name: config["artefacts"][name] for name in names},
+        others={},
+        coupled=False,
+        **{key: config[key] for key in ("seed", "network", "augmentation", "corruption")},
+    )
 
 
 def tiny_cohort(folder):
