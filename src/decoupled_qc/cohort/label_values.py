@@ -38,7 +38,8 @@ def as_tissues(path: Path, labels: NDArray, meanings: str = "") -> NDArray[np.ui
         return labels.astype(np.uint8)
     if aseg.is_aseg(labels):
         return aseg.to_tissues(labels)
-    unknown = next(value for value in np.unique(labels).tolist() if not aseg.is_aseg(value))
+    not_aseg = [value for value in np.unique(labels).tolist() if not aseg.is_aseg(value)]
+    unknown = next((value for value in not_aseg if value not in TISSUES.values()), not_aseg[0])
     raise InputError(
         f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's, such as {unknown:g}: explain them in "
         "dseg_values."
