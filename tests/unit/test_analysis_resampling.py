@@ -130,7 +130,8 @@ def test_an_interval_of_draws_that_leave_the_end_of_the_scale_reaches_the_exact_
     draws, exact = np.r_[np.zeros(990), np.full(10, 0.02)], stats.binomtest(0, 12).proportion_ci(0.95, "exact").high
     assert stated_interval(draws, 12, 0.0, (0.0, 1.0))[:2] == pytest.approx((0, exact))
     assert stated_interval(1 - draws, 12, 1.0, (0.0, 1.0))[:2] == pytest.approx((1 - exact, 1))
-    low, high, note = stated_interval(draws, 12, 0.001, (0.0, 1.0))
+    spread = np.linspace(0, 0.02, 1000)  # of an estimate that is not at the end
+    low, high, note = stated_interval(spread, 12, 0.01, (0.0, 1.0))
     assert high == pytest.approx(0.02, abs=0.003) and note == ""
 
 

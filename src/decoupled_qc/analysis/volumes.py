@@ -83,8 +83,8 @@ def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.
         sum_sd=(spread - wide["subject"].map(clean["volume_sd_ml:gm"])).clip(lower=0),
         uncertain=wide["volume_variance_ml:above_certain"].clip(lower=SMALLEST_ML),
     )
-    test = wide[tables.simulated(wide)].assign(known=complete & wide[["sum_var", "sum_sd"]].notna().all(axis=1))
-    return test, wide[complete & (wide["condition"] == "validation")]
+    wide["known"] = complete & wide[["sum_var", "sum_sd"]].notna().all(axis=1)
+    return wide[tables.simulated(wide)], wide[complete & (wide["condition"] == "validation")]
 
 
 def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:

@@ -142,7 +142,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
         capsize=2,
         label="mean",
     )
-    ticks = [style.number(value, 0 if value == round(value) else 1) for value in levels["value"].round(1)]
+    ticks = [style.number(value, int(value % 1 != 0)) for value in levels["value"].round(1)]
     axes.set_xticks(
         place,
         ["clean" if level == 0 else tick for level, tick in zip(levels["severity"], ticks, strict=True)],
