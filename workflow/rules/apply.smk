@@ -19,11 +19,6 @@ SHIPPED = [*packaged("weights/*.json"), *packaged("weights/*.safetensors")]
 GROUP_PAGE = [*packaged("report/style.css"), *packaged("report/group_page.[chj]*")]
 
 
-def scans_of_batch(wildcards):
-    """Return the rows of the list that are a batch's."""
-    return BATCH_OF[BATCH_OF["batch"] == int(wildcards.batch)]
-
-
 rule reference_scans:
     input:
         manifest=f"{OUT}/cohort/manifest.tsv",
@@ -118,8 +113,8 @@ rule predict_batch:
         gpu_turn=ON_GPU,
     params:
         code=fingerprint("predict_batch"),
-        scans=lambda wildcards: scans_of_batch(wildcards).to_dict("list"),
-        state=lambda wildcards: [size_and_time(path) for path in scans_of_batch(wildcards)["path"]],
+        scans=lambda wildcards: batches.members(BATCH_OF, wildcards.batch).to_dict("list"),
+        state=lambda wildcards: list(map(size_and_time, batches.members(BATCH_OF, wildcards.batch)["path"])),
         folder=lambda wildcards: f"{OUT}/apply/batch-{wildcards.batch}",
         model=APPLY["model"],
     message:

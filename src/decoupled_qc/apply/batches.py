@@ -55,6 +55,11 @@ def assign(scans: Mapping[str, str], earlier: pd.DataFrame, size: int) -> pd.Dat
     return pd.DataFrame([(scan, path, batch_of[path]) for path, scan in scans.items()], columns=COLUMNS)
 
 
+def members(batches: pd.DataFrame, number: int | str) -> pd.DataFrame:
+    """Return the rows of :func:`assign`'s table that are of one batch."""
+    return batches[batches["batch"] == int(number)]
+
+
 def check_gathered(listed: pd.DataFrame, tables: Sequence[Path]) -> None:
     """Check that the batches' tables hold each listed scan once, and no other.
 
