@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
     axes.set_yticks(places, [name + of for name, of in zip(names, fewer, strict=True)])
     axes.margins(y=0.02)
     axes.axvline(0, color="black", linewidth=0.5)
-    axes.set_xlabel("\N{GREEK SMALL LETTER RHO}; above 0: the right way; 95 % interval")
+    axes.set_xlabel("\N{GREEK SMALL LETTER RHO}, above 0 as it should be\n(95 % interval)")
 
 
 def _shown(board: pd.DataFrame, set_name: str, target: str) -> pd.DataFrame:

@@ -234,10 +234,10 @@ def scale(axes: Axes, which: str, values: pd.Series, log_from: float = LOG_FROM)
         values: What is drawn along it.
         log_from: The ratio.
     """
-    if values.min() > 0 and values.max() / values.min() > log_from:
+    if values.min() > 0 and (ratio := values.max() / values.min()) > log_from:
         axes.set(**{f"{which}scale": "log"})
         axis = getattr(axes, f"{which}axis")
-        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if ratio > LOG_FROM else (1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
 
