@@ -188,7 +188,7 @@ def test_a_run_of_several_jobs_that_ends_early_begins_no_more_scans(tmp_path, mo
     monkeypatch.setattr(predict, "_work", dying.take_a_while)
     inputs = [Input(tmp_path / f"{n}.nii", f"{n}", f"{n}") for n in range(20)]
     (tmp_path / "out").mkdir()
-    results = predict._each(inputs, tmp_path / "out", open_model(model), jobs=2, pages=False)
+    results = predict._each(inputs, tmp_path / "out", open_model(model), jobs=2, pages=False, build="")
     next(results)
     results.close()  # as Ctrl-C or a full disk does
     assert len(list((tmp_path / "out").iterdir())) < 10

@@ -93,13 +93,15 @@ def test_no_path_of_an_archive_leads_out_of_its_folder(tmp_path, monkeypatch, na
 def test_a_name_is_text_on_the_audits_page(tmp_path):
     values = np.random.default_rng(0).uniform(0, 100, (8, 9, 10)).astype(np.float32)
     nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "scan.nii.gz")
-    names = [f'x"{SCRIPT}', f"'onload=alert(1) {SCRIPT}", "&lt;"]
+    picture = "<img src=x onerror=alert(1)>"  # a name may hold anything but a slash
+    names = [f'x"{picture}', f"'onload=alert(1) {picture}", "&lt;"]
     table = pd.DataFrame({"subject": names, "scan": names, "image": ["scan.nii.gz", "scan.nii.gz", f"{SCRIPT}.nii"]})
     table.to_csv(tmp_path / "scans.tsv", sep="\t", index=False)
     with case("pages"):
         assert not refused("audit", tmp_path / "scans.tsv", "--out", tmp_path / "audit")
         page = (tmp_path / "audit" / "audit.html").read_text()
         assert "<script" not in page and "&lt;script&gt;" in page
+        assert "&lt;img src=x" in page
         for tag in re.findall(r"<img[^>]*>", page):
             assert re.fullmatch(r'<img alt="[^"]*" src="data:image/png;base64,[A-Za-z0-9+/=]*">', tag), tag
 

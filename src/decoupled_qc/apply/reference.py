@@ -163,13 +163,16 @@ def usable_scans(measured: pd.DataFrame, target_dice: float) -> pd.DataFrame:
 def input_ranges(measured: pd.DataFrame, target_dice: float) -> dict[str, list[float]]:
     """Return property → the range that a scan is to lie in: that of usable scans, for how uncertain it may be that of all.
 
+    How much grey matter may touch the edge of the field of view is told by clean scans: wrap puts it there.
+
     Args:
         measured, target_dice: As for :func:`usable_scans`.
     """
     usable = usable_scans(measured, target_dice)
     values = {**{name: usable[name] for name in OF_KIND}, **{name: measured[name] for name in OF_QUALITY}}
     ranges = {name: widened(found) for name, found in values.items() if np.isfinite(found).any()}
-    return {**ranges, "edge_share": [0.0, max(widened(usable["edge_share"].fillna(0.0))[1], EDGE_SHARE)]}
+    at_edge = measured.loc[measured["artefact"] == NO_ARTEFACT, "edge_share"].fillna(0.0)
+    return {**ranges, "edge_share": [0.0, max(widened(at_edge)[1], EDGE_SHARE)]}
 
 
 def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_uncertainty") -> dict[str, list[float]]:
