@@ -7,7 +7,7 @@ FreeSurfer labels), and the BIDS folders `ds002748` (brains) and `ds000011` (hea
 - `labelled.csv`, `classical.csv`: Dice with the FreeSurfer labels at 1 mm, of the weights and of the classical route
   (registration, N4, Atropos).
 - `scans.csv`: what the weights say of each scan as it is.
-- `corrupted.csv`: the same of each scan with one simulated artefact of severity 0.5 and 1, on the model's grid.
+- `corrupted.csv`: the same of each scan with one simulated artefact of severity 0.1, 0.5 and 1, on the model's grid.
 - `round_trip.csv`: each scan against copies that hold the same head: axes in another order, mirrored, resampled, as int16.
 """
 
@@ -37,7 +37,7 @@ from decoupled_qc.settings import artefact_settings
 OUT = Path(__file__).parent / "release"
 SETTINGS = artefact_settings(Path(__file__).parents[1] / "config" / "release.yaml")
 PARTS = ["classical", "labelled", "scans", "corrupted", "round_trip"]
-SEVERITIES = (0.5, 1.0)  # a middling artefact and the worst
+SEVERITIES = (0.1, 0.5, 1.0)  # a weak artefact, a middling one and the worst
 REGISTRATION_MM = 2.0
 RESAMPLED_MM = 0.8
 GREY_MATTER = 2

@@ -75,7 +75,7 @@ POOLING = (
     "trilinear interpolation are 7 % of our step, and both keep volumes (pooling its indices, 8 bytes each) for the way back"
 )
 SLOWER = (
-    "measured on a shared machine that needed 1.5 times the processor time a step of the one on which the recipe before, with 500 "
+    "measured on a shared machine that needed 1.5 times the processor time a step of that on which the recipe before, with 500 "
     "steps for each teacher in place of 750, took 1862 s; the longer one would have taken some 2200 s there"
 )
 STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
+import yaml
+from snakemake.utils import update_config
 
 from decoupled_qc import artefacts
 from decoupled_qc.seeds import rng_for
@@ -40,6 +43,15 @@ def test_the_artefact_of_the_readme_is_one(tmp_path, monkeypatch):
     left = (artefacts.load("shading").apply(image, record) / image).movedim(record["axis"], 0).flatten(1)
     assert record["loss"] == pytest.approx(0.4)
     assert torch.allclose(left[[0, -1]], torch.tensor([[1.0], [0.6]]).expand(2, left.shape[1]), atol=1e-5)
+
+
+def test_the_configuration_of_the_readme_is_one():
+    (overlay,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for layer in ((ROOT / "config/demo.yaml").read_text(), overlay):
+        update_config(config, yaml.safe_load(layer))
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    jsonschema.validate(config, schema)
 
 
 def test_every_key_of_the_configuration_is_told_of():
