@@ -31,8 +31,9 @@ def dice_titles(scans: pd.DataFrame) -> list[tuple[str, str]]:
     """Return what stands above each scan, artefact and severity, and above its segmentation, Dice."""
     found = []
     for _, scan in scans.iterrows():
-        severity = f", {scan['severity']:.2f}" if scan["severity"] > 0 else ""
-        found.append((f"{style.artefact_label(scan['artefact'])}{severity}", f"Dice {scan['dice:gm']:.2f}"))
+        severity = f"{scan['severity']:.2f}" if scan["severity"] >= 0.005 else "< 0.01"
+        artefact = style.artefact_label(scan["artefact"])
+        found.append((f"{artefact}, {severity}" if scan["severity"] > 0 else artefact, f"Dice {scan['dice:gm']:.2f}"))
     return found
 
 
@@ -67,7 +68,7 @@ def draw_examples(
         show_image(grid[0, column], found.image)
         show_segmentation(grid[1, column], found)
         drawn = show_variance(grid[2, column], total, top)
-        for row, text in enumerate((*title, f"mean {chosen[OURS].iloc[column]:.2g}")):
+        for row, text in enumerate((*title, f"mean {chosen[OURS].iloc[column]:.3f}")):
             grid[row, column].set_title(text, fontsize=style.SMALL_PT)  # ten columns of a page's width must not touch
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
         axes.set_ylabel(name)
