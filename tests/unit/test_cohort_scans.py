@@ -82,7 +82,9 @@ def test_a_bids_folder_is_listed_with_labels_and_ratings(bids):
     scans = find(bids)
     assert list(scans["subject"]) == [f"sub-{number:02d}" for number in range(6)]
     assert (scans["label_source"] == "provided").all()
-    assert list(scans["rating"]) == ["", "", "", "2", "", ""]
+    assert list(scans["rating"]) == ["", "", "", "2", "", ""] and set(scans["site"]) == {""}
+    (bids / "participants.tsv").write_text("participant_id\tage\tsite\nsub-01\t33\tGuys\nsub-02\tn/a\tn/a\n")
+    assert list(find(bids)["site"]) == ["", "Guys", "", "", "", ""]
     with (bids / "derivatives" / "scores.tsv").open("a") as file:
         file.write("sub-03_T1w\t3\n")
     with pytest.raises(

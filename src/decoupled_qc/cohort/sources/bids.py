@@ -3,7 +3,7 @@
 The label of ``<name>_T1w`` is ``<name>_dseg``, and of ``<name>_desc-preproc_T1w`` also the one without ``desc``. What a label's
 values mean is read from BIDS's lookup table where there is one: ``*_dseg.tsv`` beside the label, or ``dseg.tsv`` in the
 folder of the data set. Ratings come from ``derivatives/scores.tsv`` with the columns ``bids_name`` and ``score``, as OpenNeuro
-ds004173 has it.
+ds004173 has it, and the site from a column ``site`` of ``participants.tsv``, where there is one.
 """
 
 import logging
@@ -37,12 +37,15 @@ KNOWN = {key: tissue for keys, tissue in LABELS.items() for key in keys}
 def find(path: Path) -> pd.DataFrame:
     """Return the T1-weighted scans of a BIDS folder, see :mod:`decoupled_qc.cohort.sources`."""
     ratings = _ratings(path / "derivatives" / "scores.tsv")
+    sites = _sites(path / "participants.tsv")
     common = _meanings(path / "dseg.tsv")
     labels = set(_images(path, "dseg"))
     rows = []
     for image in t1_scans(path):
         scan = _stem(image)
-        row = {"subject": scan.partition("_")[0], "scan": scan, "image": str(image), "rating": ratings.get(scan, "")}
+        subject = scan.partition("_")[0]
+        row = {"subject": subject, "scan": scan, "image": str(image), "rating": ratings.get(scan, "")}
+        row["site"] = sites.get(subject, "")
         dseg = next((name for name in _label_names(image) if name in labels), None)
         if dseg is not None:
             lookup = dseg.with_name(_stem(dseg) + ".tsv")
@@ -97,6 +100,14 @@ def _meanings(lookup: Path) -> str:
             found[row["index"]] = tissue
     complete = {"grey", "white", "csf"} <= set(found.values())
     return " ".join(f"{index}={tissue}" for index, tissue in found.items()) if complete else ""
+
+
+def _sites(path: Path) -> dict[str, str]:
+    """Return participant → site; empty if the table is not there or tells of none."""
+    table = read_cells(path, "\t") if path.exists() else pd.DataFrame()
+    if not {"participant_id", "site"} <= set(table):
+        return {}
+    return dict(zip(table["participant_id"], table["site"], strict=True))
 
 
 def _ratings(path: Path) -> dict[str, str]:
