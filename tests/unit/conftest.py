@@ -1,10 +1,11 @@
-"""Runs that never happened for the tests of figures, and a model and a scan for those of `predict`."""
+"""Runs that never happened for the tests of figures, a model and a scan for those of `predict`, heads for those of cohorts."""
 
 import pytest
 from apply_command import MM, volume, write
 from fake_run import ARTEFACTS, make_fake_run
 from figure_run import N_SUBJECTS, Run
 from tiny_model import write_tiny_model
+from toy_cohort import write_bids
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,8 @@ def model(tmp_path_factory):
 @pytest.fixture
 def scan(tmp_path):
     return write(tmp_path / "sub-01_T1w.nii.gz", volume())
+
+
+@pytest.fixture
+def bids(tmp_path):
+    return write_bids(tmp_path)

@@ -256,7 +256,9 @@ def test_measures_that_go_together_in_no_validation_scan_are_told_though_each_li
     assert not any(unlike_together(row, model) for row in measured.to_dict("records"))
     usual, odd = scan(head_level=0.5, grey_level=0.5), scan(head_level=0.5, grey_level=0.3)
     assert unlike_together(usual, model) == [] == out_of_range(odd, input_ranges(measured, 0.75))
-    told = "measures that do not go together as in clean or usable validation scans, most of all grey level and head level"
+    told = (
+        "measures that do not go together as in clean or usable validation scans, most of all grey level and head level"
+    )
     assert unlike_together(odd, model) == [told]
     assert unlike_together(odd, None) == [] == unlike_together(scan(cnr=math.nan), model)
     row = judge(odd, summarise(measured, ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1), [])

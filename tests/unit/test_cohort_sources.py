@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from test_cohort_scans import audit, head
+from toy_cohort import audit, head
 
 from decoupled_qc import cli
 from decoupled_qc.cohort import prepare, sources
