@@ -3,7 +3,6 @@
 import re
 
 import nibabel as nib
-import nibabel.processing
 import numpy as np
 import pandas as pd
 import pytest
