@@ -9,7 +9,8 @@ import yaml
 
 from decoupled_qc.cohort import sources, splits
 
-GUIDE = Path(__file__).parents[2] / "docs/cluster.md"
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/cluster.md"
 OPTIONAL_HEADS = 4  # jobs of a head that this machine may lack
 
 
@@ -49,6 +50,13 @@ def test_the_profile_for_slurm_and_nothing_else_is_the_reproduction_on_real_scan
     assert abs(int(jobs["total"]) - stated(r"^(\d+) for the full reproduction on MR-ART")) <= OPTIONAL_HEADS
     other = bare_project.snakemake(*profile, "--configfile", "config/smoke.yaml")
     assert not re.search(r"^fetch_scans +\d", other, re.MULTILINE)
+
+
+def test_the_taste_of_mr_art_is_planned_as_the_readme_has_it(bare_project):
+    (given,) = re.findall(r"snakemake --cores 2 (.*mrart_small.yaml)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    printed = bare_project.snakemake("--dry-run", "--quiet", "rules", *given.split())
+    assert re.search(r"^fetch_scans +1$", printed, re.MULTILINE)
+    assert re.search(r"^prepare_scans +2$", printed, re.MULTILINE)
 
 
 def test_each_replicate_trains_the_whole_chain_again(bare_project):
