@@ -86,13 +86,9 @@ def _changes(real: pd.DataFrame, score: str, n_boot: int, seed: int) -> Iterator
 def _volume_change(real: pd.DataFrame, rating: str, n_boot: int, seed: int) -> Iterator[dict]:
     """Yield rho of volume change and uncertainty change from each person's best-rated scan."""
     complete = real.dropna(subset=[rating, tables.OURS, "volume_ml:gm"])
-    best = (
-        complete.sort_values(
-            [rating, "scan"], ascending=[False, True]
-        )  # of equal ratings the first by name, whatever its score
-        .drop_duplicates("subject")
-        .set_index("subject")
-    )
+    # Of equal ratings the first by name, whatever its score.
+    ordered = complete.sort_values([rating, "scan"], ascending=[False, True])
+    best = ordered.drop_duplicates("subject").set_index("subject")
     others = complete[~complete["scan"].isin(best["scan"])]
     volume, uncertainty = (others["subject"].map(best[name]) for name in ("volume_ml:gm", tables.OURS))
     moved = others.assign(

@@ -78,7 +78,9 @@ def unlike_together(found: Mapping[str, float], model: Mapping | None) -> list[s
     z = (x - model["mean"]) / model["sd"]
     shares = z * (np.asarray(model["precision"]) @ z)  # they add up to the distance, squared
     names = [model["measures"][place].removesuffix("_ml").replace("_", " ") for place in np.argsort(-shares)[:N_NAMED]]
-    return [f"measures that do not go together as in clean or usable validation scans, most of all {' and '.join(names)}"]
+    return [
+        f"measures that do not go together as in clean or usable validation scans, most of all {' and '.join(names)}"
+    ]
 
 
 def _features(found: Mapping[str, float], names: list[str]) -> NDArray[np.float64]:
