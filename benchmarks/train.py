@@ -23,6 +23,7 @@ from monai.networks.nets import DynUNet
 from snakemake.utils import update_config
 from torch import nn
 
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.precision import autocast
 from decoupled_qc.training.checkpoint import Checkpoint
@@ -148,7 +149,7 @@ def cases(config: dict) -> list[Case]:
     """Return random volumes of the cohort's size: their content does not matter for time."""
     shape = [round(size / config["cohort"]["spacing_mm"]) for size in SHAPE_MM]
     images = [torch.rand(*shape, generator=torch.Generator().manual_seed(n)).to(device()) for n in range(N_CASES)]
-    return [Case(f"sub-{n}", image, (image > 0.5).to(torch.uint8)) for n, image in enumerate(images)]
+    return [Case(f"sub-{n}", image, GREY_MATTER * (image > 0.5).to(torch.uint8)) for n, image in enumerate(images)]
 
 
 def streams(config: dict, names: list[str], others: list[str]) -> Callable[[], PatchStream]:

@@ -23,7 +23,7 @@ def blob():
 
 def test_rotation_is_rigid_on_a_volume_that_is_not_cubic(blob):
     matrix = Rotation.from_euler("xyz", (12, -20, 33), degrees=True).as_matrix()
-    ours, _ = _resample(blob, torch.zeros(blob.shape, dtype=torch.uint8), matrix)
+    ours, _ = _resample(blob, torch.zeros((1, *blob.shape), dtype=torch.uint8), matrix)
     centre = (np.array(blob.shape) - 1) / 2
     theirs = ndimage.affine_transform(blob.numpy(), matrix, centre - matrix @ centre, order=1)
     assert np.abs(ours.numpy() - theirs).max() < 2e-3
@@ -31,15 +31,19 @@ def test_rotation_is_rigid_on_a_volume_that_is_not_cubic(blob):
 
 def test_label_follows_the_image(blob):
     label = (blob > 0.4).to(torch.uint8)
-    image, moved = augment(label.float(), label, rng_for(0, "test"), **SETTINGS | {"bias_coefficient": 0})
+    rest = 1 - label
+    image, (moved, other) = augment(
+        label.float(), torch.stack([label, rest]), rng_for(0, "test"), **SETTINGS | {"bias_coefficient": 0}
+    )
     overlap = 2 * ((image > 0.5) & (moved == 1)).sum() / ((image > 0.5).sum() + moved.sum())
     assert overlap > 0.97
     assert 0.7 < moved.sum() / label.sum() < 1.4
+    assert not (moved & other).any() and (moved | other)[16:-16, 16:-16, 16:-16].all()
 
 
 def test_flip_alone_mirrors_exactly(blob):
     settings = dict(rotation_deg=0, scale=(1, 1), flip_probability=(1, 1, 1), bias_order=1, bias_coefficient=0)
-    image, _ = augment(blob / blob.max(), (blob > 1).to(torch.uint8), rng_for(1, "test"), **settings)
+    image, _ = augment(blob / blob.max(), (blob > 1).to(torch.uint8)[None], rng_for(1, "test"), **settings)
     expected = (blob - blob.min()) / (blob.max() - blob.min())
     assert torch.allclose(image, expected.flip(0, 1, 2), atol=1e-4)
 
@@ -53,9 +57,9 @@ def test_bias_field_is_smooth_positive_and_one_in_the_middle():
 
 def test_the_same_draw_gives_the_same_bits(blob):
     label = (blob > 0.4).to(torch.uint8)
-    first, second = (augment(blob, label, rng_for(3, "again"), **SETTINGS) for _ in range(2))
+    first, second = (augment(blob, label[None], rng_for(3, "again"), **SETTINGS) for _ in range(2))
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
-    other = augment(blob, label, rng_for(4, "again"), **SETTINGS)
+    other = augment(blob, label[None], rng_for(4, "again"), **SETTINGS)
     assert not torch.equal(first[0], other[0])
     assert first[0].min() == 0 and first[0].max() == 1
 
@@ -68,7 +72,7 @@ def test_flips_alone_are_exact_and_the_same_as_by_resampling(blob):
         "bias_coefficient": 0,
     }
     label = (blob > blob.mean()).to(torch.uint8)
-    image, moved = augment(blob, label, rng_for(5, "flips"), **settings)
-    resampled, moved_too = _resample(blob, label, np.diag([-1.0, 1.0, -1.0]))
-    assert torch.equal(moved, label.flip(0, 2)) and torch.equal(moved, moved_too)
+    image, moved = augment(blob, label[None], rng_for(5, "flips"), **settings)
+    resampled, moved_too = _resample(blob, label[None], np.diag([-1.0, 1.0, -1.0]))
+    assert torch.equal(moved[0], label.flip(0, 2)) and torch.equal(moved, moved_too)
     assert torch.allclose(image, rescale(resampled), atol=1e-5)

@@ -211,6 +211,7 @@ def at_start(tmp_path, monkeypatch, init, donors):
                 "other_probability": 0.0,
                 "n_artefacts_probability": [1.0],
                 "local_probability": 0.0,
+                "outside_probability": 0.0,
             },
             training=vars(RECIPE) | {"init": init, "patch_size": 16, "batch_size": 2, "patches_per_volume": 1},
             artefacts={"noise": SETTINGS["noise"]},

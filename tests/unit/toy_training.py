@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.seeds import rng_for, seed_for
 from decoupled_qc.training.checkpoint import Checkpoint
@@ -35,10 +36,10 @@ def phantom(subject):
     axes = torch.meshgrid(*[torch.linspace(-1, 1, 20)] * 3, indexing="ij")
     label = sum(axis**2 for axis in axes) < 0.4
     image = 0.3 + 0.4 * label + 0.05 * torch.from_numpy(rng.standard_normal(label.shape)).float()
-    return Case(subject, image.clamp(0, 1), label.to(torch.uint8))
+    return Case(subject, image.clamp(0, 1), GREY_MATTER * label.to(torch.uint8))
 
 
-def stream(names, others=(), **changes):
+def stream(names, others=(), outside_probability=0.0, **changes):
     plan = Corruption(
         names=names,
         others=others,
@@ -47,6 +48,7 @@ def stream(names, others=(), **changes):
         other_probability=1.0,
         n_artefacts_probability=[0.5, 0.5],
         local_probability=0.5,
+        outside_probability=outside_probability,
         spacing_mm=2.0,
     )
     settings = dict(patch_size=16, batch_size=2, patches_per_volume=2, seed=3, name="test") | changes

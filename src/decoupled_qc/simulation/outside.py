@@ -1,4 +1,4 @@
-"""A test condition in which artefacts lie outside the brain alone: the image looks worse, and the task is untouched."""
+"""A test condition in which artefacts lie outside the brain alone."""
 
 import json
 from collections.abc import Sequence
@@ -8,19 +8,18 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
 from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation.conditions import Made
+from decoupled_qc.simulation.confined import EDGE_MM, confine, share_of_artefact
 from decoupled_qc.simulation.kspace import rescale
 
 CONDITION = "outside"
 # Ours: some fluid and bone around the brain stay clean, and half of a head's volume lies further out than both together.
 MARGIN_MM = 4.0
-EDGE_MM = 6.0
 
 
 def read_simulated(conditions: Sequence[Path]) -> pd.DataFrame:
@@ -44,7 +43,8 @@ def read_simulated(conditions: Sequence[Path]) -> pd.DataFrame:
 def outside(image: Tensor, simulated: pd.DataFrame) -> list[Made]:
     """Return each simulated scan of a subject with its artefact outside the brain alone; nothing is drawn anew.
 
-    The ``records`` are the simulated scan's, with ``outside``: the margin and the edge of :func:`share_of_artefact`, mm.
+    The ``records`` are the simulated scan's, with ``outside``: the margin and the edge of
+    :func:`decoupled_qc.simulation.confined.share_of_artefact`, mm.
 
     Args:
         image: (D, H, W), float32, the clean scan.
@@ -79,32 +79,12 @@ def remake(row: pd.Series, image: Tensor, label_path: Path) -> Tensor:
 
 
 def _confined(corrupted: Tensor, image: Tensor, label_path: Path, where: dict[str, float]) -> Tensor:
-    """Return the corrupted scan outside the brain and the clean one inside; not rescaled, so that the brain keeps its bits."""
+    """Return the corrupted scan outside the brain and the clean one inside."""
     label = nib.load(label_path)
     brain = np.asanyarray(label.dataobj) > 0
     if not brain.any():
         raise InputError(
             f"{label_path} labels no tissue, so nothing tells where the brain ends: label the subject anew."
         )
-    share = share_of_artefact(brain, nib.affines.voxel_sizes(label.affine), **where)
-    return share * corrupted + (1 - share) * rescale(image)
-
-
-def share_of_artefact(
-    brain: np.ndarray, spacing_mm: Sequence[float], margin_mm: float = MARGIN_MM, edge_mm: float = EDGE_MM
-) -> Tensor:
-    """Return the share of the artefact w by the distance d from the brain: w = 3 u^2 - 2 u^3, u = (d - margin) / edge in [0, 1].
-
-    The edge of an artefact local to a part is a sigmoid along an axis, nowhere exactly 0; this one follows the brain, and is.
-
-    Args:
-        brain: (D, H, W), boolean, not empty.
-        spacing_mm: Voxel size along each axis, mm.
-        margin_mm, edge_mm: How far from the brain the artefact begins, and in what distance from there it is whole, mm.
-
-    Returns:
-        (D, H, W), float32: 0 up to the margin, 1 beyond the edge.
-    """
-    distance_mm = ndimage.distance_transform_edt(~brain, sampling=spacing_mm)
-    u = ((distance_mm - margin_mm) / edge_mm).clip(0, 1)
-    return torch.from_numpy((u**2 * (3 - 2 * u)).astype(np.float32))
+    share = share_of_artefact(torch.from_numpy(brain), nib.affines.voxel_sizes(label.affine), **where)
+    return confine(corrupted, rescale(image), share)

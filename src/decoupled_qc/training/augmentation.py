@@ -19,7 +19,7 @@ from decoupled_qc.simulation.resampling import grid_about_centre
 
 def augment(
     image: Tensor,
-    label: Tensor,
+    masks: Tensor,
     rng: np.random.Generator,
     *,
     rotation_deg: float,
@@ -28,11 +28,11 @@ def augment(
     bias_order: int,
     bias_coefficient: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return a randomly rotated, scaled, flipped and biased copy of a volume, and its label in the same place.
+    """Return a randomly rotated, scaled, flipped and biased copy of a volume, and its masks in the same place.
 
     Args:
         image: (D, H, W), float32, range [0, 1].
-        label: (D, H, W), integer, {0, 1}.
+        masks: (M, D, H, W), integer, {0, 1}: the label, and what else has to move with it.
         rng: Where the draws come from.
         rotation_deg: Rotation about each axis is uniform within plus and minus this angle.
         scale: Lowest and highest scale factor, uniform per axis.
@@ -41,28 +41,28 @@ def augment(
         bias_coefficient: Each coefficient is uniform within plus and minus this number.
 
     Returns:
-        The image, min-max scaled to [0, 1], and the label.
+        The image, min-max scaled to [0, 1], and the masks.
     """
     angles = rng.uniform(-rotation_deg, rotation_deg, 3)
     zoom = rng.uniform(*scale, 3)
     flip = np.where(rng.random(3) < flip_probability, -1.0, 1.0)
     if angles.any() or (zoom != 1).any():
         matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(flip / zoom)
-        moved, moved_label = _resample(image, label, matrix)
+        moved, moved_masks = _resample(image, masks, matrix)
     else:  # nothing but flips, which need no resampling: most of the cost of a step on large volumes
-        axes = np.flatnonzero(flip < 0).tolist()
-        moved, moved_label = image.flip(axes), label.flip(axes)
+        axes = (np.flatnonzero(flip < 0) - 3).tolist()
+        moved, moved_masks = image.flip(axes), masks.flip(axes)
     moved = moved * bias_field(moved.shape, rng, bias_order, bias_coefficient, moved.device)
-    return rescale(moved), moved_label
+    return rescale(moved), moved_masks
 
 
-def _resample(image: Tensor, label: Tensor, matrix: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Sample image and label where ``matrix`` takes each voxel, about the volume's centre.
+def _resample(image: Tensor, masks: Tensor, matrix: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Sample image and masks where ``matrix`` takes each voxel, about the volume's centre.
 
-    The label's linear interpolation is cut at one half: its edge then lies where the image's does. The nearest label would
+    A mask's linear interpolation is cut at one half: its edge then lies where the image's does. The nearest label would
     be off by up to half a voxel, much for a cortex of two voxels.
     """
     grid = grid_about_centre(image, matrix, np.zeros(3), np.array(image.shape, dtype=np.float64))
-    both = torch.stack([image, label.to(image.dtype)])[None]
-    moved, fraction = F.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    return moved, (fraction > 0.5).to(label.dtype)
+    all_maps = torch.cat([image[None], masks.to(image.dtype)])[None]
+    moved, *fractions = F.grid_sample(all_maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return moved, (torch.stack(fractions) > 0.5).to(masks.dtype)

@@ -14,16 +14,29 @@ from decoupled_qc import artefacts
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.simulation.confined import EDGE_MM, confine, share_of_artefact
 from decoupled_qc.training.augmentation import augment
+
+OUTSIDE_MARGIN_MM = (0.0, 20.0)  # from the brain, uniform: from its edge to the neck alone
 
 
 @dataclass(frozen=True)
 class Case:
-    """One subject's clean volume: image (D, H, W), float32, [0, 1], and label (D, H, W), uint8, grey matter = 1."""
+    """One subject's clean volume: image (D, H, W), float32, [0, 1], and dseg (D, H, W), uint8, 0 outside the brain."""
 
     subject: str
     image: Tensor
-    label: Tensor
+    dseg: Tensor
+
+    @property
+    def label(self) -> Tensor:
+        """(D, H, W), uint8: 1 in grey matter."""
+        return (self.dseg == GREY_MATTER).to(torch.uint8)
+
+    @property
+    def brain(self) -> Tensor:
+        """(D, H, W), uint8: 1 in labelled tissue."""
+        return (self.dseg > 0).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Corruption:
         other_probability: Of such a volume that it holds one of ``others`` (0 in the paper).
         n_artefacts_probability: Of one, two, three … artefacts at once in a corrupted volume.
         local_probability: Of an artefact that covers only a part of the volume (method of Shaw et al. 2020, Fig. 3).
+        outside_probability: Of a corrupted volume that its artefacts lie outside the brain alone, from ``OUTSIDE_MARGIN_MM`` on:
+            so networks learn that what a scan looks like there matters little to the task.
         spacing_mm: Of the volumes.
     """
 
@@ -48,6 +63,7 @@ class Corruption:
     other_probability: float
     n_artefacts_probability: Sequence[float]
     local_probability: float
+    outside_probability: float
     spacing_mm: float
 
 
@@ -81,7 +97,7 @@ def load_case(subject: str, image_path: Path, dseg_path: Path) -> Case:
         raise InputError(f"{subject}: cannot read {image_path} or its label ({error}); make it again.") from error
     if image.shape != dseg.shape:
         raise InputError(f"{dseg_path} has shape {dseg.shape}, its image {image.shape}: label the image itself.")
-    return Case(subject, torch.from_numpy(image), torch.from_numpy((dseg == GREY_MATTER).astype(np.uint8)))
+    return Case(subject, torch.from_numpy(image), torch.from_numpy(dseg.astype(np.uint8)))
 
 
 class PatchStream:
@@ -146,10 +162,10 @@ class PatchStream:
         rng = rng_for(*self.key, "volume", index)
         epoch, place = divmod(index, len(self.cases))
         case = self.cases[rng_for(*self.key, "order", epoch).permutation(len(self.cases))[place]]
-        clean, label = case.image, case.label
-        if self.augmentation is not None:
-            clean, label = augment(clean, label, rng, **self.augmentation)
         plan = self.corruption
+        clean, masks = case.image, torch.stack([case.label, *([case.brain] if plan.outside_probability else [])])
+        if self.augmentation is not None:
+            clean, masks = augment(clean, masks, rng, **self.augmentation)
         drawn = artefacts.draw_artefacts(
             plan.names,
             rng,
@@ -170,10 +186,16 @@ class PatchStream:
             )
             for name in drawn
         ]
-        versions = {"clean": clean, "label": label, "image": artefacts.corrupt(clean, records) if records else clean}
+        versions = {"clean": clean, "label": masks[0], "image": artefacts.corrupt(clean, records) if records else clean}
         for name, record in zip(drawn, records, strict=True):
             alone = len(drawn) == 1
             versions[name] = versions["image"] if alone else artefacts.corrupt(clean, [record])
+        if drawn and rng.random() < plan.outside_probability:
+            where = {"margin_mm": rng.uniform(*OUTSIDE_MARGIN_MM), "edge_mm": EDGE_MM}
+            share = share_of_artefact(masks[1].bool(), 3 * [plan.spacing_mm], **where)
+            for name in ("image", *drawn):
+                versions[name] = confine(versions[name], clean, share)
+            records = [{**record, "outside": where} for record in records]
         return versions, {"subject": case.subject, "volume": index, "records": records}
 
     def _cut(

@@ -171,4 +171,4 @@ def _cases(manifest: Path, subjects: pd.DataFrame) -> list[Case]:
     found = side_by_side(load, subjects.itertuples())  # hundreds of compressed volumes take minutes
     # Augmentation and k-space run where the volumes are; of noise, only the random bits are drawn on the CPU.
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return [replace(case, image=case.image.to(device), label=case.label.to(device)) for case in found]
+    return [replace(case, image=case.image.to(device), dseg=case.dseg.to(device)) for case in found]
