@@ -22,7 +22,13 @@ OUTSIDE_MARGIN_MM = (0.0, 20.0)  # from the brain, uniform: from its edge to the
 
 @dataclass(frozen=True)
 class Case:
-    """One subject's clean volume: image (D, H, W), float32, [0, 1], and dseg (D, H, W), uint8, 0 outside the brain."""
+    """One subject's clean volume.
+
+    Args:
+        subject: Its name.
+        image: (D, H, W), float32, [0, 1].
+        dseg: (D, H, W), uint8, values of :mod:`decoupled_qc.dseg`; 0 outside the brain.
+    """
 
     subject: str
     image: Tensor
@@ -163,7 +169,8 @@ class PatchStream:
         epoch, place = divmod(index, len(self.cases))
         case = self.cases[rng_for(*self.key, "order", epoch).permutation(len(self.cases))[place]]
         plan = self.corruption
-        clean, masks = case.image, torch.stack([case.label, *([case.brain] if plan.outside_probability else [])])
+        clean = case.image
+        masks = torch.stack([case.label, case.brain] if plan.outside_probability else [case.label])
         if self.augmentation is not None:
             clean, masks = augment(clean, masks, rng, **self.augmentation)
         drawn = artefacts.draw_artefacts(
@@ -192,7 +199,8 @@ class PatchStream:
             versions[name] = versions["image"] if alone else artefacts.corrupt(clean, [record])
         if drawn and rng.random() < plan.outside_probability:
             where = {"margin_mm": rng.uniform(*OUTSIDE_MARGIN_MM), "edge_mm": EDGE_MM}
-            share = share_of_artefact(masks[1].bool(), 3 * [plan.spacing_mm], **where)
+            _, brain = masks
+            share = share_of_artefact(brain.bool(), 3 * [plan.spacing_mm], **where)
             for name in ("image", *drawn):
                 versions[name] = confine(versions[name], clean, share)
             records = [{**record, "outside": where} for record in records]
