@@ -124,6 +124,7 @@ def lines(folder: Path, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     yield (
         "Medians, ours and its reference in turn in one process, so that the ratio holds on a busy machine where the seconds do "
         "not; in brackets the lowest and highest ratio of a single round. Ratio: ours over the reference, below 1 is better. "
+        "A target is met by the median; where brackets reach beyond it, another run may miss it. "
         "Each table says when and where it was measured. Again: `make bench`, which measures on a GPU too where there is one."
     )
     yield from quality()
