@@ -171,9 +171,26 @@ def _block(n_in: int, n_middle: int, n_out: int) -> nn.Sequential:
 def _convolution(n_in: int, n_out: int) -> tuple[nn.Module, ...]:
     return (
         nn.Conv3d(n_in, n_out, 3, padding=1),
-        nn.InstanceNorm3d(n_out, eps=1e-5, affine=True),
+        _InstanceNorm3d(n_out, eps=1e-5, affine=True),
         nn.LeakyReLU(0.01, inplace=True),
     )
+
+
+class _InstanceNorm3d(nn.InstanceNorm3d):
+    """PyTorch's instance norm, faster on a CPU: its own lays channels-last features out anew and back, for each norm.
+
+    The batch norm of one sample is its instance norm, and reads channels last as they are.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.is_cuda or not features.is_contiguous(memory_format=torch.channels_last_3d):
+            return super().forward(features)
+        return torch.cat(
+            [
+                F.batch_norm(one, None, None, self.weight, self.bias, training=True, eps=self.eps)
+                for one in features.split(1)
+            ]
+        )
 
 
 class _Head(nn.Module):

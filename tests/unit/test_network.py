@@ -21,6 +21,22 @@ def test_paper_network_has_the_published_number_of_weights():
     assert network.size_divisor == 16
 
 
+def test_norm_of_channels_last_features_is_that_of_contiguous_ones_with_the_same_gradients():
+    torch.manual_seed(0)
+    norm = DecoupledUNet(("task",), **SMALL).double().encoder[0][1]
+    torch.nn.init.normal_(norm.weight)
+    features, weights = torch.randn(2, 3, 4, 7, 6, 5, dtype=torch.float64)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last_3d):
+        given = features.to(memory_format=layout).requires_grad_()
+        normed = norm(given)
+        assert normed.is_contiguous(memory_format=layout)
+        found.append([normed, *torch.autograd.grad((normed * weights).sum(), [given, norm.weight, norm.bias])])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(found[1][0].mean(dim=(2, 3, 4)), norm.bias.expand(3, -1))
+
+
 def test_variance_heads_start_where_told_whatever_the_image():
     network = DecoupledUNet(("task", "noise"), **SMALL).eval()
     with torch.no_grad():
