@@ -29,11 +29,13 @@ from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.resampling import WeightedSpearman, percentile_interval, subject_draws
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores
+from decoupled_qc.analysis.segmentation import segmentation
 from decoupled_qc.analysis.severity import severity_trend
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.analysis.working_point import working_points
@@ -88,18 +90,20 @@ def parts(file: Path, subjects: pd.DataFrame) -> dict[str, Callable[[], pd.DataF
         return step
 
     run, cuts = ("scores", subjects), {"dice_cuts": CUTS}
-    of_board = ("correlation", "risk_coverage", "replicates")
+    of_board = ("correlation", "risk_coverage", "replicates", "rank_ranges")
     steps = {
         "scores": keep("scores", read_scores, file),
         "ridge_dice": keep("ridge_dice", ridge_dice, "scores"),
         "correlation": keep("correlation", correlate, *run, n_permutations=9999, **DRAWS),
         "difference": keep("difference", difference, *run, **DRAWS),
+        "rank_ranges": keep("rank_ranges", rank_ranges, *run, **DRAWS),
         "risk_coverage": keep("risk_coverage", risk_coverage, *run, **cuts, **DRAWS),
         "working_points": keep("working_points", working_points, *run, **cuts, **DRAWS),
         "decoupling": keep("decoupling", decoupling, *run, **DRAWS),
         "additivity": keep("additivity", additivity, *run, **DRAWS),
         "localisation": keep("localisation", localisation, *run, **DRAWS),
         "severity_trend": keep("severity_trend", severity_trend, *run, **DRAWS),
+        "segmentation": keep("segmentation", segmentation, *run, **DRAWS),
         "volumes": keep("volumes", volumes, *run, voxel_ml=0.001, **DRAWS),
         "decisions": keep("decisions", decisions, *run, target_dice=0.75, error_rate=0.1),
         "replicates": keep("replicates", replicates, *run),

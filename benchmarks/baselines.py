@@ -23,6 +23,7 @@ from snakemake.utils import update_config
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
+from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores, read_subjects
@@ -71,7 +72,9 @@ def ranked(run: Path, baselines: list[str], conditions: list[str], config: dict)
     draws = {"n_boot": config["analysis"]["n_boot"], "seed": config["seed"]}
     cut = config["analysis"]["target_dice"]
     tables = correlate(*measured, n_permutations=999, **draws), risk_coverage(*measured, dice_cuts=[cut], **draws)
-    board = leaderboard(*tables, replicates(*measured), dice_cut=cut).query("set == 'simulated'")
+    board = leaderboard(*tables, replicates(*measured), rank_ranges(*measured, **draws), dice_cut=cut).query(
+        "set == 'simulated'"
+    )
     ahead = difference(*measured, **draws).query("set == 'simulated'")
     ahead = ahead[["baseline", "baseline_aggregation", *AHEAD]].set_axis([*KEY, *AHEAD.values()], axis=1)
     board = board.merge(ahead, on=KEY, how="left")

@@ -9,9 +9,11 @@ from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
 from decoupled_qc.analysis.prediction import decision_coverage, decisions
+from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
+from decoupled_qc.analysis.segmentation import segmentation
 from decoupled_qc.analysis.severity import severity_trend
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.figures import style
@@ -52,7 +54,9 @@ class Run:
         self.decoupling, self.trend = decoupling(*read, **draws), severity_trend(*read, **draws)
         self.risk = risk_coverage(*read, dice_cuts=[0.5, 0.75, 0.85], **draws)
         self.replicates = replicates(*read)
-        self.board = ranked(self.correlation, self.risk, self.replicates, dice_cut=0.85)
+        self.ranges = rank_ranges(*read, **draws)
+        self.board = ranked(self.correlation, self.risk, self.replicates, self.ranges, dice_cut=0.85)
+        self.segmentation = segmentation(*read, **draws)
         self.volumes = volumes(*read, voxel_ml=SPACING_MM**3 / 1000, **draws)
         self.decisions = decisions(*read, **DECISION)
         self.held = decision_coverage(self.decisions, **draws)

@@ -105,6 +105,41 @@ def test_partial_rho_is_of_ranks_less_the_mean_rank_of_their_artefact():
     assert row["ci_low"] < row["rho"] < row["ci_high"] and row["n_scans"] == 27
 
 
+def test_rho_pooled_by_fishers_z_by_hand_and_a_perfect_one_does_not_swallow_the_others():
+    scores = long_table(n_subjects=9)
+    table = correlate(scores, subjects_of(scores), **DRAWS)
+    each = [cell(table, f"simulated_{name}", "snr") for name in ("noise", "blur")]
+    weights = [row["n_scans"] - 3 for row in each]
+    expected = np.tanh(np.average(np.arctanh([row["rho"] for row in each]), weights=weights))
+    row = cell(table, "simulated_pooled_within_artefact", "snr")
+    assert row["rho"] == pytest.approx(expected) and row["ci_low"] < row["rho"] < row["ci_high"]
+    is_noise = scores["artefact"] == "noise"
+    dice = scores[scores["metric"] == "dice"].set_index("scan")["value"]
+    perfect = scores.assign(
+        value=scores["value"].where(~is_noise | (scores["metric"] != "snr"), scores["scan"].map(dice))
+    )
+    row = cell(correlate(perfect, subjects_of(perfect), **DRAWS), "simulated_pooled_within_artefact", "snr")
+    next_best = 1 - 12 / (9 * 80)  # of nine scans in order, the rho after one swap of neighbours
+    assert row["rho"] == pytest.approx(np.tanh((np.arctanh(next_best) + np.arctanh(each[1]["rho"])) / 2))
+
+
+def test_rho_given_the_subject_is_the_repeated_measures_correlation_of_ranks():
+    """Bakdash & Marusich 2017: an analysis of covariance with one slope and an intercept for each subject."""
+    scores = long_table(n_subjects=9, artefacts=("noise", "blur", "wrap"))
+    row = cell(correlate(scores, subjects_of(scores), **DRAWS), "simulated_given_subject", "snr")
+    wide = scores.pivot(index=["subject", "scan"], columns="metric", values="value").reset_index()
+    ranks, people = wide[["snr", "dice"]].rank().to_numpy(), pd.get_dummies(wide["subject"]).to_numpy(float)
+
+    def residual(design):
+        return ((ranks[:, 1] - design @ np.linalg.lstsq(design, ranks[:, 1], rcond=None)[0]) ** 2).sum()
+
+    both = np.column_stack([people, ranks[:, 0]])
+    slope = np.linalg.lstsq(both, ranks[:, 1], rcond=None)[0][-1]
+    expected = np.sign(slope) * np.sqrt(1 - residual(both) / residual(people))
+    assert row["rho"] == pytest.approx(expected) and row["n_scans"] == 36
+    assert row["ci_low"] < row["rho"] < row["ci_high"]
+
+
 def test_sets_of_the_papers_size_are_of_168_140_and_28_scans():
     scores = long_table(n_subjects=28, artefacts=("spike", "noise", "blur", "wrap", "motion"))
     tables_found = (

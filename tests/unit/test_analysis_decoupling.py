@@ -168,6 +168,44 @@ def test_severity_trend_by_hand():
         assert table.loc[measure, "n_subjects"] == 3 and table.loc[measure, "n_severities"] == 4
 
 
+def test_pages_l_of_the_worked_example_and_none_of_one_subject():
+    """Ten students' marks in tutorials without, with one and with several lecturers: L 133.5, as in SciPy's documentation."""
+    marks = [
+        [3, 4, 3],
+        [2, 2, 4],
+        [3, 3, 5],
+        [1, 3, 2],
+        [2, 3, 2],
+        [2, 4, 5],
+        [1, 2, 4],
+        [3, 4, 4],
+        [2, 4, 5],
+        [1, 3, 4],
+    ]
+    rows = [
+        (
+            f"sub-{number}",
+            f"sub-{number}-{step}",
+            "student",
+            0,
+            "sweep-blur",
+            "blur",
+            step / 2,
+            "dice",
+            "gm",
+            1 - value / 10,
+        )
+        for number, values in enumerate(marks)
+        for step, value in enumerate(values)
+    ]
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
+    row = severity_trend(scores, subjects_of(scores), n_boot=100, seed=1).iloc[0]
+    assert row["page_l"] == 133.5 and row["page_p"] == pytest.approx(0.0018, abs=5e-5)
+    one = scores[scores["subject"] == "sub-1"]
+    row = severity_trend(one, subjects_of(one), n_boot=100, seed=1).iloc[0]
+    assert np.isnan(row["page_l"]) and "no Page's L" in row["note"]
+
+
 @pytest.mark.parametrize(
     ("dice", "tau", "share", "ends"),
     [

@@ -12,11 +12,13 @@ from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.outside import outside_changes
 from decoupled_qc.analysis.prediction import decision_coverage, decisions
+from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.real import real_artefacts
 from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import COLUMNS, read_scores
+from decoupled_qc.analysis.segmentation import segmentation
 from decoupled_qc.analysis.severity import severity_trend
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.analysis.working_point import working_points
@@ -44,6 +46,8 @@ def whole_run(n_subjects=5, n_validation=4):
                 ("entropy", "mean"): 1 - dice + rng.normal(0, 0.1),
                 ("snr", "reference"): 5 * dice + rng.normal(),
                 ("snr", "predicted"): 5 * dice + rng.normal(),
+                ("hausdorff_95_mm", "gm"): 10 * (1 - dice),
+                ("brier", "brain"): 0.3 * (1 - dice),
                 ("volume_ml", "gm"): 600 + 30 * rng.normal(),
                 ("reference_volume_ml", "gm"): 600.0,
                 ("volume_variance_ml", "gm"): 100 + 20 * rng.uniform(),
@@ -75,6 +79,7 @@ def tables_of(scores, subjects):
         "outside": outside_changes(*run, **DRAWS),
         "risk": risk_coverage(*run, dice_cuts=CUTS, **DRAWS),
         "working_points": working_points(*run, dice_cuts=CUTS, **DRAWS),
+        "segmentation": segmentation(*run, **DRAWS),
         "volumes": volumes(*run, voxel_ml=0.008, **DRAWS),
         "decisions": decisions(*run, target_dice=0.7, error_rate=0.3),
         "replicates": replicates(*run),
@@ -82,18 +87,30 @@ def tables_of(scores, subjects):
         "ridge": ridge_dice(scores),
     }
     found["decision_coverage"] = decision_coverage(found["decisions"], **DRAWS)
-    board = found["correlation"], found["risk"], found["replicates"]
+    board = found["correlation"], found["risk"], found["replicates"], rank_ranges(*run, **DRAWS)
     return found | {"leaderboard": leaderboard(*board, dice_cut=0.7)}
 
 
 # What each table promises a number or a reason for; its other columns are empty by design, as its docstring says.
 PROMISED = {
     "correlation": ["rho", "ci_low", "ci_high", "p", "bca_low", "bca_high", "tau_b", "tau_low", "tau_high", "p_iid"],
-    "difference": ["difference", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_holm", "p_williams", "p_steiger"],
+    "difference": [
+        "difference",
+        "ci_low",
+        "ci_high",
+        "bca_low",
+        "bca_high",
+        "p",
+        "p_holm",
+        "p_williams",
+        "p_steiger",
+        "zou_low",
+    ],
     "decoupling": ["value", "ci_low", "ci_high"],
     "additivity": ["value", "ci_low", "ci_high"],
     "localisation": ["value", "ci_low", "ci_high"],
-    "severity": ["tau", "ci_low", "ci_high", "share_increasing"],
+    "severity": ["tau", "ci_low", "ci_high", "share_increasing", "page_l", "page_p"],
+    "segmentation": ["value", "ci_low", "ci_high"],
     "outside": ["change_sd", "ci_low", "ci_high", "share_beyond_clean"],
     "risk": ["value", "ci_low", "ci_high"],
     "working_points": ["value", "ci_low", "ci_high", "threshold"],

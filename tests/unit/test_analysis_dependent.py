@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
+from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p, zou_interval
 from decoupled_qc.analysis.difference import one_set
 from decoupled_qc.analysis.resampling import percentile_interval
 
@@ -20,6 +20,24 @@ def test_cocors_worked_examples(r_jk, r_jh, r_kh, n, williams, steiger):
 def test_cocors_p_value():
     t, p = williams_p(0.5447, 0.8, 0.0729, 70)
     assert (t, p) == (pytest.approx(-2.8114, rel=2e-4), pytest.approx(0.0065, abs=5e-5))
+
+
+def test_zous_worked_example():
+    """Zou 2007, example 2: r = 0.396 and 0.179, 0.088 between the others, n = 66."""
+    assert zou_interval(0.396, 0.179, 0.088, 66) == pytest.approx((-0.093, 0.517), abs=5e-4)
+    low, high = zou_interval(0.179, 0.396, 0.088, 66)
+    assert (-high, -low) == pytest.approx(zou_interval(0.396, 0.179, 0.088, 66))
+    assert np.isnan(zou_interval(1.0, 0.4, 0.3, 50)).all() and np.isnan(zou_interval(0.5, 0.4, 0.3, 3)).all()
+
+
+def test_zous_interval_holds_the_difference_on_independent_scans():
+    rng, n, held = np.random.default_rng(3), 60, 0
+    mix = np.linalg.cholesky([[1, 0.7, 0.4], [0.7, 1, 0.3], [0.4, 0.3, 1]]).T
+    for _ in range(1000):
+        r = np.corrcoef(rng.normal(size=(n, 3)) @ mix, rowvar=False)
+        low, high = zou_interval(r[0, 1], r[0, 2], r[1, 2], n)
+        held += low <= 0.3 <= high
+    assert 0.93 < held / 1000 < 0.97
 
 
 def test_of_clustered_scans_the_bootstrap_keeps_its_level_where_the_usual_test_does_not():

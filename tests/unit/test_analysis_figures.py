@@ -43,7 +43,7 @@ def test_leaderboard_tells_what_needs_a_reference_and_what_goes_the_other_way(ru
     up = run.correlation["score"].isin([*HIGHER_IS_BETTER, "entropy"])  # entropy as it should not be
     turned = run.correlation.assign(rho=run.correlation["rho"].abs() * np.where(up, 1, -1))
     turned.loc[own & (turned["score"] == "entropy"), ["rho", "ci_low", "ci_high"]] = [0.99, 0.98, 1.0]
-    rows = leaderboard(ranked(turned, run.risk, run.replicates, dice_cut=0.85), stand_in=True).rows
+    rows = leaderboard(ranked(turned, run.risk, run.replicates, run.ranges, dice_cut=0.85), stand_in=True).rows
     rows = rows[rows["set"] == "simulated"].set_index(["score", "aggregation"])
     kind, entropy = rows["kind"], rows.loc[("entropy", "mean")]
     # The strongest of all, but with the wrong sign: the last, and drawn below 0.

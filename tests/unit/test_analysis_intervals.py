@@ -3,9 +3,17 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from test_analysis_correlation import subjects_of
 
-from decoupled_qc.analysis.conformal import conformal_quantile, held_out, interval_score
+from decoupled_qc.analysis.conformal import (
+    conformal_quantile,
+    crps_normal,
+    held_out,
+    interval_score,
+    likelihood_ratio,
+    weighted_quantiles,
+)
 from decoupled_qc.analysis.prediction import decision_coverage, decisions, dice_interval, predict_dice
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.volumes import volumes
@@ -33,6 +41,41 @@ def test_conformal_covers_new_subjects_whose_scans_are_alike(level):
     assert level - 0.015 < np.mean(covered) < level + 1 / 21 + 0.015
 
 
+def test_weighted_quantiles_of_equal_weights_are_the_ordinary_one_and_follow_their_weights():
+    rng = np.random.default_rng(0)
+    residuals, subjects = rng.exponential(size=60), np.repeat(np.arange(20), 3)
+    same = weighted_quantiles(residuals, subjects, 0.8, np.full(60, 7.0), np.full(2, 7.0))
+    assert same == pytest.approx([conformal_quantile(residuals, subjects, 0.8)] * 2)
+    # By hand: weights 1, 1, 8 of three subjects and 2 of the new one, 12 in all; 0.75 of that is reached with the third.
+    assert weighted_quantiles(np.array([1.0, 2, 3]), np.arange(3), 0.75, np.array([1.0, 1, 8]), np.array([2.0])) == 3
+    assert (
+        weighted_quantiles(np.array([1.0, 2, 3]), np.arange(3), 0.9, np.array([1.0, 1, 8]), np.array([2.0])) == np.inf
+    )
+    assert weighted_quantiles(np.array([]), np.array([]), 0.9, np.array([]), np.ones(2)).tolist() == [np.inf, np.inf]
+
+
+def test_weighted_intervals_hold_after_a_shift_that_ordinary_ones_do_not_survive():
+    """Errors grow with x; calibration has small x, the new scans large ones."""
+    rng, covered = np.random.default_rng(1), {"plain": [], "weighted": []}
+    for _ in range(300):
+        known, new = rng.normal(0, 1, 150), rng.normal(1, 1, 150)
+        residuals, errors = (np.abs(rng.normal(size=150)) * np.exp(x) for x in (known, new))
+        weights, of_new = likelihood_ratio(known, new)
+        half = weighted_quantiles(residuals, np.arange(150), 0.8, weights, of_new)
+        covered["plain"].append((errors <= conformal_quantile(residuals, np.arange(150), 0.8)).mean())
+        covered["weighted"].append((errors <= half).mean())
+    assert np.mean(covered["plain"]) < 0.6
+    assert 0.78 < np.mean(covered["weighted"]) < 0.86
+
+
+def test_likelihood_ratio_of_two_normals():
+    rng = np.random.default_rng(2)
+    of_known, of_new = likelihood_ratio(rng.normal(0, 1, 20000), new := rng.normal(1, 1, 20000))
+    middle = np.abs(new - 0.5) < 2
+    assert np.log(of_new[middle]) == pytest.approx((new - 0.5)[middle], abs=0.15)  # log N(x; 1, 1) / N(x; 0, 1)
+    assert of_known.min() >= 1 / 20 and of_new.max() <= 20
+
+
 @pytest.mark.parametrize("n_subjects", [3, 50, 120])
 def test_every_scan_is_held_out_once_with_all_others_of_its_subject(n_subjects):
     subjects = np.repeat([f"sub-{index:03d}" for index in range(n_subjects)], 3)
@@ -52,6 +95,18 @@ def test_interval_score_by_hand_and_least_for_the_true_quantiles():
         width: interval_score(truth, -width + 0 * truth, width + 0 * truth, 0.9).mean() for width in (1.2, 1.645, 2.2)
     }
     assert min(half, key=half.get) == 1.645
+
+
+def test_crps_of_a_normal_is_its_integral_and_least_for_the_true_spread():
+    grid = np.linspace(-30, 30, 200001)
+    for error, sd in ((0.0, 1.0), (2.5, 0.7), (-4.0, 3.0)):
+        cdf = stats.norm.cdf(grid, error, sd)  # of the prediction, the truth at 0
+        integral = np.trapezoid((cdf - (grid >= 0)) ** 2, grid)
+        assert crps_normal(np.array([error]), np.array([sd]))[0] == pytest.approx(integral, abs=1e-3)
+    assert crps_normal(np.array([-3.0]), np.zeros(1)) == 3
+    errors = np.random.default_rng(0).normal(size=20000)
+    scores = {sd: crps_normal(errors, np.full(20000, sd)).mean() for sd in (0.6, 1.0, 1.6)}
+    assert min(scores, key=scores.get) == 1.0
 
 
 def volume_run(n_test=12, n_validation=20, scale=1.0, seed=0):
@@ -85,6 +140,12 @@ def test_calibrated_bars_cover_what_they_promise_whatever_the_scale():
         for on in ("validation subjects", "other test subjects"):
             for level in (0.5, 0.8, 0.9, 0.95):
                 assert table.loc[(bars, on, level), "coverage"] == pytest.approx(level, abs=0.12)
+    for level in (0.5, 0.8, 0.9, 0.95):
+        found = table.loc[("conformal_weighted", "validation subjects", level), "coverage"]
+        assert found == pytest.approx(level, abs=0.12)
+    assert table.loc[("scaled", "validation subjects", 0.9), "z_rms"] == pytest.approx(1, abs=0.2)
+    assert table.loc[("sqrt_sum_var", "nothing", 0.9), "z_rms"] > 5
+    assert table["crps_ml"].xs("conformal").isna().all()
     assert table.loc[("sqrt_sum_var", "nothing", 0.95), "coverage"] < 0.3  # voxels do not err independently
 
 
@@ -116,6 +177,8 @@ def test_bars_that_are_not_calibrated_follow_their_closed_forms():
         assert found["width_ml"] == pytest.approx(2 * half.mean())
         assert found["coverage"] == pytest.approx((half >= 10).mean())
         assert found["interval_score_ml"] == pytest.approx((2 * half + 2 / 0.1 * (10 - half).clip(min=0)).mean())
+        assert found["z_rms"] == pytest.approx(np.sqrt(np.mean((10 / np.array(sizes)) ** 2)))
+        assert found["crps_ml"] == pytest.approx(crps_normal(np.array([10.0, -10.0]), np.array(sizes)).mean())
         assert table.loc[(bars, 0.5), "width_ml"] == pytest.approx(found["width_ml"] * 0.6744898 / z90)
     assert table["coverage"].xs(0.9, level="level").to_dict() == {"sum_var": 0.5, "sqrt_sum_var": 0, "sum_sd": 1}
 

@@ -39,6 +39,27 @@ def test_ties_count_as_the_mean_over_their_orders(name, plain):
     assert getattr(WeightedRanking(distrust), name)(once(15), loss)[0] == pytest.approx(expected, abs=2e-3)
 
 
+def test_risk_at_a_coverage_by_hand_with_ties_as_their_mean_and_in_a_draw():
+    ranking, loss = WeightedRanking(np.array([0.1, 0.2, 0.2, 0.2, 0.9])), np.array([0.1, 0.2, 0.3, 0.7, 1.0])
+    draws = np.array([[1, 1, 1, 1, 1], [2, 0, 0, 1, 2]], float)
+    assert ranking.risk_at(draws, loss, 0.4) == pytest.approx([(0.1 + 0.4) / 2, 0.1])
+    assert ranking.risk_at(draws, loss, 0.8) == pytest.approx([1.3 / 4, (0.2 + 0.7 + 1) / 4])
+    assert ranking.risk_at(draws, loss, 1.0) == pytest.approx([2.3 / 5, 2.9 / 5])
+
+
+def test_normalised_aurc_is_0_of_the_oracle_and_1_of_a_constant_score():
+    scores = long_table(n_subjects=8)
+    dice = scores[scores["metric"] == "dice"].set_index("scan")["value"]
+    exact = scores.assign(value=scores["value"].where(scores["metric"] != "snr", scores["scan"].map(dice)))
+    flat = scores[scores["metric"] == "snr"].assign(metric="entropy", aggregation="mean", value=0.5)
+    scores = pd.concat([exact, flat])
+    table = risk_coverage(scores, subjects_of(scores), dice_cuts=[0.7], n_boot=50, seed=1)
+    table = table[table["measure"] == "n_aurc"].set_index("score")
+    assert table.loc["snr", "value"] == pytest.approx(0, abs=1e-9) and table.loc["entropy", "value"] == pytest.approx(1)
+    ours = table.loc["artefact_uncertainty"]
+    assert 0 < ours["ci_low"] < ours["value"] < ours["ci_high"] < 1 and (ours["oracle"], ours["random"]) == (0, 1)
+
+
 def test_two_scans_by_hand():
     ranking, loss = WeightedRanking(np.array([0.1, 0.9])), np.array([0.2, 0.6])
     assert ranking.aurc(once(2), loss)[0] == pytest.approx((0.2 + 0.4) / 2)

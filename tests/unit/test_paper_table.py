@@ -6,6 +6,7 @@ from test_analysis_correlation import long_table, subjects_of
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard
+from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.paper import analysis_tables, paper_table, typeset
@@ -88,7 +89,8 @@ def test_leaderboard_joins_and_ranks():
     subjects = subjects_of(scores)
     correlation = correlate(scores, subjects, n_boot=50, n_permutations=19, seed=1)
     risk = risk_coverage(scores, subjects, dice_cuts=[0.6, 0.7], n_boot=50, seed=1)
-    board = leaderboard(correlation, risk, replicates(scores, subjects), dice_cut=0.7)
+    ranges = rank_ranges(scores, subjects, n_boot=50, seed=1)
+    board = leaderboard(correlation, risk, replicates(scores, subjects), ranges, dice_cut=0.7)
     assert list(board.columns) == COLUMNS and len(board) == 3
     assert board["rho"].abs().dropna().is_monotonic_decreasing
     assert board["rank"].tolist()[:2] == [1, 2] and board["rank"].isna().tolist() == [False, False, True]
@@ -99,7 +101,7 @@ def test_leaderboard_joins_and_ranks():
     down = scores.assign(value=scores["value"].where(scores["metric"] != "artefact_uncertainty", -scores["value"]))
     opposite = correlate(down, subjects, n_boot=50, n_permutations=19, seed=1)
     none_fails = risk_coverage(down, subjects, dice_cuts=[0.1], n_boot=50, seed=1)
-    other = leaderboard(opposite, none_fails, replicates(down, subjects), dice_cut=0.1).set_index("score")
+    other = leaderboard(opposite, none_fails, replicates(down, subjects), ranges, dice_cut=0.1).set_index("score")
     assert "rho has the sign opposite" in other.loc["artefact_uncertainty", "note"]
     assert "no AUROC: no value: no scan has Dice below 0.1" in other.loc["snr", "note"]
     wanted = risk[(risk["score"] == "snr") & (risk["measure"] == "auroc") & (risk["dice_cut"] == 0.7)]["value"].iloc[0]
@@ -113,6 +115,7 @@ def test_analysis_tables_as_a_paper_prints_them(run):
         "difference": analysis_tables.difference_parts(run.difference, True),
         "risk_coverage": analysis_tables.risk_coverage_parts(run.risk, 0.85),
         "decoupling": analysis_tables.decoupling_parts(run.decoupling, run.artefacts),
+        "segmentation": analysis_tables.segmentation_parts(run.segmentation, run.artefacts),
         "volumes": analysis_tables.volumes_parts(run.volumes),
         "severity": analysis_tables.severity_parts(run.trend, run.artefacts),
         "correlation": analysis_tables.correlation_parts(run.correlation, run.artefacts),
@@ -127,7 +130,9 @@ def test_analysis_tables_as_a_paper_prints_them(run):
         assert not re.search(r"(?<!\\)[%_#]|(?<!\$)\||nan", latex)
     first = parts["leaderboard"][2].iloc[0]
     low, high = (typeset.number(board[end].iloc[0], 2) for end in ("ci_low", "ci_high"))
-    assert first["rho"] == f"{typeset.number(board['rho'].iloc[0], 2)} [{low}, {high}]" and first["rank"] == "1"
+    assert first["rho"] == f"{typeset.number(board['rho'].iloc[0], 2)} [{low}, {high}]" and first["rank"].startswith(
+        "1 [1, "
+    )
     assert set(parts["leaderboard"][2]["set"]) == {"simulated, dice", "stand-in, rating"}
     assert "Stand-in" not in " ".join(analysis_tables.leaderboard_parts(board, False)[3])
     index = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].iloc[0]["value"]
@@ -135,6 +140,10 @@ def test_analysis_tables_as_a_paper_prints_them(run):
     own = run.volumes.query("bars == 'sum_sd' and scans == 'with an artefact'").set_index("level")
     row = parts["volumes"][2].set_index("bars").loc["sum sd"]
     assert row[["50 %", "95 %"]].tolist() == [typeset.number(own.loc[level, "coverage"], 2) for level in (0.5, 0.95)]
+    clean = run.segmentation.query("scans == 'clean' and measure == 'hausdorff_95_mm'").iloc[0]
+    cells = parts["segmentation"][2].set_index("scans")
+    assert list(cells.index) == ["all", "clean", *run.artefacts]
+    assert cells.loc["clean", "HD95 (mm)"].startswith(typeset.number(clean["value"], 1))
     noise = run.trend.query("artefact == 'noise' and measure == 'dice'").iloc[0]
     assert (
         parts["severity"][2]
@@ -178,7 +187,7 @@ def test_leaderboard_names_the_scores_that_mainly_tell_artefacts_apart(run):
     note = "|rho| is 0.70 over all artefacts together and 0.20 within them: the score mainly tells artefacts apart"
     within = (run.correlation["set"] == "simulated_within_artefact") & (run.correlation["score"] == "entropy")
     correlation = run.correlation.assign(note=run.correlation["note"].where(~within, note))
-    board = leaderboard(correlation, run.risk, run.replicates, dice_cut=0.85)
+    board = leaderboard(correlation, run.risk, run.replicates, run.ranges, dice_cut=0.85)
     told = [line for line in analysis_tables.leaderboard_parts(board, True)[3] if "telling artefacts apart" in line]
     assert len(told) == 1 and "Entropy (mean)" in told[0]
 

@@ -8,6 +8,7 @@ rule correlate:
     output:
         correlation=f"{OUT}/analysis/correlation.csv",
         difference=f"{OUT}/analysis/difference.csv",
+        ranks=f"{OUT}/analysis/ranks.csv",
     log:
         f"{OUT}/logs/analysis/correlation.log",
     benchmark:
@@ -90,6 +91,28 @@ rule cover_risk:
         "Measuring what trusting each score is worth."
     script:
         "../scripts/risk_coverage.py"
+
+
+rule judge_segmentation:
+    input:
+        scores=f"{OUT}/scores.csv",
+        manifest=f"{OUT}/cohort/manifest.tsv",
+    output:
+        f"{OUT}/analysis/segmentation.csv",
+    log:
+        f"{OUT}/logs/analysis/segmentation.log",
+    benchmark:
+        f"{OUT}/benchmarks/analysis/segmentation.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        code=fingerprint("segmentation"),
+        n_boot=config["analysis"]["n_boot"],
+        seed=config["seed"],
+    message:
+        "Judging the segmentation and its probabilities."
+    script:
+        "../scripts/segmentation.py"
 
 
 rule check_volumes:
@@ -191,6 +214,7 @@ rule rank_scores:
         correlation=f"{OUT}/analysis/correlation.csv",
         risk=f"{OUT}/analysis/risk_coverage.csv",
         replicates=f"{OUT}/analysis/replicates.csv",
+        ranks=f"{OUT}/analysis/ranks.csv",
     output:
         f"{OUT}/analysis/leaderboard.csv",
     log:

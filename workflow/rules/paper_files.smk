@@ -4,10 +4,11 @@ PREDICTIONS = f"{OUT}/predictions/student/rep-0"
 FIGURES = [1, 2, 3, 4, *([5] if {"sweep-noise", "sweep-blur"} & {*SWEEPS} else []), 6, 7, 8, 9, 10]
 FIGURES += ["leaderboard", "leakage", "risk", *(["severity"] if SWEEPS else []), "calibration", "simulator"]
 ANALYSES = ["correlation", "decoupling", "risk_coverage", "volumes", "decisions", "leaderboard", "replicates"]
+ANALYSES += ["segmentation"]
 ANALYSES += ["severity"] if SWEEPS else []
 ANALYSES += ["real_artefacts"] if SCANS["real"] else []
 # As tables of a paper too.
-PRINTED = ["correlation", "leaderboard", "difference", "risk_coverage", "decoupling", "volumes"]
+PRINTED = ["correlation", "leaderboard", "difference", "risk_coverage", "decoupling", "segmentation", "volumes"]
 PRINTED += ["severity"] if SWEEPS else []
 
 

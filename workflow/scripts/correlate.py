@@ -1,7 +1,8 @@
-"""Write how well each score ranks scans by quality, and how much better ours does than the others."""
+"""Write how well each score ranks scans by quality, how much better ours does than the others, and how far ranks range."""
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.difference import difference
+from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
@@ -13,3 +14,5 @@ with write_whole(snakemake.output.correlation) as file:
     correlate(scores, subjects, n_permutations=snakemake.params.n_permutations, **draws).to_csv(file, index=False)
 with write_whole(snakemake.output.difference) as file:
     difference(scores, subjects, **draws).to_csv(file, index=False)
+with write_whole(snakemake.output.ranks) as file:
+    rank_ranges(scores, subjects, **draws).to_csv(file, index=False)

@@ -14,7 +14,10 @@ settings = {
     "leaderboard": {"stand_in": stand_in},
     "difference": {"stand_in": stand_in},
     "risk_coverage": {"dice_cut": snakemake.params.dice_cut},
-    **{name: {"artefacts": snakemake.params.artefacts} for name in ("correlation", "decoupling", "severity")},
+    **{
+        name: {"artefacts": snakemake.params.artefacts}
+        for name in ("correlation", "decoupling", "segmentation", "severity")
+    },
 }
 shown = table if name == "leaderboard" else table[table["model"] == "student"]
 parts = getattr(analysis_tables, f"{name}_parts")(shown, **settings.get(name, {}))

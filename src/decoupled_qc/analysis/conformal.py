@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from scipy import stats
 
 VALIDATION, OTHERS = "validation subjects", "other test subjects"  # what an interval may be calibrated on
 MOST_FOLDS = 50
+MOST_LIKELIER = 20.0
 
 
 def conformal_quantile(residuals: np.ndarray, subjects: np.ndarray, level: float) -> float:
@@ -25,11 +27,56 @@ def conformal_quantile(residuals: np.ndarray, subjects: np.ndarray, level: float
 
     Source: Lee, Barber & Willett 2023, arXiv 2306.06342, for scans that come in groups.
     """
-    names, subject, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    return float(weighted_quantiles(residuals, subjects, level, np.ones(len(residuals)), np.ones(1))[0])
+
+
+def weighted_quantiles(
+    residuals: np.ndarray, subjects: np.ndarray, level: float, weights: np.ndarray, of_new: np.ndarray
+) -> np.ndarray:
+    """Return the half-width of :func:`conformal_quantile` for new scans that are not distributed as the calibration scans.
+
+    A calibration scan weighs as many times more as it is likelier among the new scans, and so does the new one.
+
+    Args:
+        residuals, subjects, level: As for :func:`conformal_quantile`.
+        weights: (n,) float, > 0, likelihood of each calibration scan among the new scans over that among calibration scans.
+        of_new: (m,) float, > 0, the same of each new scan.
+
+    Returns:
+        (m,) float, infinite where no finite one is valid.
+
+    Source: Tibshirani et al. 2019, arXiv 1904.06019; for volumes Lambert et al. 2024, arXiv 2407.19938.
+    """
+    _, subject, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     order = np.argsort(residuals)
-    weight = 1 / ((len(names) + 1) * counts[subject[order]])
-    reached = np.cumsum(weight) >= level - 1e-12
-    return float(residuals[order][np.argmax(reached)]) if reached.any() else math.inf
+    up_to = np.cumsum((weights / counts[subject])[order])
+    if not len(order):
+        return np.full(len(of_new), math.inf)
+    wanted = level * (up_to[-1] + of_new)
+    return np.append(residuals[order], math.inf)[np.searchsorted(up_to, wanted * (1 - 1e-12))]
+
+
+def likelihood_ratio(calibration: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much likelier each scan is among new scans than among calibration scans, by what is known of both: one number.
+
+    From a logistic regression of "new" on the number and its square, so that a shift and a spread of it are seen; limited to
+    between 1 / 20 and 20, beyond which one scan would decide alone.
+
+    Args:
+        calibration, new: (n,) and (m,) float, finite.
+
+    Returns:
+        (n,) and (m,) float, for :func:`weighted_quantiles`.
+    """
+    from sklearn.linear_model import LogisticRegression  # takes longer to load than all other statistics
+
+    both = np.concatenate([calibration, new])
+    standard = (both - both.mean()) / (both.std() or 1.0)
+    features = np.stack([standard, standard**2], axis=1)
+    is_new = np.arange(len(both)) >= len(calibration)
+    odds = np.exp(LogisticRegression().fit(features, is_new).decision_function(features))
+    ratio = np.clip(odds * len(calibration) / len(new), 1 / MOST_LIKELIER, MOST_LIKELIER)
+    return ratio[~is_new], ratio[is_new]
 
 
 def held_out(subjects: np.ndarray) -> Iterator[np.ndarray]:
@@ -60,3 +107,19 @@ def interval_score(truth: np.ndarray, low: np.ndarray, high: np.ndarray, level: 
     """
     outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
     return high - low + 2 / (1 - level) * outside
+
+
+def crps_normal(error: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Return the continuous ranked probability score of normal predictions, s (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)).
+
+    z = error / s; lower is better, in the units of the error, of which it is the absolute value where s is 0.
+
+    Args:
+        error: (n,) float, prediction less truth.
+        sd: (n,) float, >= 0.
+
+    Source: Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102:359, eq. 21.
+    """
+    z = np.divide(error, sd, out=np.zeros(len(sd)), where=sd > 0)
+    score = sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / math.sqrt(math.pi))
+    return np.where(sd > 0, score, np.abs(error))

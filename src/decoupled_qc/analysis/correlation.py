@@ -29,7 +29,7 @@ MIN_SCANS = 3
 MOST_LEVELS = 10  # of a target whose tau-b has an interval
 SIMPSON = 0.2  # by which a pooled |rho| must exceed the one within artefacts to be called one of artefacts
 TELLS_KINDS_APART = "the score mainly tells"
-WITHIN, GIVEN = "within", "given"
+WITHIN, POOLED, GIVEN = "within", "pooled_within", "given"
 
 
 def correlate(
@@ -40,8 +40,10 @@ def correlate(
     Sets: ``simulated`` (clean scans and one of each artefact, 168 in the paper; the primary one),
     ``simulated_artefact_only`` (140 in the paper), ``simulated_<artefact>`` (one artefact's alone),
     ``simulated_within_artefact`` (the mean of those, so that merely telling artefacts apart earns nothing; ``note``
-    says if |rho| of all scans with an artefact is larger by more than 0.2), ``simulated_given_artefact`` (partial rho
-    of scans with an artefact, of ranks less the mean rank of their artefact) and ``real``.
+    says if |rho| of all scans with an artefact is larger by more than 0.2), ``simulated_pooled_within_artefact`` (the same,
+    pooled by Fisher's z), ``simulated_given_artefact`` (partial rho of scans with an artefact, of ranks less the mean rank of
+    their artefact), ``simulated_given_subject`` (the repeated-measures correlation of ranks, so that merely telling people
+    apart earns nothing) and ``real``.
 
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
@@ -67,6 +69,16 @@ def correlate(
             scores_of_one = tables.score_columns(one)
             found = beside_kind(with_artefact, "dice:gm", scores_of_one, kind="artefact", n_boot=n_boot, seed=seed)
             rows += [{**names, **row, "set": f"simulated_{row['set']}_artefact"} for row in found]
+            found = beside_kind(
+                one[tables.simulated(one)],
+                "dice:gm",
+                scores_of_one,
+                kind="subject",
+                which=(GIVEN,),
+                n_boot=n_boot,
+                seed=seed,
+            )
+            rows += [{**names, **row, "set": f"simulated_{row['set']}_subject"} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -163,18 +175,32 @@ def over_draws(statistics: Sequence[Callable[[np.ndarray], np.ndarray]], chunks:
 
 
 def beside_kind(
-    scans: pd.DataFrame, target: str, scores: list[str], *, kind: str, n_boot: int, seed: int
+    scans: pd.DataFrame,
+    target: str,
+    scores: list[str],
+    *,
+    kind: str,
+    which: Sequence[str] = (WITHIN, POOLED, GIVEN),
+    n_boot: int,
+    seed: int,
 ) -> Iterator[dict]:
-    """Yield rho of each score within kinds of scans (the mean over kinds) and given the kind (partial), with intervals.
+    """Yield rho of each score within kinds of scans and given the kind, with intervals.
+
+    ``within``: the mean over kinds. ``pooled_within``: tanh(sum (n - 3) atanh(rho) / sum (n - 3)), n the scans of a kind; a rho
+    of 1 counts as that of one swapped pair of neighbours, 1 - 12 / (n (n^2 - 1)). ``given``: partial rho, of ranks less the mean
+    rank of their kind; with subjects for kinds it is the repeated-measures correlation of ranks.
 
     Args:
         scans: A row a scan: ``subject``, ``anatomy``, the target, the kind and the scores as ``<name>:<aggregation>``.
         target, scores: Columns.
         kind: Column with the kind of each scan, such as its artefact or its site.
+        which: Of the three; within subjects, of whom a draw leaves some out, only ``given`` exists.
         n_boot, seed: As for :func:`correlate`.
 
     Yields:
-        Rows of :func:`one_set`, with ``set`` ``within`` or ``given``.
+        Rows of :func:`one_set`, with one of the three as ``set``.
+
+    Source: Fisher 1921, Metron 1:3; Bakdash & Marusich 2017, Front. Psychol. 8:456.
     """
     found = {}
     for complete, group in tables.known_together(scans, [target], scores):
@@ -182,10 +208,10 @@ def beside_kind(
         known = [score for score in group if not degenerate(notes[score])]
         subject, n_subjects = complete["subject"].to_numpy(), complete["subject"].nunique()
         for score in group:
-            rows = {name: identity(target, score, complete, n_boot) for name in (WITHIN, GIVEN)}
+            rows = {name: identity(target, score, complete, n_boot) for name in which}
             own = {name: list(notes[score]) for name in rows}
             if score in known:
-                statistic = _BesideKind(complete, score, target, kind)
+                statistic = _BesideKind(complete, score, target, kind, which)
                 values = statistic(np.ones((1, len(complete))))[:, 0]
                 # Every score sees the same draws, made anew since they would take much room.
                 chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", f"by {kind}"))
@@ -200,16 +226,16 @@ def beside_kind(
             for name, row in rows.items():
                 note = joined(*own[name], "rho only: no BCa interval, tau or p")
                 found[score, name] = {**row, "set": name, "note": note}
-    yield from (found[score, set_name] for score in scores for set_name in (WITHIN, GIVEN))
+    yield from (found[score, set_name] for score in scores for set_name in which)
 
 
 class _BesideKind:
-    """Rho of the target and a score within kinds of scans (the mean) and given the kind (partial)."""
+    """Rho of the target and a score within kinds of scans and given the kind, see :func:`beside_kind`."""
 
-    def __init__(self, scans: pd.DataFrame, score: str, target: str, kind: str):
+    def __init__(self, scans: pd.DataFrame, score: str, target: str, kind: str, which: Sequence[str]):
         x, y, kinds = (scans[name].to_numpy() for name in (score, target, kind))
         self._kind, self._partial, self._pooled = kind, WeightedSpearman(x, y, given=kinds), spearman(x, y)
-        self._within, self._left_out = [], []
+        self._which, self._within, self._left_out = which, [], []
         for name in np.unique(kinds):
             member = np.flatnonzero(kinds == name)
             if len(member) >= MIN_SCANS and np.ptp(x[member]) > 0 and np.ptp(y[member]) > 0:
@@ -218,10 +244,15 @@ class _BesideKind:
                 self._left_out.append(name)
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        """Return (2, draws)."""
-        rhos = [statistic(weights.T[member].T) for member, statistic in self._within]
-        within = np.mean(rhos, axis=0) if rhos else np.full(len(weights), np.nan)
-        return np.stack([within, self._partial(weights)])
+        """Return (statistics, draws)."""
+        found, nothing = {GIVEN: self._partial(weights)} if GIVEN in self._which else {}, np.full(len(weights), np.nan)
+        if WITHIN in self._which or POOLED in self._which:
+            rhos = np.array([statistic(weights.T[member].T) for member, statistic in self._within])
+            found[WITHIN] = rhos.mean(axis=0) if len(rhos) else nothing
+            found[POOLED] = (
+                _pooled(rhos, np.array([len(member) for member, _ in self._within])) if len(rhos) else nothing
+            )
+        return np.stack([found[name] for name in self._which])
 
     def notes(self, set_name: str, rho: float) -> list[str]:
         """Return what must be said of either rho."""
@@ -229,12 +260,21 @@ class _BesideKind:
             known = "partial rho; no p is computed for it"
             return [known if np.isfinite(rho) else f"{NO_RHO}equal in each {self._kind}"]
         found = [f"left out {name}: too few scans or all equal" for name in self._left_out]
-        known = f"mean over {self._kind}s; no p is computed for it"
+        how = "mean" if set_name == WITHIN else "pooled by Fisher's z"
+        known = f"{how} over {self._kind}s; no p is computed for it"
         found.append(known if np.isfinite(rho) else f"{NO_RHO}no {self._kind} left")
         if abs(self._pooled) - abs(rho) > SIMPSON:
             pooled = f"|rho| is {abs(self._pooled):.2f} over all {self._kind}s together and {abs(rho):.2f} within them"
             found.append(f"{pooled}: {TELLS_KINDS_APART} {self._kind}s apart")
         return found
+
+
+def _pooled(rhos: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return rho pooled over kinds by Fisher's z, (draws,), from (kinds, draws) with n (kinds,) scans; NaN if none has 4."""
+    weight = np.maximum(n - 3, 0)[:, None]
+    most = (1 - 12 / (n * (n**2 - 1.0)))[:, None]
+    z = np.arctanh(np.clip(rhos, -most, most))
+    return np.tanh((weight * z).sum(axis=0) / weight.sum()) if weight.any() else np.full(rhos.shape[1], np.nan)
 
 
 def identity(target: str, score: str, complete: pd.DataFrame, n_boot: int) -> dict:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import degenerate, identity, notes_on, over_draws, scan_sets
-from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p
+from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p, zou_interval
 from decoupled_qc.analysis.resampling import (
     Ranks,
     WeightedSpearman,
@@ -19,8 +19,8 @@ from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "set", "target", "score", "aggregation", "baseline", "baseline_aggregation",
-    "difference", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_holm", "p_williams", "p_steiger", "difference_abs_rho",
-    "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "difference", "ci_low", "ci_high", "bca_low", "bca_high", "p", "p_holm", "p_williams", "p_steiger", "zou_low", "zou_high",
+    "difference_abs_rho", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 
 
@@ -73,8 +73,8 @@ def one_set(
         The columns ``COLUMNS`` from ``target`` on; above 0 favours ``score``. Not directed, of a rho near 0 a draw's |rho| is
         larger on average than the sample's, which leans against ``score``; BCa's ends, ``bca_low`` and ``bca_high``, allow for
         that, but cover less where subjects are few. ``p`` is the bootstrap's, that of the interval, and ``p_holm`` the same
-        adjusted for all baselines of the set; ``p_williams`` and ``p_steiger`` are the usual tests, which take scans
-        for independent.
+        adjusted for all baselines of the set; ``p_williams``, ``p_steiger`` and the 95 % interval from ``zou_low`` to
+        ``zou_high`` are the usual ones, which take scans for independent.
     """
     rows = {}
     for complete, group in tables.known_together(scans, [target, score], baselines):
@@ -130,6 +130,7 @@ def _rows(
             between = spearman(values[score], values[baseline]) * turned[0] * turned[index]
             correlations = strength[0], strength[index], between, len(complete)
             row["p_williams"], row["p_steiger"] = williams_p(*correlations)[1], steiger_p(*correlations)[1]
+            row["zou_low"], row["zou_high"] = zou_interval(*correlations)
             if np.isnan([row["p_williams"], row["p_steiger"]]).any():
                 notes[baseline].append("no Williams or Steiger p: both rank alike, or a rho is 1, or too few scans")
     return {baseline: {**row, "note": "; ".join(notes[baseline])} for baseline, row in rows.items()}

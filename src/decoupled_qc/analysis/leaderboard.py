@@ -3,17 +3,31 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import rank_ranges
 from decoupled_qc.analysis.correlation import TELLS_KINDS_APART
 from decoupled_qc.analysis.scores import TARGET_OF, strength
 
 KEY = ["model", "replicate", "set", "score", "aggregation"]
-COLUMNS = [*KEY[:3], "target", "rank", *KEY[3:], "rho", "ci_low", "ci_high", "rho_seed_sd", "n_replicates"]
+COLUMNS = [
+    *KEY[:3],
+    "target",
+    "rank",
+    "rank_low",
+    "rank_high",
+    "share_first",
+    *KEY[3:],
+    "rho",
+    "ci_low",
+    "ci_high",
+    "rho_seed_sd",
+    "n_replicates",
+]
 COLUMNS += ["tau_b", "rho_within_artefact"]
 COLUMNS += ["aurc", "e_aurc", "augrc", "dice_cut", "auroc", "n_scans", "n_subjects", "n_anatomies", "note"]
 
 
 def leaderboard(
-    correlation: pd.DataFrame, risk: pd.DataFrame, replicates: pd.DataFrame, *, dice_cut: float
+    correlation: pd.DataFrame, risk: pd.DataFrame, replicates: pd.DataFrame, ranges: pd.DataFrame, *, dice_cut: float
 ) -> pd.DataFrame:
     """Return all scores of each network and set, the strongest first; scores without a rho last and without a rank.
 
@@ -25,6 +39,7 @@ def leaderboard(
         risk: As :func:`decoupled_qc.analysis.risk_coverage.risk_coverage` returns it; simulated scans only.
         replicates: As :func:`decoupled_qc.analysis.replicates.replicates` returns it: the spread of rho between trainings,
             which stands beside its interval, that of scans.
+        ranges: As :func:`decoupled_qc.analysis.rank_ranges.rank_ranges` returns it.
         dice_cut: The one whose AUROC is shown.
 
     Returns:
@@ -41,6 +56,8 @@ def leaderboard(
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
     rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})
+    rows = rows.merge(ranges, on=list(rank_ranges.KEY), how="left")
+    rows = rows.astype({"rank_low": "Int64", "rank_high": "Int64"})
     rows["strength"] = strength(rows)
     rows["note"] = [_note(row) for row in rows.itertuples()]
     rows["rank"] = rows.groupby(KEY[:3])["strength"].rank(ascending=False, method="min").astype("Int64")

@@ -67,6 +67,25 @@ class WeightedRanking:
         area = _products(inside, lost_up_to) - _products(inside, lost) / 2 + lost_up_to[-1] / 2
         return area / up_to[-1] ** 2
 
+    def risk_at(self, weights: np.ndarray, loss: np.ndarray, coverage: float) -> np.ndarray:
+        """Return the mean loss of the share ``coverage`` of scans that is trusted most, rounded up to whole scans.
+
+        Higher is worse.
+
+        Args:
+            weights, loss: As for :meth:`aurc`.
+            coverage: (0, 1].
+        """
+        inside, up_to = self._scans(weights)
+        lost, lost_up_to = self._lost(weights, loss)
+        wanted = np.ceil(coverage * up_to[-1] - 1e-9)
+        last = (up_to < wanted).sum(axis=0)[None]  # the group that the wanted number of scans ends in
+        group, group_lost, before = (
+            np.take_along_axis(sums, last, axis=0)[0] for sums in (inside, lost, up_to - inside)
+        )
+        lost_before = np.take_along_axis(lost_up_to - lost, last, axis=0)[0]
+        return (lost_before + (wanted - before) * group_lost / group) / wanted
+
     def curve(self, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coverage i/n and the mean loss of the i most trusted scans, for i = 1..n, one draw.
 

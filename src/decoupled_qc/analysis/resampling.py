@@ -80,6 +80,7 @@ class WeightedSpearman:
             given: (n,) kind of each scan; then rho is partial, of ranks less the mean rank of their kind.
         """
         self._kind = None if given is None else np.unique(given, return_inverse=True)[1]
+        self._by_kind = None if given is None else _tie_groups(self._kind)
         self._sides = [side if isinstance(side, Ranks) else Ranks(side) for side in (x, y)]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
@@ -103,8 +104,9 @@ class WeightedSpearman:
         return np.clip(rho, -1.0, 1.0)
 
     def _less_mean_of_kind(self, ranks: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        member = (np.arange(self._kind.max() + 1)[:, None] == self._kind).astype(float)
-        means = member @ (counts * ranks) / np.maximum(member @ counts, 1)
+        order, starts, _ = self._by_kind
+        totals = np.add.reduceat((counts * ranks)[order], starts, axis=0)
+        means = totals / np.maximum(np.add.reduceat(counts[order], starts, axis=0), 1)
         return ranks - means[self._kind]
 
 

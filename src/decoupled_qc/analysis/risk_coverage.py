@@ -17,6 +17,8 @@ COLUMNS = (
     "note",
 )  # fmt: skip
 DETECTION = ("auroc", "auprc", "fpr_at_95_tpr")
+COVERAGES = {"risk_at_80": 0.8, "risk_at_90": 0.9}  # measure → share of scans that are trusted
+RISK = ("aurc", "e_aurc", "n_aurc", "augrc", *COVERAGES)
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ def risk_coverage(
     """Return how well each score sorts the simulated scans for use, with risk = 1 - Dice.
 
     ``aurc`` and ``augrc`` as :class:`decoupled_qc.analysis.ranking.WeightedRanking` defines them; ``e_aurc`` is AURC
-    above the oracle's, which sorts by Dice itself. ``auroc``, ``auprc`` and ``fpr_at_95_tpr`` are of scans with Dice
-    below each cut. A score's direction is that of :func:`decoupled_qc.analysis.scores.distrust`, never fitted.
+    above the oracle's, which sorts by Dice itself, and ``n_aurc`` that as a share of what a random order has above it, 0 to 1;
+    ``risk_at_80`` and ``risk_at_90`` are the mean risk of the 80 and 90 % of scans that a score trusts most. ``auroc``,
+    ``auprc`` and ``fpr_at_95_tpr`` are of scans with Dice below each cut. A score's direction is that of
+    :func:`decoupled_qc.analysis.scores.distrust`, never fitted.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -113,8 +117,13 @@ class _Oracle:
         if len(scans):
             ranking = WeightedRanking(self.loss)
             once = np.ones((1, len(scans)))
-            self.aurc, self.augrc = (float(getattr(ranking, name)(once, self.loss)[0]) for name in ("aurc", "augrc"))
-            self.aurc_drawn = self.over_draws(lambda weights: {"aurc": ranking.aurc(weights, self.loss)}).get("aurc")
+            self.value = {name: float(values[0]) for name, values in _areas(ranking, once, self.loss).items()}
+            self.drawn = self.over_draws(
+                lambda weights: {
+                    "aurc": ranking.aurc(weights, self.loss),
+                    "random": weights @ self.loss / weights.sum(axis=1),
+                }
+            )
 
     def over_draws(self, statistics: Callable[[np.ndarray], dict]) -> dict:
         """Return every statistic in every draw of whole subjects, (n_boot,) each; nothing with one subject."""
@@ -131,28 +140,26 @@ def _of_score(complete: pd.DataFrame, score: str, oracle: _Oracle, failure: Fail
     name, aggregation = score.split(":", 1)
     row = {"score": name, "aggregation": aggregation, **tables.counted(complete)}
     if complete.empty:
-        return [
-            {**row, "measure": measure, "note": "; ".join([*notes, "no scan"])}
-            for measure in ("aurc", "e_aurc", "augrc")
-        ]
+        return [{**row, "measure": measure, "note": "; ".join([*notes, "no scan"])} for measure in RISK]
     loss, n = oracle.loss, len(complete)
     failures = {cut: failure.failed(complete[failure.target].to_numpy(), cut) for cut in failure.cuts}
     ranking = WeightedRanking(tables.distrust(complete, score))
 
     def statistics(weights: np.ndarray) -> dict[tuple[str, float], np.ndarray]:
-        found = {("aurc", np.nan): ranking.aurc(weights, loss), ("augrc", np.nan): ranking.augrc(weights, loss)}
+        found = {(measure, np.nan): values for measure, values in _areas(ranking, weights, loss).items()}
         for cut, failed in failures.items():
             found |= {(measure, cut): getattr(ranking, measure)(weights, failed) for measure in DETECTION}
         return found
 
     value, drawn = statistics(np.ones((1, n))), oracle.over_draws(statistics)
-    value["e_aurc", np.nan] = value["aurc", np.nan] - oracle.aurc
+    value |= _excess(value["aurc", np.nan], oracle.value["aurc"], loss.mean())
     if drawn:
-        drawn["e_aurc", np.nan] = drawn["aurc", np.nan] - oracle.aurc_drawn
-    best = {"aurc": oracle.aurc, "e_aurc": 0.0, "augrc": oracle.augrc}
-    chance = {"aurc": loss.mean(), "e_aurc": loss.mean() - oracle.aurc, "augrc": loss.mean() * (n + 1) / (2 * n)}
+        drawn |= _excess(drawn["aurc", np.nan], oracle.drawn["aurc"], oracle.drawn["random"])
+    best = {**oracle.value, "e_aurc": 0.0, "n_aurc": 0.0}
+    chance = {name: loss.mean() for name in ("aurc", *COVERAGES)} | {"n_aurc": 1.0}
+    chance |= {"e_aurc": loss.mean() - oracle.value["aurc"], "augrc": loss.mean() * (n + 1) / (2 * n)}
     rows = []
-    for measure, cut in [(name, np.nan) for name in best] + [(name, cut) for cut in failures for name in DETECTION]:
+    for measure, cut in [(name, np.nan) for name in RISK] + [(name, cut) for cut in failures for name in DETECTION]:
         found = {"measure": measure, "dice_cut": cut, "value": float(value[measure, cut][0])}
         own = list(notes)
         if measure in DETECTION:
@@ -163,9 +170,24 @@ def _of_score(complete: pd.DataFrame, score: str, oracle: _Oracle, failure: Fail
                 own.append(f"no value: {'every' if failed.all() else 'no'} scan has {failure.said(cut)}")
         else:
             found |= {"oracle": best[measure], "random": chance[measure]}
+            if np.isnan(value[measure, cut][0]):
+                own.append("no value: all scans have the same loss")
         if drawn:
             found["ci_low"], found["ci_high"], why = stated_interval(drawn[measure, cut], oracle.n_subjects)
         else:
             why = ONE_SUBJECT
         rows.append({**row, **found, "note": "; ".join(filter(None, [*own, why]))})
     return rows
+
+
+def _areas(ranking: WeightedRanking, weights: np.ndarray, loss: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the measures of risk that need no oracle, (draws,) each."""
+    at = {name: ranking.risk_at(weights, loss, coverage) for name, coverage in COVERAGES.items()}
+    return {"aurc": ranking.aurc(weights, loss), "augrc": ranking.augrc(weights, loss), **at}
+
+
+def _excess(aurc: np.ndarray, oracle: np.ndarray, random: np.ndarray) -> dict[tuple[str, float], np.ndarray]:
+    """Return e-AURC, and as a share of a random order's; NaN where oracle and random order have the same."""
+    excess, most = aurc - oracle, np.broadcast_to(random - oracle, aurc.shape)
+    share = np.divide(excess, most, out=np.full(aurc.shape, np.nan), where=most > 1e-12)
+    return {("e_aurc", np.nan): excess, ("n_aurc", np.nan): share}

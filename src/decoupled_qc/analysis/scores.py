@@ -24,7 +24,16 @@ COLUMNS = (
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
 TARGETS = ("dice", "rating")
 TARGET_OF = {"simulated": "dice", "real": "rating"}  # of the sets that tables and leaderboard show
-NOT_SCORES = (*TARGETS, "volume_ml", "reference_volume_ml", "volume_variance_ml", "volume_sd_ml", "share_inside")
+OF_SEGMENTATION = ("hausdorff_95_mm", "surface_dice", "calibration_error", "brier", "log_loss_nats", "error_overlap")
+NOT_SCORES = (
+    *TARGETS,
+    *OF_SEGMENTATION,  # told against the reference, as Dice is
+    "volume_ml",
+    "reference_volume_ml",
+    "volume_variance_ml",
+    "volume_sd_ml",
+    "share_inside",
+)
 OURS = "artefact_uncertainty:mean"
 OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
 # Of every other score a higher value is worse.

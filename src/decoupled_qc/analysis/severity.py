@@ -10,7 +10,7 @@ from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "artefact", "measure", "aggregation", "tau", "ci_low", "ci_high", "share_increasing",
-    "n_severities", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "page_l", "page_p", "n_severities", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 
 
@@ -19,6 +19,8 @@ def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
 
     ``tau`` is Kendall's tau-b of severity with the score turned so that higher is worse (Dice: 1 - Dice), taken in each
     subject and averaged: 1 if it rises at every step. ``share_increasing``: subjects in whom it rises at every step.
+    ``page_l``: Page's L, the sum over severities of their place times the sum over subjects of the ranks there, and
+    ``page_p`` its one-sided p for "no subject's values rise"; of the subjects with all severities, at least three of these.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -27,6 +29,8 @@ def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
 
     Returns:
         The columns ``COLUMNS``; a subject whose values are all equal counts as tau 0.
+
+    Source: Page 1963, J. Am. Stat. Assoc. 58:216.
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
@@ -41,7 +45,8 @@ def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
 def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: int) -> dict:
     """Return one row."""
     complete = scans.dropna(subset=[measure, "severity"])
-    taus, increasing = [], []
+    taus, increasing, rising = [], [], []
+    severities = np.unique(complete["severity"])
     for _, own in complete.sort_values("severity").groupby("subject"):
         if own["severity"].nunique() < 2:
             continue
@@ -49,12 +54,20 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         # SciPy has no tau where all values are equal: no trend.
         taus.append(float(stats.kendalltau(own["severity"], values).statistic) if np.ptp(values) > 0 else 0.0)
         increasing.append(bool((np.diff(values) > 0).all()))
+        if np.array_equal(own["severity"], severities):
+            rising.append(values)
     name, aggregation = measure.split(":", 1)
     notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
     notes = notes if len(complete) < len(scans) else []
     rng = rng_for(seed, "severity", artefact, measure)
     low, high, note = mean_interval(np.array(taus), np.arange(len(taus)), n_boot, rng, bounds=(-1.0, 1.0))
     notes.append(note if taus else "no tau: no subject with two severities")
+    page_l, page_p = np.nan, np.nan
+    if len(severities) < 3 or len(rising) < 2:
+        notes.append("no Page's L: it needs three severities and two subjects with all of them")
+    else:
+        page = stats.page_trend_test(np.array(rising))
+        page_l, page_p = float(page.statistic), float(page.pvalue)
     return {
         "artefact": artefact,
         "measure": name,
@@ -63,7 +76,9 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         "ci_low": low,
         "ci_high": high,
         "share_increasing": float(np.mean(increasing)) if taus else np.nan,
-        "n_severities": complete["severity"].nunique(),
+        "page_l": page_l,
+        "page_p": page_p,
+        "n_severities": len(severities),
         "n_scans": len(complete),
         "n_subjects": len(taus),
         "n_anatomies": complete["anatomy"].nunique(),

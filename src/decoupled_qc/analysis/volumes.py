@@ -7,13 +7,22 @@ import pandas as pd
 from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.conformal import OTHERS, VALIDATION, conformal_quantile, held_out, interval_score
+from decoupled_qc.analysis.conformal import (
+    OTHERS,
+    VALIDATION,
+    conformal_quantile,
+    crps_normal,
+    held_out,
+    interval_score,
+    likelihood_ratio,
+    weighted_quantiles,
+)
 from decoupled_qc.analysis.resampling import SHARE, mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "bars", "calibrated_on", "scans", "level", "coverage", "ci_low", "ci_high", "width_ml",
-    "interval_score_ml", "n_scans", "n_subjects", "n_anatomies", "n_calibration_subjects", "n_boot", "note",
+    "interval_score_ml", "crps_ml", "z_rms", "n_scans", "n_subjects", "n_anatomies", "n_calibration_subjects", "n_boot", "note",
 )  # fmt: skip
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 NEEDED = [
@@ -24,6 +33,8 @@ NEEDED = [
     "volume_sd_ml:gm",
 ]
 NOTHING = "nothing"
+WEIGHTED = "conformal_weighted"
+CONFORMAL = ("conformal", WEIGHTED)  # intervals without a distribution
 SMALLEST_ML = 1e-6  # so that a scan of certain voxels only has a scale to divide by
 WITH_ARTEFACT = "with an artefact"  # the scans that all kinds of bars are compared on
 ABOVE_CLEAN = ("sum_var", "sqrt_sum_var", "sum_sd")  # 0 on a clean scan by construction, so none exists there
@@ -31,9 +42,9 @@ SEVERITY_BINS = (("severity up to 1/2", 0.0, 0.5), ("severity above 1/2", 0.5, 1
 
 
 def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_boot: int, seed: int) -> pd.DataFrame:
-    """Return coverage, width and interval score of five kinds of error bars, on the simulated scans.
+    """Return coverage, width and interval score of six kinds of error bars, on the simulated scans.
 
-    An interval is V +- q s, V the predicted volume; q is the normal quantile but for the last kind:
+    An interval is V +- q s, V the predicted volume; q is the normal quantile but for the last two kinds:
 
     - ``sum_var``: s = the sum of the voxels' variances above the same subject's clean scan, in mL, as the paper's
       figure 5 must have it;
@@ -41,11 +52,14 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
     - ``sum_sd``: s = the sum of the voxels' standard deviations above clean, as if all erred together;
     - ``scaled``: s = c u, u the sum of the voxels' variances above that of certain voxels (0.0585 each, eq. 8) and c
       such that the mean of (error / s)^2 is 1 on the calibration scans;
-    - ``conformal``: s = u, q from :func:`decoupled_qc.analysis.conformal.conformal_quantile`.
+    - ``conformal``: s = u, q from :func:`decoupled_qc.analysis.conformal.conformal_quantile`;
+    - ``conformal_weighted``: the same, calibration scans weighed by how much likelier their u is among the test scans, by
+      :func:`decoupled_qc.analysis.conformal.likelihood_ratio`, for test scans that are worse or better than those.
 
     The first three do not exist for a clean scan, whose own value they are above, so they have no number on sets that hold
-    any; ``scans`` ``with an artefact`` compares all kinds. The last two need no clean scan. They are calibrated on the
-    validation subjects' scans where there are any and, in further rows, on the test subjects other than the one at hand.
+    any; ``scans`` ``with an artefact`` compares all kinds. The others need no clean scan. They are calibrated on the
+    validation subjects' scans where there are any and, in further rows of ``scaled`` and ``conformal``, on the test subjects
+    other than the one at hand.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -54,7 +68,9 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
         seed: The run's.
 
     Returns:
-        The columns ``COLUMNS``; an infinite width is empty, and ``note`` says so.
+        The columns ``COLUMNS``; an infinite width is empty, and ``note`` says so. Of the whole normal distribution of a bar, the
+        same at every level: ``crps_ml``, lower is better, and ``z_rms``, the root mean square of error / s, 1 if bars are as wide
+        as errors are large, above 1 if too narrow. Conformal intervals have none.
 
     Source: Shaw et al. 2021, eq. 8 and Fig. 5; the calibrated kinds are ours.
     """
@@ -108,6 +124,22 @@ def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) 
                 for level in LEVELS:
                     half[level][own] = width(calibration, test["uncertain"].to_numpy()[own], level)
             yield from _scored(test, half, bars, calibrated_on, n_calibration, n_boot, seed)
+    if len(validation):
+        n_calibration = np.full(len(test), validation["subject"].nunique())
+        yield from _scored(test, _weighted(validation, test), WEIGHTED, VALIDATION, n_calibration, n_boot, seed)
+
+
+def _weighted(calibration: pd.DataFrame, test: pd.DataFrame) -> dict[float, np.ndarray]:
+    """Return half-widths of weighted split-conformal intervals at each level."""
+    residuals = (calibration["error_ml"].abs() / calibration["uncertain"]).to_numpy()
+    known, scale = test["known"].to_numpy(), test["uncertain"].to_numpy()
+    half = {level: np.full(len(test), np.nan) for level in LEVELS}
+    if known.any():
+        weights, of_new = likelihood_ratio(np.log(calibration["uncertain"].to_numpy()), np.log(scale[known]))
+        for level, widths in half.items():
+            ratios = weighted_quantiles(residuals, calibration["subject"].to_numpy(), level, weights, of_new)
+            widths[known] = ratios * scale[known]
+    return half
 
 
 def _normal(level: float) -> float:
@@ -167,6 +199,13 @@ def _scored(
             rng = rng_for(seed, "coverage", bars, calibrated_on, group, level)
             row["ci_low"], row["ci_high"], note = mean_interval(covered, subject, n_boot, rng, bounds=SHARE)
             notes = [*notes_on_group, *([note] if note else [])]
+            if bars not in CONFORMAL:
+                error, sd = volume[member] - truth[member], half[member] / _normal(level)
+                row["crps_ml"] = float(crps_normal(error, sd).mean())
+                if (sd > 0).all():
+                    row["z_rms"] = float(np.sqrt(((error / sd) ** 2).mean()))
+                else:
+                    notes.append("no z: a bar has no width")
             if np.isfinite(half[member]).all():
                 row["width_ml"] = float(2 * half[member].mean())
                 row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())

@@ -12,7 +12,8 @@ import pandas as pd
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.causes import TASK
 from decoupled_qc.dseg import GREY_MATTER, WHITE_MATTER
-from decoupled_qc.evaluation import iqm, metrics
+from decoupled_qc.evaluation import calibration, iqm, metrics
+from decoupled_qc.evaluation.surfaces import SurfaceDistances
 from decoupled_qc.predictions import read_prediction
 from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation import affected
@@ -32,6 +33,10 @@ NOT_COMPUTABLE = {
     "edge_strength": "no slice has an edge",
     "share_inside": "the map is all zeros",
     "artefact_uncertainty": "no voxel was called grey matter",
+    "hausdorff_95_mm": "no grey matter in the reference, or none was found",
+    **dict.fromkeys(
+        ("calibration_error", "brier", "log_loss_nats", "error_overlap"), "no voxel of the reference is brain"
+    ),
 }
 
 
@@ -89,6 +94,21 @@ def _reason(metric: str, value: float) -> str:
     return "" if math.isfinite(value) else NOT_COMPUTABLE.get(metric, "not a finite number")
 
 
+def _of_probability(
+    probability: np.ndarray, reference: np.ndarray, brain: np.ndarray
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield how well the probability of grey matter is calibrated in the brain; outside of it all are right and say so."""
+    measures = {
+        "calibration_error": calibration.expected_calibration_error,
+        "brier": calibration.brier_score,
+        "log_loss_nats": calibration.negative_log_likelihood,
+        "error_overlap": calibration.uncertainty_error_overlap,
+    }
+    inside, truth = probability[brain], reference[brain]
+    for name, measure in measures.items():
+        yield (name, "brain"), measure(inside, truth) if len(inside) else math.nan
+
+
 def _measures(
     image: np.ndarray,
     dseg: np.ndarray,
@@ -105,6 +125,11 @@ def _measures(
     yield ("dice", "gm"), metrics.dice(predicted, reference)
     yield ("volume_ml", "gm"), float(predicted.sum()) * voxel_ml
     yield ("reference_volume_ml", "gm"), float(reference.sum()) * voxel_ml
+
+    surfaces = SurfaceDistances(predicted, reference, spacing_mm)
+    yield ("hausdorff_95_mm", "gm"), surfaces.hausdorff_95_mm()
+    yield ("surface_dice", "gm"), surfaces.normalised_surface_dice(max(spacing_mm))
+    yield from _of_probability(probability, reference, dseg > 0)
 
     uncertainty = metrics.entropy(probability)
     yield ("entropy", "mean"), float(uncertainty.mean())

@@ -14,6 +14,7 @@ BARS = {  # (kind, calibrated on) → label
     ("sum_sd", "nothing"): "summed sd",
     ("scaled", "validation subjects"): "learnt scale",
     ("conformal", "validation subjects"): "conformal",
+    ("conformal_weighted", "validation subjects"): "conformal, weighted",
     ("scaled", "other test subjects"): "learnt scale, crossed",
     ("conformal", "other test subjects"): "conformal, crossed",
 }
@@ -104,7 +105,8 @@ def _caption(
         "(a) Coverage of the volume's intervals on scans with an artefact, with 95 % subject-bootstrap bars, beside one another "
         "where they would hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the "
         "other test subjects; \N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its "
-        "root; and the summed standard deviation above clean, not calibrated; none of the three exists for a clean scan."
+        "root; and the summed standard deviation above clean, not calibrated; none of the three exists for a clean scan. "
+        "Weighted: validation scans count by how much likelier their uncertainty is among the test scans."
     )
     at_90 = volumes[np.isclose(volumes["level"], 0.9)]
     stated = [

@@ -39,6 +39,16 @@ OF_SETS = {  # (score, aggregation) of Table 1 → column
     ("cnr", "reference"): "CNR",
     ("entropy", "mean"): "entropy",
 }
+SEGMENTATION = {  # measure → column, decimals
+    "dice": ("Dice", 2),
+    "surface_dice": ("surface Dice", 2),
+    "hausdorff_95_mm": ("HD95 (mm)", 1),
+    "volume_bias_percent": ("bias (%)", 0),
+    "calibration_error": ("ECE", 3),
+    "brier": ("Brier", 3),
+    "log_loss_nats": ("log loss (nats)", 2),
+    "error_overlap": ("overlap", 2),
+}
 RISKS = {
     "aurc": "AURC",
     "augrc": "AUGRC",
@@ -63,7 +73,7 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
         {
             **({"network": row.model} if several else {}),
             "set": _set_name(row, stand_in),
-            "rank": "" if pd.isna(row.rank) else str(int(row.rank)),
+            "rank": _rank(row),
             "score": score_label(row.score, row.aggregation) + (FEWER if fewer[row.Index] else ""),
             "rho": _with_interval(row),
             **({SPREAD_COLUMN: spread(row)} if replicated else {}),
@@ -79,7 +89,8 @@ def leaderboard_parts(table: pd.DataFrame, stand_in: bool) -> Parts:
     cuts = table["dice_cut"].dropna().unique()
     notes = [
         "rho: Spearman with the target; tau: Kendall's tau-b. Rank by rho in the direction of the score's meaning: those of "
-        f"which more means a better scan (as SNR) should have 1, all others \N{MINUS SIGN}1. {CI_NOTE}",
+        f"which more means a better scan (as SNR) should have 1, all others \N{MINUS SIGN}1. {CI_NOTE} Those of a "
+        "rank: where scores that are all ranked anew in each draw come to lie.",
         "AURC, AUGRC: area under the (generalised) risk-coverage curve, risk 1 \N{MINUS SIGN} Dice, lower is better; AUROC of "
         f"failed scans{''.join(f' (Dice below {cut:g})' for cut in cuts)}, higher is better; of simulated scans only.",
     ]
@@ -218,6 +229,33 @@ def decoupling_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
     return pd.concat(found), "How far each variance answers to its own artefact", pd.DataFrame(rows), notes
 
 
+def segmentation_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
+    """Return how good the segmentation and its probabilities are, on clean scans and each artefact's.
+
+    Args:
+        table: As :func:`decoupled_qc.analysis.segmentation.segmentation` returns it, of one network.
+        artefacts: In the config's order.
+    """
+    order = {name: index for index, name in enumerate(("all", "clean", *artefacts))}
+    table = table.sort_values("scans", key=lambda names: names.map(order), kind="stable")
+    rows = []
+    for scans, own in table.groupby("scans", sort=False):
+        found = {row.measure: row for row in own.itertuples()}
+        shown = {
+            name: with_interval(found[key].value, found[key].ci_low, found[key].ci_high, decimals)
+            for key, (name, decimals) in SEGMENTATION.items()
+            if key in found
+        }
+        rows.append({"scans": scans, **shown, **_counts(next(iter(found.values())))})
+    notes = [
+        "Means over simulated scans. Dice, surface Dice (share of both surfaces within one voxel of the other): 1 is best; HD95: "
+        "95th percentile of the distance between surfaces; bias of the grey-matter volume: 0 is best. Of the probability of grey "
+        "matter in the brain: ECE, expected calibration error in 15 bins, Brier score and log loss, lower is better; overlap "
+        f"(Dice) of uncertain with wrong voxels, 1 is best. {CI_NOTE}"
+    ]
+    return table, "The segmentation and its probabilities", pd.DataFrame(rows), notes
+
+
 def volumes_parts(table: pd.DataFrame) -> Parts:
     """Return the coverage of the volume's error bars, scans with an artefact.
 
@@ -236,6 +274,8 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
                 **cells,
                 "width at 90 % (mL)": number(shown.width_ml, 0),
                 "interval score (mL)": number(shown.interval_score_ml, 0),
+                "CRPS (mL)": number(shown.crps_ml, 1),
+                "z": number(shown.z_rms, 2),
                 **_counts(shown),
             }
         )
@@ -245,7 +285,10 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
         "an artefact: a bar above clean does not exist for a clean scan.",
         "sum var: the paper's, summed voxel variance above clean, taken for a volume; sqrt sum var: its root, as if voxels erred "
         "independently; sum sd: summed standard deviations above clean, as if all erred together; scaled, conformal: multiples "
-        "of the summed variance, fitted on other subjects' scans, without a clean scan.",
+        "of the summed variance, fitted on other subjects' scans, without a clean scan; weighted: these count by how much "
+        "likelier their variance is among the scans tested.",
+        "CRPS: of the whole normal distribution, lower is better; z: root mean square of error over the bar's standard "
+        "deviation, 1 if bars are as wide as errors are large; conformal intervals have neither.",
     ]
     return table, "Error bars of the grey-matter volume", pd.DataFrame(rows), notes
 
@@ -263,10 +306,13 @@ def severity_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
         found = {(row.measure, row.aggregation): row for row in own.itertuples()}
         row = next(iter(found.values()))
         shown = {name: _with_interval(found[key], "tau") for key, name in TRENDS.items() if key in found}
-        rows.append({"artefact": artefact, **shown, "severities": str(row.n_severities), **_counts(row)})
+        ours = found.get(("artefact_uncertainty", "mean"))
+        page = {"Page's p": p_value(ours.page_p)} if ours is not None else {}
+        rows.append({"artefact": artefact, **shown, **page, "severities": str(row.n_severities), **_counts(row)})
     notes = [
         "Kendall's tau-b of severity with each, mean over subjects: 1 if it rises at every step, 0 without a trend, below 0 if "
-        f"it falls. {CI_NOTE} {BOUNDED_NOTE}",
+        f"it falls. Page's p: of Page's L, one-sided, that the artefact uncertainty rises in no subject. {CI_NOTE} "
+        f"{BOUNDED_NOTE}",
     ]
     return table, "How quality and uncertainty follow severity", pd.DataFrame(rows), notes
 
@@ -295,6 +341,13 @@ def correlation_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
         f"in reference masks, which a new scan does not have. {CI_NOTE}"
     ]
     return table, "Dice against each score, by artefact", pd.DataFrame(rows), notes
+
+
+def _rank(row: tuple) -> str:
+    """Return a rank with the range of it over draws of subjects."""
+    if pd.isna(row.rank):
+        return ""
+    return f"{row.rank:.0f}" + ("" if pd.isna(row.rank_low) else f" [{row.rank_low:.0f}, {row.rank_high:.0f}]")
 
 
 def _in_order(table: pd.DataFrame, artefacts: list[str]) -> pd.DataFrame:

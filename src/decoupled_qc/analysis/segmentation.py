@@ -1,0 +1,81 @@
+"""How good the segmentation itself is, and how well its probabilities are calibrated, on clean scans and each artefact's."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.resampling import SHARE, mean_interval
+from decoupled_qc.seeds import rng_for
+
+COLUMNS = (
+    "model", "replicate", "scans", "measure", "value", "ci_low", "ci_high", "n_scans", "n_subjects", "n_anatomies", "n_boot",
+    "note",
+)  # fmt: skip
+BIAS = "volume_bias_percent"
+# Column of a scan → measure.
+MEASURES = {
+    "dice:gm": "dice",
+    "hausdorff_95_mm:gm": "hausdorff_95_mm",
+    "surface_dice:gm": "surface_dice",
+    BIAS: BIAS,
+    "calibration_error:brain": "calibration_error",
+    "brier:brain": "brier",
+    "log_loss_nats:brain": "log_loss_nats",
+    "error_overlap:brain": "error_overlap",
+}
+SHARES = ("dice", "surface_dice", "calibration_error", "brier", "error_overlap")
+ALL = "all"
+
+
+def segmentation(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
+    """Return the mean of each measure of the segmentation over simulated scans: all, clean ones, each artefact's.
+
+    ``dice`` and ``surface_dice`` (within one voxel): higher is better. ``hausdorff_95_mm``: higher is worse.
+    ``volume_bias_percent``: 100 (predicted / reference - 1), 0 is best. Of the grey-matter probability inside the brain:
+    ``calibration_error``, ``brier`` and ``log_loss_nats``, higher is worse, and ``error_overlap`` of uncertain and wrong voxels,
+    higher is better; see :mod:`decoupled_qc.evaluation.calibration`.
+
+    Args:
+        scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
+        n_boot: Draws of the subject bootstrap behind ``ci_low`` and ``ci_high`` (95 %).
+        seed: The run's.
+
+    Returns:
+        The columns ``COLUMNS``; NaN with a reason in ``note`` where a number does not exist.
+    """
+    rows = []
+    for names, one in tables.each_model(scores, subjects):
+        scans = one[tables.simulated(one)]
+        if {"volume_ml:gm", "reference_volume_ml:gm"} <= set(scans):
+            truth = scans["reference_volume_ml:gm"]
+            scans = scans.assign(**{BIAS: 100 * (scans["volume_ml:gm"] / truth.where(truth > 0) - 1)})
+        for group, members in _groups(scans):
+            for column, measure in MEASURES.items():
+                if column in members:
+                    rows.append({**names, "scans": group, **_mean(members, column, measure, group, n_boot, seed)})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _groups(scans: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (name, scans): all, clean ones, each artefact's."""
+    if len(scans):
+        yield ALL, scans
+    kinds = scans.groupby(scans["artefact"].replace(tables.CLEAN, "clean"), sort=True)
+    yield from sorted(kinds, key=lambda kind: (kind[0] != "clean", kind[0]))
+
+
+def _mean(scans: pd.DataFrame, column: str, measure: str, group: str, n_boot: int, seed: int) -> dict:
+    """Return one row."""
+    known = scans.dropna(subset=[column])
+    row = {"measure": measure, **tables.counted(known), "n_boot": n_boot}
+    notes = [f"{len(scans) - len(known)} of {len(scans)} scans left out: a value is missing"]
+    notes = notes if len(known) < len(scans) else []
+    if known.empty:
+        return {**row, "value": np.nan, "note": "; ".join([*notes, "no value: no scan"])}
+    values, subject = known[column].to_numpy(), known["subject"].to_numpy()
+    rng, bounds = rng_for(seed, "segmentation", group), SHARE if measure in SHARES else None
+    low, high, why = mean_interval(values, subject, n_boot, rng, bounds=bounds)
+    note = "; ".join(filter(None, [*notes, why]))
+    return {**row, "value": float(values.mean()), "ci_low": low, "ci_high": high, "note": note}
