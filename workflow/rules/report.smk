@@ -9,6 +9,7 @@ rule report:
         table_2=f"{OUT}/tables/table_2.csv",
         correlation=f"{OUT}/analysis/correlation.csv",
         difference=f"{OUT}/analysis/difference.csv",
+        segmentation=f"{OUT}/analysis/segmentation.csv",
         real_artefacts=f"{OUT}/analysis/real_artefacts.csv" if "real_artefacts" in ANALYSES else [],
         ratings=ratings_of("real"),
         scores=f"{OUT}/scores.csv",

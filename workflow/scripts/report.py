@@ -9,7 +9,7 @@ from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.costs import cost_table
 from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
-from decoupled_qc.paper.analysis_tables import correlation_parts
+from decoupled_qc.paper.analysis_tables import correlation_parts, segmentation_parts
 from decoupled_qc.paper.run_tables import table_of_run
 from decoupled_qc.provenance import versions
 from decoupled_qc.rating.judgements import read_rater_table
@@ -26,6 +26,7 @@ page = render(
         table_of_run(table_1, wide, manifest, []),
         correlation_parts(pd.read_csv(files.correlation), params.artefacts)[1:],
         table_of_run(table_2, wide, manifest, [read_rater_table(path) for path in files.ratings]),
+        segmentation_parts(pd.read_csv(files.segmentation), params.artefacts)[1:],
     ],
     difference=pd.read_csv(files.difference),
     pictures=[

@@ -54,5 +54,19 @@ def measure(
         "head_level": float(values[head].mean()) if head.any() else math.nan,
         "head_spread": float(values[head].std()) if head.any() else math.nan,
         "grey_level": float(values[grey].mean()) if grey.any() else math.nan,
-        "edge_share": 1 - float(grey[1:-1, 1:-1, 1:-1].sum() / grey.sum()) if grey.any() else math.nan,
+        "edge_share": _edge_share(values, grey),
     }
+
+
+def _edge_share(image: NDArray[np.float32], grey: NDArray[np.bool_]) -> float:
+    """Return the share of grey matter in the outermost layers of voxels, NaN without any.
+
+    Resampling may leave the outermost layer of a face without a value; then the next one counts too.
+    """
+    if not grey.any():
+        return math.nan
+    inside = []
+    for axis in range(3):
+        filled = image.any(axis=tuple(other for other in range(3) if other != axis))
+        inside.append(slice(1 if filled[0] else 2, -1 if filled[-1] else -2))
+    return 1 - float(grey[tuple(inside)].sum() / grey.sum())
