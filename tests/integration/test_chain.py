@@ -87,6 +87,8 @@ def test_every_analysis_states_a_value_or_the_reason_why_not(results):
         "risk_coverage": "value",
         "volumes": "coverage",
         "severity": "tau",
+        "segmentation": "value",
+        "ranks": "rank_low",
     }
     assert {*main, "difference", "leaderboard", "decisions"} <= found.keys()
     for name, column in main.items():

@@ -147,6 +147,12 @@ def _scores(scan, subject, condition, kind, severity, damage, ease, artefacts, r
     reference = 640.0 + 800 * ease
     values = {
         ("dice", "gm"): dice,
+        ("hausdorff_95_mm", "gm"): 2 + 8 * damage + rng.uniform(0, 0.5),
+        ("surface_dice", "gm"): 0.95 - 0.5 * damage,
+        ("calibration_error", "brain"): 0.01 + 0.1 * damage,
+        ("brier", "brain"): 0.05 + 0.1 * damage,
+        ("log_loss_nats", "brain"): 0.2 + 0.4 * damage,
+        ("error_overlap", "brain"): 0.4 - 0.1 * damage,
         ("volume_ml", "gm"): reference * (1 + 0.1 * damage + rng.normal(0, 0.01)),
         ("reference_volume_ml", "gm"): reference,
         ("volume_variance_ml", "gm"): 210 + 90 * damage + rng.normal(0, 4),

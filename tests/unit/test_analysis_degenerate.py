@@ -87,7 +87,8 @@ def tables_of(scores, subjects):
         "ridge": ridge_dice(scores),
     }
     found["decision_coverage"] = decision_coverage(found["decisions"], **DRAWS)
-    board = found["correlation"], found["risk"], found["replicates"], rank_ranges(*run, **DRAWS)
+    found["ranks"] = rank_ranges(*run, **DRAWS)
+    board = found["correlation"], found["risk"], found["replicates"], found["ranks"]
     return found | {"leaderboard": leaderboard(*board, dice_cut=0.7)}
 
 
@@ -117,10 +118,11 @@ PROMISED = {
     "volumes": ["coverage", "ci_low", "ci_high", "width_ml", "interval_score_ml"],
     "decisions": ["predicted_dice", "low", "high"],
     "decision_coverage": ["coverage", "ci_low", "ci_high"],
+    "ranks": ["rank_low", "rank_high", "share_first"],
     "replicates": ["rho_mean", "rho_seed_sd"],
     "real": ["value", "ci_low", "ci_high"],
     "ridge": ["value"],
-    "leaderboard": ["rho", "ci_low", "ci_high", "aurc", "e_aurc", "augrc", "auroc", "rho_seed_sd"],
+    "leaderboard": ["rho", "ci_low", "ci_high", "aurc", "e_aurc", "augrc", "auroc", "rho_seed_sd", "rank_low"],
 }
 
 

@@ -60,7 +60,7 @@ def test_weighted_intervals_hold_after_a_shift_that_ordinary_ones_do_not_survive
     for _ in range(300):
         known, new = rng.normal(0, 1, 150), rng.normal(1, 1, 150)
         residuals, errors = (np.abs(rng.normal(size=150)) * np.exp(x) for x in (known, new))
-        weights, of_new = likelihood_ratio(known, new)
+        weights, of_new = likelihood_ratio(known, np.arange(150), new)
         half = weighted_quantiles(residuals, np.arange(150), 0.8, weights, of_new)
         covered["plain"].append((errors <= conformal_quantile(residuals, np.arange(150), 0.8)).mean())
         covered["weighted"].append((errors <= half).mean())
@@ -70,9 +70,14 @@ def test_weighted_intervals_hold_after_a_shift_that_ordinary_ones_do_not_survive
 
 def test_likelihood_ratio_of_two_normals():
     rng = np.random.default_rng(2)
-    of_known, of_new = likelihood_ratio(rng.normal(0, 1, 20000), new := rng.normal(1, 1, 20000))
+    new = rng.normal(1, 1, 20000)
+    of_known, of_new = likelihood_ratio(rng.normal(0, 1, 20000), np.arange(20000), new)
     middle = np.abs(new - 0.5) < 2
     assert np.log(of_new[middle]) == pytest.approx((new - 0.5)[middle], abs=0.15)  # log N(x; 1, 1) / N(x; 0, 1)
+    # One subject's hundred scans weigh no more than another's one.
+    few, many = rng.normal(0, 1, 400), np.full(40000, 3.0)
+    _, alike = likelihood_ratio(np.r_[few, many], np.r_[np.arange(400), np.full(40000, 400)], few)
+    assert np.median(alike) == pytest.approx(1, abs=0.1)
     assert of_known.min() >= 1 / 20 and of_new.max() <= 20
 
 

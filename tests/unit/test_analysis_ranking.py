@@ -56,6 +56,11 @@ def test_normalised_aurc_is_0_of_the_oracle_and_1_of_a_constant_score():
     table = risk_coverage(scores, subjects_of(scores), dice_cuts=[0.7], n_boot=50, seed=1)
     table = table[table["measure"] == "n_aurc"].set_index("score")
     assert table.loc["snr", "value"] == pytest.approx(0, abs=1e-9) and table.loc["entropy", "value"] == pytest.approx(1)
+    turned = scores.assign(value=scores["value"].where(scores["metric"] != "snr", -scores["value"]))
+    worse = risk_coverage(turned, subjects_of(turned), dice_cuts=[0.7], n_boot=50, seed=1).set_index(
+        ["score", "measure"]
+    )
+    assert worse.loc[("snr", "n_aurc"), "value"] > 1  # the wrong way round is worse than chance
     ours = table.loc["artefact_uncertainty"]
     assert 0 < ours["ci_low"] < ours["value"] < ours["ci_high"] < 1 and (ours["oracle"], ours["random"]) == (0, 1)
 

@@ -72,6 +72,10 @@ def no_white_matter(image, dseg, found):
     return image, np.where(dseg == 3, 0, dseg), found
 
 
+def no_brain(image, dseg, found):
+    return image, np.zeros_like(dseg), found
+
+
 def constant(image, dseg, found):
     return np.ones_like(image), dseg, found
 
@@ -87,6 +91,22 @@ def test_every_score_of_the_leaderboard_is_there(tmp_path):
             table.loc[(name, "reference"), "value"], rel=0.05
         )
     assert table.loc[("artefact_uncertainty", "mean"), "value"] == pytest.approx(0.2, rel=1e-3)  # the task's left out
+
+
+def test_surfaces_and_probabilities_are_judged_in_voxels_of_the_scan_and_in_the_brain(tmp_path):
+    table = scored(tmp_path, lambda image, dseg, found: (image, dseg, np.roll(found, 1, axis=0)))["value"]
+    assert table["hausdorff_95_mm", "gm"] == 4.0 and table["surface_dice", "gm"] == 1.0  # one voxel of 4 mm
+    right = scored(tmp_path, as_it_is)["value"]
+    p = float(np.float16(0.9))  # of grey matter where it was found, 0 elsewhere, as on disk
+    radius = np.linalg.norm(np.indices(SHAPE).T - np.array(SHAPE) / 2, axis=-1).T
+    share = ((radius >= 8) & (radius < 14)).sum() / (radius < 14).sum()  # of the brain, not of the volume
+    assert right["hausdorff_95_mm", "gm"] == 0 and right["surface_dice", "gm"] == 1
+    assert right["calibration_error", "brain"] == pytest.approx(share * (1 - p))
+    assert right["brier", "brain"] == pytest.approx(share * (1 - p) ** 2, rel=1e-4)
+    assert right["log_loss_nats", "brain"] == pytest.approx(
+        -share * np.log(p) - (1 - share) * np.log(1 - 2**-12), rel=1e-4
+    )
+    assert right["error_overlap", "brain"] == 1  # nothing is uncertain, nothing wrong
 
 
 def test_a_subject_named_by_a_number_keeps_its_name_from_the_condition_to_the_wide_table(tmp_path):
@@ -109,6 +129,12 @@ def test_a_part_of_the_scores_is_written_as_it_was_read(tmp_path):
         (brain_extracted, [("fber", "scan"), ("snrd", "reference")], "no signal in it|no noise in the air"),
         (defaced, [("fber", "scan"), ("snrd", "reference")], "defaced"),
         (blind, [("snr", "predicted"), ("cnr", "predicted"), ("cjv", "predicted")], "no voxel"),
+        (blind, [("hausdorff_95_mm", "gm")], "or none was found"),
+        (
+            no_brain,
+            [(name, "brain") for name in ("calibration_error", "brier", "log_loss_nats", "error_overlap")],
+            "is brain",
+        ),
         (blind, [("artefact_uncertainty", "gm_mean"), ("artefact_uncertainty", "gm_only")], "no voxel was called grey"),
         (no_white_matter, [("cnr", "reference"), ("cjv", "reference"), ("wm2max", "reference")], "no voxel"),
         (constant, [("snr", "reference"), ("cnr", "reference"), ("cjv", "reference")], "all alike|no contrast"),

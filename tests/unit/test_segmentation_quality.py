@@ -63,7 +63,10 @@ def test_brier_and_log_loss_are_scikit_learns():
     probability, truth = rng.uniform(size=500), rng.uniform(size=500) < 0.4
     assert calibration.brier_score(probability, truth) == pytest.approx(brier_score_loss(truth, probability))
     assert calibration.negative_log_likelihood(probability, truth) == pytest.approx(log_loss(truth, probability))
-    assert calibration.negative_log_likelihood(np.zeros(1), np.ones(1, bool)) < 30  # sure and wrong, yet finite
+    # What is surely wrong costs alike on either side, and no more than a map on disk can say.
+    for sure in (0.0, 1e-6, 0.99999, 1.0):
+        on_disk, wrong = np.array([sure]).astype(np.float16).astype(np.float32), np.array([sure < 0.5])
+        assert calibration.negative_log_likelihood(on_disk, wrong) == pytest.approx(12 * math.log(2), rel=1e-3)
 
 
 def test_overlap_of_uncertain_and_wrong_voxels_by_hand():

@@ -56,14 +56,16 @@ def weighted_quantiles(
     return np.append(residuals[order], math.inf)[np.searchsorted(up_to, wanted * (1 - 1e-12))]
 
 
-def likelihood_ratio(calibration: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def likelihood_ratio(calibration: np.ndarray, subjects: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return how much likelier each scan is among new scans than among calibration scans, by what is known of both: one number.
 
-    From a logistic regression of "new" on the number and its square, so that a shift and a spread of it are seen; limited to
-    between 1 / 20 and 20, beyond which one scan would decide alone.
+    From a logistic regression of "new" on the number and its square, so that a shift and a spread of it are seen, each
+    calibration subject weighing the same; limited to between 1 / 20 and 20, beyond which one scan would decide alone. Of few
+    scans the regression's penalty (scikit-learn's own) draws the ratio towards 1.
 
     Args:
         calibration, new: (n,) and (m,) float, finite.
+        subjects: (n,) subject of each calibration scan.
 
     Returns:
         (n,) and (m,) float, for :func:`weighted_quantiles`.
@@ -74,7 +76,10 @@ def likelihood_ratio(calibration: np.ndarray, new: np.ndarray) -> tuple[np.ndarr
     standard = (both - both.mean()) / (both.std() or 1.0)
     features = np.stack([standard, standard**2], axis=1)
     is_new = np.arange(len(both)) >= len(calibration)
-    odds = np.exp(LogisticRegression().fit(features, is_new).decision_function(features))
+    _, subject, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    of_calibration = len(calibration) / (len(counts) * counts[subject])  # they add up to n
+    weight = np.concatenate([of_calibration, np.ones(len(new))])
+    odds = np.exp(LogisticRegression().fit(features, is_new, weight).decision_function(features))
     ratio = np.clip(odds * len(calibration) / len(new), 1 / MOST_LIKELIER, MOST_LIKELIER)
     return ratio[~is_new], ratio[is_new]
 
@@ -118,7 +123,7 @@ def crps_normal(error: np.ndarray, sd: np.ndarray) -> np.ndarray:
         error: (n,) float, prediction less truth.
         sd: (n,) float, >= 0.
 
-    Source: Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102:359, eq. 21.
+    Source: Gneiting et al. 2005, Mon. Weather Rev. 133:1098.
     """
     z = np.divide(error, sd, out=np.zeros(len(sd)), where=sd > 0)
     score = sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / math.sqrt(math.pi))

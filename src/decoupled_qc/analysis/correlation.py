@@ -186,9 +186,10 @@ def beside_kind(
 ) -> Iterator[dict]:
     """Yield rho of each score within kinds of scans and given the kind, with intervals.
 
-    ``within``: the mean over kinds. ``pooled_within``: tanh(sum (n - 3) atanh(rho) / sum (n - 3)), n the scans of a kind; a rho
-    of 1 counts as that of one swapped pair of neighbours, 1 - 12 / (n (n^2 - 1)). ``given``: partial rho, of ranks less the mean
-    rank of their kind; with subjects for kinds it is the repeated-measures correlation of ranks.
+    ``within``: the mean over kinds. ``pooled_within``: tanh(sum (n - 3) atanh(rho) / sum (n - 3)), n the scans of a kind; |rho|
+    is at most that of one swapped pair of neighbours, 1 - 12 / (n (n^2 - 1)), so that a perfect one does not decide alone.
+    ``given``: partial rho, of ranks less the mean rank of their kind; with subjects for kinds it is the repeated-measures
+    correlation of ranks.
 
     Args:
         scans: A row a scan: ``subject``, ``anatomy``, the target, the kind and the scores as ``<name>:<aggregation>``.
@@ -204,67 +205,82 @@ def beside_kind(
     """
     found = {}
     for complete, group in tables.known_together(scans, [target], scores):
+        rows = {score: identity(target, score, complete, n_boot) for score in group}
         notes = {score: notes_on(scans, complete, [target, score]) for score in group}
         known = [score for score in group if not degenerate(notes[score])]
+        found |= {(score, name): {**rows[score], "note": joined(*notes[score])} for score in group for name in which}
+        if not known:
+            continue
         subject, n_subjects = complete["subject"].to_numpy(), complete["subject"].nunique()
-        for score in group:
-            rows = {name: identity(target, score, complete, n_boot) for name in which}
-            own = {name: list(notes[score]) for name in rows}
-            if score in known:
-                statistic = _BesideKind(complete, score, target, kind, which)
-                values = statistic(np.ones((1, len(complete))))[:, 0]
-                # Every score sees the same draws, made anew since they would take much room.
-                chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", f"by {kind}"))
-                draws = np.concatenate([statistic(weights) for weights in chunks], axis=1) if n_subjects > 1 else None
-                for place, name in enumerate(rows):
-                    rows[name]["rho"] = float(values[place])
-                    own[name] += statistic.notes(name, rows[name]["rho"])
-                    if draws is not None:
-                        *ends, why = stated_interval(draws[place], n_subjects)
-                        rows[name]["ci_low"], rows[name]["ci_high"] = ends
-                        own[name].append(why)
-            for name, row in rows.items():
-                note = joined(*own[name], "rho only: no BCa interval, tau or p")
-                found[score, name] = {**row, "set": name, "note": note}
-    yield from (found[score, set_name] for score in scores for set_name in which)
+        statistic = _BesideKind(complete, known, target, kind, which)
+        values, draws = statistic(np.ones((1, len(complete))))[..., 0], None
+        if n_subjects > 1:
+            chunks = subject_draws(subject, n_boot, rng_for(seed, "bootstrap", f"by {kind}"))
+            draws = np.concatenate([statistic(weights) for weights in chunks], axis=2)
+        for place, score in enumerate(known):
+            for index, name in enumerate(which):
+                row, rho = found[score, name], float(values[place, index])
+                low, high, why = np.nan, np.nan, ""
+                if draws is not None:
+                    low, high, why = stated_interval(draws[place, index], n_subjects)
+                own = joined(*notes[score], *statistic.notes(place, name, rho), why)
+                row.update(rho=rho, ci_low=low, ci_high=high, note=own)
+    for score in scores:
+        for name in which:
+            row = found[score, name]
+            yield {**row, "set": name, "note": joined(row["note"], "rho only: no BCa interval, tau or p")}
 
 
 class _BesideKind:
-    """Rho of the target and a score within kinds of scans and given the kind, see :func:`beside_kind`."""
+    """Rho of the target and each of some scores within kinds of scans and given the kind, see :func:`beside_kind`."""
 
-    def __init__(self, scans: pd.DataFrame, score: str, target: str, kind: str, which: Sequence[str]):
-        x, y, kinds = (scans[name].to_numpy() for name in (score, target, kind))
-        self._kind, self._partial, self._pooled = kind, WeightedSpearman(x, y, given=kinds), spearman(x, y)
-        self._which, self._within, self._left_out = which, [], []
-        for name in np.unique(kinds):
+    def __init__(self, scans: pd.DataFrame, scores: list[str], target: str, kind: str, which: Sequence[str]):
+        y, kinds = scans[target].to_numpy(), scans[kind].to_numpy()
+        values = [scans[score].to_numpy() for score in scores]
+        self._kind, self._which = kind, which
+        self._overall = [spearman(x, y) for x in values]
+        given = Ranks(y, given=kinds)
+        self._partial = [WeightedSpearman(Ranks(x, given=kinds), given) for x in values] if GIVEN in which else []
+        self._members, self._left_out = [], [[] for _ in scores]
+        for name in np.unique(kinds) if {WITHIN, POOLED} & set(which) else ():
             member = np.flatnonzero(kinds == name)
-            if len(member) >= MIN_SCANS and np.ptp(x[member]) > 0 and np.ptp(y[member]) > 0:
-                self._within.append((member, WeightedSpearman(x[member], y[member])))
-            else:
-                self._left_out.append(name)
+            own, fits = Ranks(y[member]), len(member) >= MIN_SCANS and np.ptp(y[member]) > 0
+            statistics = [WeightedSpearman(x[member], own) if fits and np.ptp(x[member]) > 0 else None for x in values]
+            self._members.append((member, statistics))
+            for left_out, statistic in zip(self._left_out, statistics, strict=True):
+                left_out += [] if statistic else [name]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        """Return (statistics, draws)."""
-        found, nothing = {GIVEN: self._partial(weights)} if GIVEN in self._which else {}, np.full(len(weights), np.nan)
-        if WITHIN in self._which or POOLED in self._which:
-            rhos = np.array([statistic(weights.T[member].T) for member, statistic in self._within])
-            found[WITHIN] = rhos.mean(axis=0) if len(rhos) else nothing
-            found[POOLED] = (
-                _pooled(rhos, np.array([len(member) for member, _ in self._within])) if len(rhos) else nothing
-            )
-        return np.stack([found[name] for name in self._which])
+        """Return (scores, statistics, draws)."""
+        found = np.full((len(self._overall), len(self._which), len(weights)), np.nan)
+        of_kind = [(weights.T[member].T, statistics) for member, statistics in self._members]
+        for place in range(len(self._overall)):
+            rhos = [statistics[place](own) for own, statistics in of_kind if statistics[place]]
+            for index, name in enumerate(self._which):
+                if name == GIVEN:
+                    found[place, index] = self._partial[place](weights)
+                elif rhos and name == WITHIN:
+                    found[place, index] = np.mean(rhos, axis=0)
+                elif rhos:
+                    found[place, index] = _pooled(np.array(rhos), np.array(self._sizes(place)))
+        return found
 
-    def notes(self, set_name: str, rho: float) -> list[str]:
-        """Return what must be said of either rho."""
+    def _sizes(self, place: int) -> list[int]:
+        return [len(member) for member, statistics in self._members if statistics[place]]
+
+    def notes(self, place: int, set_name: str, rho: float) -> list[str]:
+        """Return what must be said of a score's rho."""
         if set_name == GIVEN:
             known = "partial rho; no p is computed for it"
-            return [known if np.isfinite(rho) else f"{NO_RHO}equal in each {self._kind}"]
-        found = [f"left out {name}: too few scans or all equal" for name in self._left_out]
+            return [known if np.isfinite(rho) else f"{NO_RHO}equal in each {self._kind}, or one scan in each"]
+        found = [f"left out {name}: too few scans or all equal" for name in self._left_out[place]]
         how = "mean" if set_name == WITHIN else "pooled by Fisher's z"
         known = f"{how} over {self._kind}s; no p is computed for it"
-        found.append(known if np.isfinite(rho) else f"{NO_RHO}no {self._kind} left")
-        if abs(self._pooled) - abs(rho) > SIMPSON:
-            pooled = f"|rho| is {abs(self._pooled):.2f} over all {self._kind}s together and {abs(rho):.2f} within them"
+        none = f"no {self._kind} left" if set_name == WITHIN else f"no {self._kind} of four scans or more left"
+        found.append(known if np.isfinite(rho) else f"{NO_RHO}{none}")
+        overall = abs(self._overall[place])
+        if overall - abs(rho) > SIMPSON:
+            pooled = f"|rho| is {overall:.2f} over all {self._kind}s together and {abs(rho):.2f} within them"
             found.append(f"{pooled}: {TELLS_KINDS_APART} {self._kind}s apart")
         return found
 

@@ -53,7 +53,8 @@ def zou_interval(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, 
     """Return Zou's 95 % interval of r_jk - r_jh, from Fisher's intervals of both and how these depend on each other.
 
     Args:
-        r_jk, r_jh, r_kh, n: As for :func:`williams_p`, whose warning holds here too: the interval is then too narrow.
+        r_jk, r_jh, r_kh, n: As for :func:`williams_p`, whose warning holds here too: the interval is then too narrow. It was
+            derived for Pearson's r of normal variables; of ranks it is a little too narrow as well.
 
     Source: Zou 2007, Psychol. Methods 12:399, for correlations with a variable in common.
     """

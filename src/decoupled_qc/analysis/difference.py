@@ -109,7 +109,7 @@ def _rows(
         rho = over_draws(statistics, [np.ones((1, len(complete)))])[:, 0]
         meant = np.array([tables.direction(column) for column in (score, *known)])
         strong = (lambda found: found * meant[:, None]) if directed else np.abs
-        strength, turned = strong(rho[:, None])[:, 0], meant if directed else np.sign(rho)
+        strength, turned = strong(rho[:, None])[:, 0], meant if directed else np.where(rho < 0, -1.0, 1.0)
         draws, n_subjects = None, complete["subject"].nunique()
         if n_subjects > 1:
             subject = complete["subject"].to_numpy()
@@ -131,6 +131,8 @@ def _rows(
             correlations = strength[0], strength[index], between, len(complete)
             row["p_williams"], row["p_steiger"] = williams_p(*correlations)[1], steiger_p(*correlations)[1]
             row["zou_low"], row["zou_high"] = zou_interval(*correlations)
-            if np.isnan([row["p_williams"], row["p_steiger"]]).any():
-                notes[baseline].append("no Williams or Steiger p: both rank alike, or a rho is 1, or too few scans")
+            if np.isnan([row["p_williams"], row["p_steiger"], row["zou_low"]]).any():
+                notes[baseline].append(
+                    "no Williams or Steiger p or Zou interval: both rank alike, or a rho is 1, or too few scans"
+                )
     return {baseline: {**row, "note": "; ".join(notes[baseline])} for baseline, row in rows.items()}

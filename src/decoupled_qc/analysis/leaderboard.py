@@ -56,6 +56,7 @@ def leaderboard(
     rows = rows.merge(within, on=KEY, how="left").merge(wide, on=KEY, how="left")
     seeds = replicates[["model", "set", "target", "score", "aggregation", "rho_seed_sd", "n_replicates"]]
     rows = rows.merge(seeds, how="left").fillna({"n_replicates": 0}).astype({"n_replicates": int})
+    ranges = ranges[[*rank_ranges.KEY, "rank_low", "rank_high", "share_first"]]
     rows = rows.merge(ranges, on=list(rank_ranges.KEY), how="left")
     rows = rows.astype({"rank_low": "Int64", "rank_high": "Int64"})
     rows["strength"] = strength(rows)

@@ -80,11 +80,10 @@ class WeightedRanking:
         lost, lost_up_to = self._lost(weights, loss)
         wanted = np.ceil(coverage * up_to[-1] - 1e-9)
         last = (up_to < wanted).sum(axis=0)[None]  # the group that the wanted number of scans ends in
-        group, group_lost, before = (
-            np.take_along_axis(sums, last, axis=0)[0] for sums in (inside, lost, up_to - inside)
+        group, end, group_lost, lost_end = (
+            np.take_along_axis(sums, last, axis=0)[0] for sums in (inside, up_to, lost, lost_up_to)
         )
-        lost_before = np.take_along_axis(lost_up_to - lost, last, axis=0)[0]
-        return (lost_before + (wanted - before) * group_lost / group) / wanted
+        return (lost_end - (end - wanted) * group_lost / group) / wanted
 
     def curve(self, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coverage i/n and the mean loss of the i most trusted scans, for i = 1..n, one draw.

@@ -44,23 +44,30 @@ def keeping_last(function: Callable) -> Callable:
 class Ranks:
     """Centred mid-ranks of one variable under many weightings; those asked for last are kept, for statistics that share it."""
 
-    def __init__(self, values: np.ndarray):
+    def __init__(self, values: np.ndarray, given: np.ndarray | None = None):
         """Sort once.
 
         Args:
             values: (n,) float, finite.
+            given: (n,) kind of each scan; then it is ranks less the mean rank of their kind.
         """
         self._order = _tie_groups(np.asarray(values, dtype=float))
+        self._by_kind = None if given is None else _tie_groups(np.unique(given, return_inverse=True)[1])
         self._ranks = keeping_last(self._rank)
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        """Return (n, draws) ranks less their mean, for weights (draws, n)."""
+        """Return (n, draws) ranks less their mean, or that of their kind, for weights (draws, n)."""
         return self._ranks(weights)
 
     def _rank(self, weights: np.ndarray) -> np.ndarray:
         counts = weights.T
         ranks = _mid_ranks(counts, *self._order)
-        ranks -= (counts.sum(axis=0) + 1) / 2
+        if self._by_kind is None:
+            ranks -= (counts.sum(axis=0) + 1) / 2
+        else:
+            order, starts, kind = self._by_kind
+            inside = np.maximum(np.add.reduceat(counts[order], starts, axis=0), 1)
+            ranks -= (np.add.reduceat((counts * ranks)[order], starts, axis=0) / inside)[kind]
         return ranks
 
 
@@ -72,15 +79,12 @@ class WeightedSpearman:
     rank of a tie group = (weight before it) + (weight inside it + 1) / 2. Cost O(draws x scans).
     """
 
-    def __init__(self, x: np.ndarray | Ranks, y: np.ndarray | Ranks, given: np.ndarray | None = None):
+    def __init__(self, x: np.ndarray | Ranks, y: np.ndarray | Ranks):
         """Sort both sides once.
 
         Args:
-            x, y: (n,) float, finite; or their ranks, to share them.
-            given: (n,) kind of each scan; then rho is partial, of ranks less the mean rank of their kind.
+            x, y: (n,) float, finite; or their ranks, to share them, or those less the mean rank of a kind, for a partial rho.
         """
-        self._kind = None if given is None else np.unique(given, return_inverse=True)[1]
-        self._by_kind = None if given is None else _tie_groups(self._kind)
         self._sides = [side if isinstance(side, Ranks) else Ranks(side) for side in (x, y)]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
@@ -94,20 +98,12 @@ class WeightedSpearman:
         """
         counts = weights.T  # (n, draws), contiguous as subject_draws makes it: all that follows moves whole rows
         x, y = (side(weights) for side in self._sides)
-        if self._kind is not None:
-            x, y = (self._less_mean_of_kind(side, counts) for side in (x, y))
         weighted = counts * x
         covariance = np.einsum("nb,nb->b", weighted, y)
         spread = np.einsum("nb,nb->b", weighted, x) * np.einsum("nb,nb,nb->b", counts, y, y)
         rho = np.full(len(weights), np.nan)
         np.divide(covariance, np.sqrt(spread), out=rho, where=spread > 1e-9)
         return np.clip(rho, -1.0, 1.0)
-
-    def _less_mean_of_kind(self, ranks: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        order, starts, _ = self._by_kind
-        totals = np.add.reduceat((counts * ranks)[order], starts, axis=0)
-        means = totals / np.maximum(np.add.reduceat(counts[order], starts, axis=0), 1)
-        return ranks - means[self._kind]
 
 
 class WeightedTau:

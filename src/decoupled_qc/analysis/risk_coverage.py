@@ -61,7 +61,7 @@ def risk_coverage(
     """Return how well each score sorts the simulated scans for use, with risk = 1 - Dice.
 
     ``aurc`` and ``augrc`` as :class:`decoupled_qc.analysis.ranking.WeightedRanking` defines them; ``e_aurc`` is AURC
-    above the oracle's, which sorts by Dice itself, and ``n_aurc`` that as a share of what a random order has above it, 0 to 1;
+    above the oracle's, which sorts by Dice itself, and ``n_aurc`` that over a random order's: 0 the oracle, 1 chance;
     ``risk_at_80`` and ``risk_at_90`` are the mean risk of the 80 and 90 % of scans that a score trusts most. ``auroc``,
     ``auprc`` and ``fpr_at_95_tpr`` are of scans with Dice below each cut. A score's direction is that of
     :func:`decoupled_qc.analysis.scores.distrust`, never fitted.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.resampling import SHARE, mean_interval
+from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -25,7 +25,6 @@ MEASURES = {
     "log_loss_nats:brain": "log_loss_nats",
     "error_overlap:brain": "error_overlap",
 }
-SHARES = ("dice", "surface_dice", "calibration_error", "brier", "error_overlap")
 ALL = "all"
 
 
@@ -75,7 +74,6 @@ def _mean(scans: pd.DataFrame, column: str, measure: str, group: str, n_boot: in
     if known.empty:
         return {**row, "value": np.nan, "note": "; ".join([*notes, "no value: no scan"])}
     values, subject = known[column].to_numpy(), known["subject"].to_numpy()
-    rng, bounds = rng_for(seed, "segmentation", group), SHARE if measure in SHARES else None
-    low, high, why = mean_interval(values, subject, n_boot, rng, bounds=bounds)
+    low, high, why = mean_interval(values, subject, n_boot, rng_for(seed, "segmentation", group))
     note = "; ".join(filter(None, [*notes, why]))
     return {**row, "value": float(values.mean()), "ci_low": low, "ci_high": high, "note": note}

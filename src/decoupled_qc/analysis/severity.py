@@ -10,7 +10,7 @@ from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
     "model", "replicate", "artefact", "measure", "aggregation", "tau", "ci_low", "ci_high", "share_increasing",
-    "page_l", "page_p", "n_severities", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
+    "page_l", "page_p", "page_n_subjects", "n_severities", "n_scans", "n_subjects", "n_anatomies", "n_boot", "note",
 )  # fmt: skip
 
 
@@ -20,7 +20,8 @@ def severity_trend(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
     ``tau`` is Kendall's tau-b of severity with the score turned so that higher is worse (Dice: 1 - Dice), taken in each
     subject and averaged: 1 if it rises at every step. ``share_increasing``: subjects in whom it rises at every step.
     ``page_l``: Page's L, the sum over severities of their place times the sum over subjects of the ranks there, and
-    ``page_p`` its one-sided p for "no subject's values rise"; of the subjects with all severities, at least three of these.
+    ``page_p`` its one-sided p for "no subject's values rise", SciPy's exact one where that is feasible, else its normal
+    approximation, neither corrected for ties; of the ``page_n_subjects`` with all severities, at least three of these.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -78,6 +79,7 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         "share_increasing": float(np.mean(increasing)) if taus else np.nan,
         "page_l": page_l,
         "page_p": page_p,
+        "page_n_subjects": len(rising),
         "n_severities": len(severities),
         "n_scans": len(complete),
         "n_subjects": len(taus),

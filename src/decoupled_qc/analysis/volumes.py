@@ -135,9 +135,10 @@ def _weighted(calibration: pd.DataFrame, test: pd.DataFrame) -> dict[float, np.n
     known, scale = test["known"].to_numpy(), test["uncertain"].to_numpy()
     half = {level: np.full(len(test), np.nan) for level in LEVELS}
     if known.any():
-        weights, of_new = likelihood_ratio(np.log(calibration["uncertain"].to_numpy()), np.log(scale[known]))
+        subjects = calibration["subject"].to_numpy()
+        weights, of_new = likelihood_ratio(np.log(calibration["uncertain"].to_numpy()), subjects, np.log(scale[known]))
         for level, widths in half.items():
-            ratios = weighted_quantiles(residuals, calibration["subject"].to_numpy(), level, weights, of_new)
+            ratios = weighted_quantiles(residuals, subjects, level, weights, of_new)
             widths[known] = ratios * scale[known]
     return half
 
@@ -210,8 +211,10 @@ def _scored(
                 row["width_ml"] = float(2 * half[member].mean())
                 row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())
             else:
+                endless = int(np.isinf(half[member]).sum())
                 notes.append(
-                    f"unbounded: {row['n_calibration_subjects']} calibration subjects are too few for this level"
+                    f"unbounded in {endless} of {member.sum()} scans, and counted as holding: "
+                    f"{row['n_calibration_subjects']} calibration subjects are too few for this level there"
                 )
             yield {**row, "note": "; ".join(notes)}
 

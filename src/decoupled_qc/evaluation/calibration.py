@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 
-from decoupled_qc.evaluation.metrics import MIN_PROBABILITY, dice, entropy
+from decoupled_qc.evaluation.metrics import dice, entropy
 
 N_BINS = 15
+RESOLUTION = (
+    2.0**-12
+)  # of maps on disk, in half precision, below 1: a probability nearer to 0 or 1 says no more than this
 UNCERTAIN = math.log(2) / 2  # nats: half of the most that two classes can have, a probability of 0.11 to 0.89
 
 
@@ -39,11 +42,14 @@ def brier_score(probability: np.ndarray, truth: np.ndarray) -> float:
 def negative_log_likelihood(probability: np.ndarray, truth: np.ndarray) -> float:
     """Return the mean of -log of the probability given to what is true, nats; higher is worse.
 
+    A probability counts as at least 2^-12 from 0 and 1, the finest that a map on disk tells from 1, so that one voxel that is
+    surely wrong costs 8.3 nats.
+
     Args:
         probability, truth: As for :func:`expected_calibration_error`.
     """
     of_truth = np.where(truth, probability, 1 - probability).astype(np.float64)
-    return float(-np.log(of_truth.clip(MIN_PROBABILITY)).mean())
+    return float(-np.log(of_truth.clip(RESOLUTION, 1 - RESOLUTION)).mean())
 
 
 def uncertainty_error_overlap(probability: np.ndarray, truth: np.ndarray) -> float:

@@ -17,7 +17,9 @@ class SurfaceDistances:
     """
 
     def __init__(self, first: np.ndarray, second: np.ndarray, spacing_mm: tuple[float, float, float]):
-        surfaces = [_surface(mask.astype(bool)) for mask in (first, second)]
+        masks = [mask.astype(bool) for mask in (first, second)]
+        box = (ndimage.find_objects((masks[0] | masks[1]).astype(np.int8)) or [None])[0]
+        surfaces = [_surface(mask[box] if box else mask) for mask in masks]  # all of it lies in the box: less to search
         self._found = [bool(surface.any()) for surface in surfaces]
         self._mm = [np.empty(0), np.empty(0)]
         if all(self._found):

@@ -240,9 +240,10 @@ def segmentation_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
     table = table.sort_values("scans", key=lambda names: names.map(order), kind="stable")
     rows = []
     for scans, own in table.groupby("scans", sort=False):
-        found = {row.measure: row for row in own.itertuples()}
+        found, most = {row.measure: row for row in own.itertuples()}, own["n_scans"].max()
         shown = {
             name: with_interval(found[key].value, found[key].ci_low, found[key].ci_high, decimals)
+            + (FEWER if found[key].n_scans < most else "")
             for key, (name, decimals) in SEGMENTATION.items()
             if key in found
         }
@@ -253,6 +254,10 @@ def segmentation_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
         "matter in the brain: ECE, expected calibration error in 15 bins, Brier score and log loss, lower is better; overlap "
         f"(Dice) of uncertain with wrong voxels, 1 is best. {CI_NOTE}"
     ]
+    fewer = table["n_scans"] < table.groupby("scans")["n_scans"].transform("max")
+    for row in table[fewer & (table["scans"] == "all")].itertuples():
+        reason = f"{FEWER.strip()} {SEGMENTATION[row.measure][0]}: on {row.n_scans} of {table['n_scans'].max()} scans"
+        notes.append(f"{reason}; where no grey matter was found there is none, so the worst scans are left out.")
     return table, "The segmentation and its probabilities", pd.DataFrame(rows), notes
 
 
@@ -286,7 +291,7 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
         "sum var: the paper's, summed voxel variance above clean, taken for a volume; sqrt sum var: its root, as if voxels erred "
         "independently; sum sd: summed standard deviations above clean, as if all erred together; scaled, conformal: multiples "
         "of the summed variance, fitted on other subjects' scans, without a clean scan; weighted: these count by how much "
-        "likelier their variance is among the scans tested.",
+        "likelier their variance is among the scans tested, which may leave a scan without a finite interval; it counts as held.",
         "CRPS: of the whole normal distribution, lower is better; z: root mean square of error over the bar's standard "
         "deviation, 1 if bars are as wide as errors are large; conformal intervals have neither.",
     ]
