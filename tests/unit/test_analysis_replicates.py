@@ -96,4 +96,5 @@ def test_ranks_range_over_the_places_that_other_subjects_could_give_them():
         assert found.loc[name, "rank_low"] == 3 and found.loc[name, "rank_high"] == 5
         assert found.loc[name, "share_first"] == 0
     one = run[run["subject"] == run["subject"].iloc[0]]
-    assert rank_ranges(one, subjects_of(one), n_boot=20, seed=1).empty
+    alone = rank_ranges(one, subjects_of(one), n_boot=20, seed=1)
+    assert len(alone) == 5 and alone["rank_low"].isna().all() and (alone["note"] == "no interval: one subject").all()

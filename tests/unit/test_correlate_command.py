@@ -61,12 +61,19 @@ def test_within_a_group_a_score_that_only_tells_groups_apart_finds_nothing(table
     out = tmp_path / "found.csv"
     assert run(frame, table[1], "--group", "artefact", "--score", "alarm", "--out", str(out)) == 0
     found = pd.read_csv(out).set_index("set")
-    assert list(found.index) == ["all", "artefact=blur", "artefact=spike", "within artefact", "given artefact"]
+    assert list(found.index) == [
+        "all",
+        "artefact=blur",
+        "artefact=spike",
+        "within artefact",
+        "pooled within artefact",
+        "given artefact",
+    ]
     each = found.loc[["artefact=blur", "artefact=spike"], "rho"]
     assert found.loc["all", "rho"] < -0.7 and (each.abs() < 0.5).all()
     assert found.loc["within artefact", "rho"] == pytest.approx(each.mean())
     assert "the score mainly tells artefacts apart" in found.loc["within artefact", "note"]
-    assert found["n_scans"].tolist() == [40, 20, 20, 40, 40]
+    assert found["n_scans"].tolist() == [40, 20, 20, 40, 40, 40]
     assert run(frame, table[1], "--group", "artefact", "--score", "alarm") == 0
     assert "within artefact" in capsys.readouterr().out
 

@@ -141,7 +141,7 @@ def test_analysis_tables_as_a_paper_prints_them(run):
     row = parts["volumes"][2].set_index("bars").loc["sum sd"]
     assert row[["50 %", "95 %"]].tolist() == [typeset.number(own.loc[level, "coverage"], 2) for level in (0.5, 0.95)]
     clean = run.segmentation.query("scans == 'clean' and measure == 'hausdorff_95_mm'").iloc[0]
-    cells = parts["segmentation"][2].set_index("scans")
+    cells = parts["segmentation"][2].set_index("kind of scan")
     assert list(cells.index) == ["all", "clean", *run.artefacts]
     assert cells.loc["clean", "HD95 (mm)"].startswith(typeset.number(clean["value"], 1))
     noise = run.trend.query("artefact == 'noise' and measure == 'dice'").iloc[0]

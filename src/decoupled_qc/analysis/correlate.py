@@ -122,7 +122,7 @@ def _correlations(
     ]
     if group:
         beside = pd.DataFrame(correlation.beside_kind(scans, "target:own", columns, kind=group, **draws))
-        parts.append(beside.assign(set=beside["set"] + f" {group}").dropna(axis=1, how="all"))
+        parts.append(beside.assign(set=beside["set"].str.replace("_", " ") + f" {group}").dropna(axis=1, how="all"))
     found = pd.concat(parts, ignore_index=True).drop(columns=["aggregation", "n_anatomies"])
     return found[["set", *found.columns.drop("set")]]
 

@@ -203,19 +203,20 @@ def _scored(
             if bars not in CONFORMAL:
                 error, sd = volume[member] - truth[member], half[member] / _normal(level)
                 row["crps_ml"] = float(crps_normal(error, sd).mean())
-                if (sd > 0).all():
-                    row["z_rms"] = float(np.sqrt(((error / sd) ** 2).mean()))
-                else:
-                    notes.append("no z: a bar has no width")
+                if (sd > 0).any():
+                    row["z_rms"] = float(np.sqrt(((error[sd > 0] / sd[sd > 0]) ** 2).mean()))
+                if not (sd > 0).all():
+                    notes.append(f"z without {int((sd == 0).sum())} of {len(sd)} scans whose bar has no width")
             if np.isfinite(half[member]).all():
                 row["width_ml"] = float(2 * half[member].mean())
                 row["interval_score_ml"] = float(interval_score(truth[member], low, high, level).mean())
             else:
                 endless = int(np.isinf(half[member]).sum())
-                notes.append(
-                    f"unbounded in {endless} of {member.sum()} scans, and counted as holding: "
-                    f"{row['n_calibration_subjects']} calibration subjects are too few for this level there"
+                where = (
+                    f" in {endless} of {member.sum()} scans, and counted as holding" if endless < member.sum() else ""
                 )
+                too_few = f"{row['n_calibration_subjects']} calibration subjects are too few for this level"
+                notes.append(f"unbounded{where}: {too_few}")
             yield {**row, "note": "; ".join(notes)}
 
 

@@ -247,7 +247,7 @@ def segmentation_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
             for key, (name, decimals) in SEGMENTATION.items()
             if key in found
         }
-        rows.append({"scans": scans, **shown, **_counts(next(iter(found.values())))})
+        rows.append({"kind of scan": scans, **shown, **_counts(next(iter(found.values())))})
     notes = [
         "Means over simulated scans. Dice, surface Dice (share of both surfaces within one voxel of the other): 1 is best; HD95: "
         "95th percentile of the distance between surfaces; bias of the grey-matter volume: 0 is best. Of the probability of grey "
