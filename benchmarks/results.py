@@ -84,6 +84,7 @@ WHY = {
     ("simulate", "blur", "TorchIO"): K_SPACE,
     ("simulate", "noise", "TorchIO"): RICIAN,
     ("simulate", "motion", "TorchIO"): "both resample the scan once a pose; rounds lie on both sides of the target",
+    ("inference", None, "MONAI"): "both are MONAI's sliding window; rounds lie on both sides of the target",
     ("train", "bare step, plain heads", None): POOLING,
     ("train_memory", "bare step, plain heads", None): POOLING,
     ("gpu", None, "its"): STARTS,
