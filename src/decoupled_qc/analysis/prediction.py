@@ -105,8 +105,7 @@ def decision_coverage(decided: pd.DataFrame, *, n_boot: int, seed: int) -> pd.Da
     """
     rows = []
     for (model, replicate), own in decided.groupby(["model", "replicate"], sort=True):
-        kinds = own.groupby(own["artefact"].replace(tables.CLEAN, "clean"), sort=True)
-        for name, scans in [("all", own), *sorted(kinds, key=lambda kind: (kind[0] != "clean", kind[0]))]:
+        for name, scans in tables.all_and_each_kind(own):
             known = scans.dropna(subset=["dice", "predicted_dice"])
             row = {"model": model, "replicate": replicate, "scans": name, "level": 1 - own["error_rate"].iloc[0]}
             row |= {**tables.counted(known), "calibrated_on": own["calibrated_on"].iloc[0], "n_boot": n_boot}

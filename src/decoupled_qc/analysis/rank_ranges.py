@@ -19,9 +19,9 @@ def rank_ranges(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, se
 
     In each draw scores are ranked by rho turned to the direction of their meaning, each on the scans that have it, as the
     leaderboard does with the sample; a score without a rho in a draw is last there, and a draw in which none has one does not
-    count. From ``rank_low`` to ``rank_high`` is a 95 %
-    range with the tails of :func:`decoupled_qc.analysis.resampling.percentile_interval`; ``share_first`` is the share of draws in
-    which no score is stronger.
+    count. From ``rank_low`` to ``rank_high`` is a 95 % range with the tails of
+    :func:`decoupled_qc.analysis.resampling.percentile_interval`; ``share_first`` is the share of draws in which no score is
+    stronger.
 
     Args:
         scores, subjects, n_boot, seed: As for :func:`decoupled_qc.analysis.correlation.correlate`.

@@ -286,6 +286,18 @@ def simulated(wide: pd.DataFrame) -> pd.Series:
     return wide["condition"].eq("clean") | wide["condition"].str.startswith("sim-")
 
 
+def all_and_each_kind(scans: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (name, scans): all of them, clean ones, then each artefact's by name.
+
+    Args:
+        scans: One row a scan, with ``artefact``.
+    """
+    if len(scans):
+        yield "all", scans
+    kinds = scans.groupby(scans["artefact"].replace(CLEAN, "clean"), sort=True)
+    yield from sorted(kinds, key=lambda kind: (kind[0] != "clean", kind[0]))
+
+
 def is_stand_in(wide: pd.DataFrame) -> bool:
     """Say whether the scans of the real set are stand-ins, made by foreign simulators.
 

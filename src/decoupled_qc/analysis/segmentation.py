@@ -1,7 +1,5 @@
 """How good the segmentation itself is, and how well its probabilities are calibrated, on clean scans and each artefact's."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -25,7 +23,6 @@ MEASURES = {
     "log_loss_nats:brain": "log_loss_nats",
     "error_overlap:brain": "error_overlap",
 }
-ALL = "all"
 
 
 def segmentation(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
@@ -50,19 +47,11 @@ def segmentation(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, s
         if {"volume_ml:gm", "reference_volume_ml:gm"} <= set(scans):
             truth = scans["reference_volume_ml:gm"]
             scans = scans.assign(**{BIAS: 100 * (scans["volume_ml:gm"] / truth.where(truth > 0) - 1)})
-        for group, members in _groups(scans):
+        for group, members in tables.all_and_each_kind(scans):
             for column, measure in MEASURES.items():
                 if column in members:
                     rows.append({**names, "scans": group, **_mean(members, column, measure, group, n_boot, seed)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _groups(scans: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (name, scans): all, clean ones, each artefact's."""
-    if len(scans):
-        yield ALL, scans
-    kinds = scans.groupby(scans["artefact"].replace(tables.CLEAN, "clean"), sort=True)
-    yield from sorted(kinds, key=lambda kind: (kind[0] != "clean", kind[0]))
 
 
 def _mean(scans: pd.DataFrame, column: str, measure: str, group: str, n_boot: int, seed: int) -> dict:

@@ -19,6 +19,12 @@ from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation import affected
 
 UL_PER_ML = 1000
+OF_PROBABILITY = {  # metric → function of the probability and the truth of the brain's voxels
+    "calibration_error": calibration.expected_calibration_error,
+    "brier": calibration.brier_score,
+    "log_loss_nats": calibration.negative_log_likelihood,
+    "error_overlap": calibration.uncertainty_error_overlap,
+}
 # What a measure lacks where it is not a number.
 NOT_COMPUTABLE = {
     "snr": "no voxel in the grey-matter mask, or all alike",
@@ -34,9 +40,7 @@ NOT_COMPUTABLE = {
     "share_inside": "the map is all zeros",
     "artefact_uncertainty": "no voxel was called grey matter",
     "hausdorff_95_mm": "no grey matter in the reference, or none was found",
-    **dict.fromkeys(
-        ("calibration_error", "brier", "log_loss_nats", "error_overlap"), "no voxel of the reference is brain"
-    ),
+    **dict.fromkeys(OF_PROBABILITY, "no voxel of the reference is brain"),
 }
 
 
@@ -97,15 +101,9 @@ def _reason(metric: str, value: float) -> str:
 def _of_probability(
     probability: np.ndarray, reference: np.ndarray, brain: np.ndarray
 ) -> Iterator[tuple[tuple[str, str], float]]:
-    """Yield how well the probability of grey matter is calibrated in the brain; outside of it all are right and say so."""
-    measures = {
-        "calibration_error": calibration.expected_calibration_error,
-        "brier": calibration.brier_score,
-        "log_loss_nats": calibration.negative_log_likelihood,
-        "error_overlap": calibration.uncertainty_error_overlap,
-    }
+    """Yield how well the probability of grey matter, (D, H, W), is calibrated in the brain; air would only dilute it."""
     inside, truth = probability[brain], reference[brain]
-    for name, measure in measures.items():
+    for name, measure in OF_PROBABILITY.items():
         yield (name, "brain"), measure(inside, truth) if len(inside) else math.nan
 
 

@@ -1,4 +1,7 @@
-"""How far the surfaces of two masks lie apart."""
+"""How far the surfaces of two masks lie apart.
+
+MONAI measures the same, as a test shows, but loads PyTorch for seconds, which a job that scores does without.
+"""
 
 import math
 
