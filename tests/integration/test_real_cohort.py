@@ -203,4 +203,4 @@ def test_each_score_is_asked_whether_it_finds_and_follows_motion(results):
     by_kind = {kind: shown["cjv"][shown.index.str.contains(kind)].to_numpy() for kind in KINDS[:2]}
     assert cjv["standard -> headmotion1"] == (by_kind["headmotion1"] > by_kind["standard"]).mean()
     ours = table[(table["score"] == "artefact_uncertainty") & (table["aggregation"] == "mean")]
-    assert {"auroc", "change", "volume_change"} == set(ours["quantity"]) and ours["value"].notna().all()
+    assert {"auroc", "change", "polyserial", "volume_change"} == set(ours["quantity"]) and ours["value"].notna().all()

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from test_analysis_correlation import subjects_of
 
+from decoupled_qc.analysis.between_heads import between_heads
 from decoupled_qc.analysis.decoupling import decoupling, decoupling_index
 from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.scores import COLUMNS
@@ -276,3 +277,25 @@ def test_the_interval_is_widened_for_the_number_of_subjects_with_an_artefact(mon
     )
     assert value(table_of(few), "decoupling_index")["n_subjects"] == 3
     assert asked == {3}
+
+
+def test_heads_that_order_scans_alike_are_told_from_heads_with_scans_of_their_own():
+    scores = run_of(OWN)
+    scores.loc[scores["metric"] == "variance_task", "value"] = (
+        scores.loc[scores["metric"] == "variance_blur", "value"].to_numpy() ** 2
+    )
+    table = between_heads(scores, subjects_of(scores), n_boot=200, seed=1)
+    assert len(table) == 6  # pairs of four heads
+    same = value(table, "head_correlation", "blur", "task")
+    assert same["value"] == pytest.approx(1) and same["n_scans"] == 40 and same["n_subjects"] == 10
+    own = value(table, "head_correlation", "blur", "noise")
+    wide = scores.pivot_table(index="scan", columns="metric", values="value")
+    assert own["value"] == pytest.approx(wide["variance_blur"].corr(wide["variance_noise"], method="spearman"))
+    assert own["ci_low"] < own["value"] < own["ci_high"] and own["value"] < 0.3
+
+
+def test_a_head_that_never_moves_has_no_correlation_and_says_why():
+    scores = run_of(OWN)
+    scores.loc[scores["metric"] == "variance_blur", "value"] = 1e-3
+    row = value(between_heads(scores, subjects_of(scores), n_boot=50, seed=1), "head_correlation", "blur", "noise")
+    assert np.isnan(row["value"]) and row["note"] == "no value: a variance is the same in all scans"

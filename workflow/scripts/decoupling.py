@@ -1,8 +1,9 @@
-"""Write how far each head answers to its own artefact, and where it is, and whether the variances of several add."""
+"""Write how far each head answers to its own artefact alone, and where it is, and whether the variances of several add."""
 
 import pandas as pd
 
 from decoupled_qc.analysis.additivity import additivity
+from decoupled_qc.analysis.between_heads import between_heads
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.scores import read_scores, read_subjects
@@ -12,6 +13,6 @@ from decoupled_qc.jobs import start
 start(snakemake.log[0], snakemake.threads, snakemake.output)
 draws = {"n_boot": snakemake.params.n_boot, "seed": snakemake.params.seed}
 run = read_scores(snakemake.input.scores), read_subjects(snakemake.input.manifest)
-table = pd.concat([decoupling(*run, **draws), localisation(*run, **draws), additivity(*run, **draws)])
+table = pd.concat([part(*run, **draws) for part in (decoupling, between_heads, localisation, additivity)])
 with write_whole(snakemake.output[0]) as file:
     table.to_csv(file, index=False)

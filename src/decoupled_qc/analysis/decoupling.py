@@ -44,7 +44,7 @@ def decoupling(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
-        heads = [name.removeprefix(PREFIX).removesuffix(SUFFIX) for name in one if _is_head(name)]
+        heads = heads_of(one)
         sets = {
             "simulated": one["condition"].str.startswith("sim-"),
             "matched": one["condition"].str.startswith("sweep-"),
@@ -74,8 +74,19 @@ def decoupling_index(leakage: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(leakage).all(axis=(-2, -1)), index, np.nan)
 
 
-def _is_head(column: str) -> bool:
-    return column.startswith(PREFIX) and column.endswith(SUFFIX)
+def variance_of(head: str) -> str:
+    """Return the column of a head's mean variance."""
+    return f"{PREFIX}{head}{SUFFIX}"
+
+
+def heads_of(wide: pd.DataFrame) -> list[str]:
+    """Return the heads, the task's included, of which a table has the mean variance.
+
+    Args:
+        wide: One row a scan.
+    """
+    columns = [name for name in wide if name.startswith(PREFIX) and name.endswith(SUFFIX)]
+    return [name.removeprefix(PREFIX).removesuffix(SUFFIX) for name in columns]
 
 
 class _Rises:
@@ -85,7 +96,7 @@ class _Rises:
         self.artefacts = [head for head in heads if head in set(scans["artefact"])]
         # Square: artefacts without a head and heads without an artefact say nothing of the diagonal.
         self.heads = [*self.artefacts, *([TASK] if with_task else [])]
-        columns = [f"{PREFIX}{head}{SUFFIX}" for head in self.heads]
+        columns = [variance_of(head) for head in self.heads]
         logs = wide[columns].where(wide[columns] > 0).apply(np.log)
         clean = wide["condition"].eq("clean") & logs.notna().all(axis=1)
         base = logs[clean].groupby(wide["subject"]).mean()  # of all clean scans of a subject

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.correlation import MOST_LEVELS
+from decoupled_qc.analysis.polyserial import WeightedPolyserial
 from decoupled_qc.analysis.ranking import WeightedRanking
 from decoupled_qc.analysis.resampling import SHARE, WeightedSpearman, spearman, stated_interval, subject_draws
 from decoupled_qc.cohort.manifest import REAL
@@ -24,7 +26,8 @@ def real_artefacts(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
     worse; 0.5 is chance. ``change``: the share of people in whom it is worse in one acquisition than in another
     (``contrast``: ``standard -> headmotion1``), ties half; 0.5 is chance. ``volume_change``: Spearman's rho of
     the artefact uncertainty's change and the absolute change of the grey-matter volume, in per cent, from the scan with the best
-    rating. Higher is better in all three.
+    rating. Higher is better in all three. ``polyserial``: the correlation of the score with the quality that a rating of at most
+    10 levels stands for (``contrast``: ``rating``); it has the score's sign, as rho has.
 
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
@@ -44,8 +47,8 @@ def real_artefacts(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
         if rating is None or real.empty:
             continue
         for score in tables.score_columns(real):
-            for row in (*_auroc(real, rating, score, n_boot, seed), *_changes(real, score, n_boot, seed)):
-                rows.append({**names, **row})
+            of_rating = (*_auroc(real, rating, score, n_boot, seed), *_polyserial(real, rating, score, n_boot, seed))
+            rows += [{**names, **row} for row in (*of_rating, *_changes(real, score, n_boot, seed))]
         if tables.OURS in real and "volume_ml:gm" in real:
             rows += [{**names, **row} for row in _volume_change(real, rating, n_boot, seed)]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -62,6 +65,14 @@ def _auroc(real: pd.DataFrame, rating: str, score: str, n_boot: int, seed: int) 
         )
         value = float(ranking.auroc(np.ones((1, len(complete))), failed)[0])
         yield _row("auroc", score, f"rating <= {level:g}", value, draws, complete)
+
+
+def _polyserial(real: pd.DataFrame, rating: str, score: str, n_boot: int, seed: int) -> Iterator[dict]:
+    complete = real.dropna(subset=[rating, score])
+    if 1 < complete[rating].nunique() <= MOST_LEVELS and complete[score].nunique() > 1:
+        statistic = WeightedPolyserial(complete[score].to_numpy(), complete[rating].to_numpy())
+        draws = _over_draws(complete, statistic, n_boot, seed, score)
+        yield _row("polyserial", score, "rating", float(statistic(np.ones((1, len(complete))))[0]), draws, complete)
 
 
 def _changes(real: pd.DataFrame, score: str, n_boot: int, seed: int) -> Iterator[dict]:
