@@ -102,7 +102,7 @@ def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead,
     teacher = (
         'train_teacher: {{slurm_partition: gpu, runtime: {}, mem_mb: 32000 * attempt, slurm_extra: "--signal=TERM@{}"}}'
     )
-    project.edit("profiles/slurm/config.yaml", teacher.format(1440, 120), teacher.format(3, 30))  # 30 to 90 s before
+    project.edit("profiles/slurm/config.yaml", teacher.format(1440, 120), teacher.format(2, 15))  # 15 to 75 s before
     submission = submit(project, "--", MODELS[0])
     wait_for_resumption(project, "teacher-noise")
     at = int(re.search(r"Resuming at step (\d+) of 1000000", log_of(project, "teacher-noise"))[1])

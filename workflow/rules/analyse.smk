@@ -177,6 +177,7 @@ rule compare_replicates:
         f"{OUT}/logs/analysis/replicates.log",
     benchmark:
         f"{OUT}/benchmarks/analysis/replicates.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:

@@ -10,6 +10,7 @@ rule figure_leakage:
         f"{OUT}/logs/figures/figure_leakage.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_leakage.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -32,6 +33,7 @@ rule figure_risk:
         f"{OUT}/logs/figures/figure_risk.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_risk.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -53,6 +55,7 @@ rule figure_severity:
         f"{OUT}/logs/figures/figure_severity.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_severity.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -75,6 +78,7 @@ rule figure_calibration:
         f"{OUT}/logs/figures/figure_calibration.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_calibration.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -103,6 +107,7 @@ rule table_analysis:
         f"{OUT}/benchmarks/tables/table_{{analysis}}.tsv"
     wildcard_constraints:
         analysis="|".join(PRINTED),
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:

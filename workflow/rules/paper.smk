@@ -1,4 +1,4 @@
-"""The paper's figures and tables from this run: one rule each, so that an edit redraws one."""
+"""The paper's figures and tables from this run: one rule each, so that an edit redraws one; on a cluster where Snakemake runs."""
 
 
 rule figure_1:
@@ -13,6 +13,7 @@ rule figure_1:
         f"{OUT}/logs/figures/figure_1.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_1.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -33,6 +34,7 @@ rule figure_2:
         f"{OUT}/logs/figures/figure_2.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_2.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -56,6 +58,7 @@ rule figure_3:
         f"{OUT}/logs/figures/figure_3.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_3.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -80,6 +83,7 @@ rule figure_4:
         f"{OUT}/logs/figures/figure_4.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_4.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -103,6 +107,7 @@ rule figure_5:
         f"{OUT}/logs/figures/figure_5.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_5.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -128,6 +133,7 @@ rule figure_6:
         f"{OUT}/logs/figures/figure_6.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_6.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -150,6 +156,7 @@ rule figure_7:
         f"{OUT}/logs/figures/figure_7.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_7.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -173,6 +180,7 @@ rule figure_8:
         f"{OUT}/logs/figures/figure_8.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_8.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -196,6 +204,7 @@ rule figure_9:
         f"{OUT}/logs/figures/figure_9.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_9.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -219,6 +228,7 @@ rule figure_10:
         f"{OUT}/logs/figures/figure_10.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_10.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -242,6 +252,7 @@ rule figure_leaderboard:
         f"{OUT}/logs/figures/figure_leaderboard.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_leaderboard.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -265,6 +276,7 @@ rule table_1:
         f"{OUT}/logs/tables/table_1.log",
     benchmark:
         f"{OUT}/benchmarks/tables/table_1.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -288,6 +300,7 @@ rule table_2:
         f"{OUT}/logs/tables/table_2.log",
     benchmark:
         f"{OUT}/benchmarks/tables/table_2.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -312,6 +325,7 @@ rule table_paper:
         f"{OUT}/logs/tables/table_paper.log",
     benchmark:
         f"{OUT}/benchmarks/tables/table_paper.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
@@ -333,6 +347,7 @@ rule figure_simulator:
         f"{OUT}/logs/figures/figure_simulator.log",
     benchmark:
         f"{OUT}/benchmarks/figures/figure_simulator.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:

@@ -26,6 +26,7 @@ rule report:
         f"{OUT}/logs/report.log",
     benchmark:
         f"{OUT}/benchmarks/report.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:

@@ -94,6 +94,7 @@ rule gather_scores:
         f"{OUT}/logs/scores.log",
     benchmark:
         f"{OUT}/benchmarks/scores.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:

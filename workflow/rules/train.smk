@@ -103,6 +103,7 @@ rule figure_training:
         f"{OUT}/logs/figures/training/{{model}}-rep-{{rep}}.log",
     benchmark:
         f"{OUT}/benchmarks/figures/training/{{model}}-rep-{{rep}}.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
