@@ -107,11 +107,14 @@ def test_a_name_is_text_on_the_audits_page(tmp_path):
 
 
 def test_every_page_is_made_with_escaping():
+    seen = 0
     for path in sources():
         for call in calls(path):
-            if ast.unparse(call.func).endswith("Environment") and ".html" in path.read_text():
+            if ast.unparse(call.func).endswith("Environment") and path.name != "model_card.py":  # it writes Markdown
                 options = {option.arg: ast.unparse(option.value) for option in call.keywords}
                 assert options.get("autoescape") == "True", path
+                seen += 1
+    assert seen >= 3
     for template in PACKAGE.rglob("*.html"):
         assert "| safe" not in template.read_text() and "|safe" not in template.read_text(), template
 

@@ -201,10 +201,11 @@ class Cluster:
         for line in (self.folder / "devices.txt").read_text().splitlines():
             job, moment, *devices, second = line.split()
             if devices and moment == "prolog":
-                began[job] = (devices[0], float(second))
+                began[job] = (devices[0].split(","), float(second))
             elif job in began:
-                device, start = began.pop(job)
-                held.setdefault(device, []).append((start, float(second), job))
+                own, start = began.pop(job)
+                for device in own:
+                    held.setdefault(device, []).append((start, float(second), job))
         return {device: sorted(spans) for device, spans in held.items()}
 
     def _start_munge(self) -> None:

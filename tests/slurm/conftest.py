@@ -89,8 +89,13 @@ def submit(cluster):
 
 @pytest.fixture(scope="session")
 def submitted(cluster, bare_project, tmp_path_factory):
-    """The smoke configuration, all through sbatch: the project and its submission. Copy the project before editing."""
+    """The smoke configuration, all through sbatch: the project and its submission. Copy the project before editing.
+
+    The student trains on both devices of the GPU node.
+    """
     project = bare_project.copy_to(tmp_path_factory.mktemp("slurm") / "project")
+    project.edit("profiles/slurm/config.yaml", "train_student: {", "train_student: {gpu: 2, ")
+    project.edit("config/smoke.yaml", "  batch_size: 2\n", "  batch_size: 2\n  forward_batch_size: 1\n")
     submission = Submission(project)
     assert submission.wait() == 0, submission.text[-5000:]
     return project, submission

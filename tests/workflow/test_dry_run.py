@@ -12,6 +12,7 @@ from decoupled_qc.cohort import sources, splits
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/cluster.md"
 OPTIONAL_HEADS = 4  # jobs of a head that this machine may lack
+LOCAL = re.compile(r"^rule (\w+):\n(?:(?: .*)?\n)*?    localrule: True$", re.MULTILINE)
 
 
 def stated(pattern):
@@ -19,13 +20,21 @@ def stated(pattern):
     return int(re.search(pattern, GUIDE.read_text(), re.MULTILINE)[1])
 
 
+def counted(project, printed):
+    """Return how many jobs of a dry run would go to a cluster, and how many would run where Snakemake does."""
+    jobs = {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE)}
+    rules = (project.folder / "workflow/rules").glob("*.smk")
+    local = {"all"}.union(*(LOCAL.findall(file.read_text()) for file in rules))
+    here = sum(number for name, number in jobs.items() if name in local)
+    return jobs["total"] - here, here
+
+
 def planned(project, *overlays):
-    """Return the number of jobs of a dry run, and the processor seconds that it took."""
+    """Return the number of jobs of a dry run that would go to a cluster, and the processor seconds that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     printed = project.snakemake("--dry-run", "--quiet", "rules", *(("--configfile", *overlays) if overlays else ()))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    jobs = int(re.search(r"^total +(\d+)$", printed, re.MULTILINE)[1])
-    return jobs, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return counted(project, printed)[0], after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def scans(project, number):
@@ -38,8 +47,9 @@ def scans(project, number):
 
 
 def test_the_full_configuration_is_planned(bare_project):
-    jobs, _ = planned(bare_project)
+    jobs, seconds = planned(bare_project)
     assert abs(jobs - stated(r"(\d+) on the embedded heads")) <= OPTIONAL_HEADS
+    assert seconds < 10
 
 
 def test_the_profile_for_slurm_and_nothing_else_is_the_reproduction_on_real_scans(bare_project):
@@ -47,7 +57,9 @@ def test_the_profile_for_slurm_and_nothing_else_is_the_reproduction_on_real_scan
     printed = bare_project.snakemake(*profile)
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", printed, re.MULTILINE))
     assert {"fetch_scans", "find_real_artefacts", "train_student"} <= jobs.keys()
-    assert abs(int(jobs["total"]) - stated(r"^(\d+) for the full reproduction on MR-ART")) <= OPTIONAL_HEADS
+    submitted, here = counted(bare_project, printed)
+    assert abs(submitted - stated(r"^(\d+) for the full reproduction on MR-ART")) <= OPTIONAL_HEADS
+    assert abs(here - stated(r"(\d+) more run where Snakemake does")) <= OPTIONAL_HEADS
     other = bare_project.snakemake(*profile, "--configfile", "config/smoke.yaml")
     assert not re.search(r"^fetch_scans +\d", other, re.MULTILINE)
 

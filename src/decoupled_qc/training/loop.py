@@ -105,7 +105,8 @@ def fit(
         parts = {"network": network, "averaged": averaged, "optimiser": optimiser}
         return {name: part.state_dict() for name, part in parts.items()} | {"progress": progress.state()}
 
-    log.info("Training on %s.", f"{team.size} GPU" if device.type == "cuda" else "the CPU")
+    on_cpu = f"the CPU in {team.size} processes" if team.size > 1 else "the CPU"
+    log.info("Training on %s.", f"{team.size} GPU" if device.type == "cuda" else on_cpu)
     ladder, first, started = progress.ladder, progress.step, time.monotonic()
     look_every = max(1, round(recipe.look_every * recipe.steps))
     metrics = MetricsTable(folder / "metrics.csv" if team.first else None, progress.rows)
