@@ -27,6 +27,25 @@ def test_every_rule_that_asks_for_a_gpu_goes_to_the_gpu_partition_and_no_other(b
     assert sent == asking
 
 
+def test_jobs_on_nodes_fetch_nothing(bare_project):
+    workflow = bare_project.folder / "workflow"
+    fetching = {
+        script.name
+        for script in (workflow / "scripts").glob("*.py")
+        if re.search(r"decoupled_qc\.cohort(\.| import )(fetch|openneuro)\b", script.read_text())
+    }
+    rules = [rule for file in (workflow / "rules").glob("*.smk") for rule in RULE.finditer(file.read_text())]
+    local = {rule["name"]: "localrule: True" in rule["body"] for rule in rules}
+    ran_by = {rule["name"] for rule in rules if any(f"/{script}" in rule["body"] for script in fetching)}
+    assert ran_by == {"fetch_head", "fetch_scans"} and all(local[name] for name in ran_by)
+
+
+def test_every_attempt_may_take_more_memory(bare_project):
+    profile = yaml.safe_load((bare_project.folder / "profiles/slurm/config.yaml").read_text())
+    asked = [profile["default-resources"], *profile["set-resources"].values()]
+    assert all("attempt" in resources["mem_mb"] for resources in asked if "mem_mb" in resources)
+
+
 def test_a_site_edits_one_file_of_at_most_40_lines(bare_project):
     assert len((bare_project.folder / "profiles/slurm/config.yaml").read_text().splitlines()) <= 40
     assert [file.name for file in (bare_project.folder / "profiles/slurm").iterdir()] == ["config.yaml"]
