@@ -16,7 +16,7 @@ PLAUSIBLE_ML = (450, 900)  # grey matter of adults
 
 def quality_verdicts() -> Iterator[tuple]:
     """Yield the cells of each target (where, what, n, measured, asked) and whether it is met; missing is not met."""
-    for part in (_demo, _labelled, _volumes, _heads, _corrupted, _round_trip):
+    for part in (_demo, _coverage, _package, _labelled, _volumes, _heads, _corrupted, _round_trip):
         try:
             yield from part()
         except FileNotFoundError as error:
@@ -48,6 +48,29 @@ def _demo() -> Iterator[tuple]:
         other = abs(table.loc[name, "rho"])
         asked = f"> {other:.3f}, {name.partition('_')[0].upper()} in {'predicted' if 'predicted' in name else 'reference'} masks"
         yield "demo", "the same, absolute", n, f"{abs(ours['rho']):.3f}", asked, abs(ours["rho"]) > other
+
+
+def _coverage() -> Iterator[tuple]:
+    """Yield how often the interval of rho in every table holds the truth, where scans of a subject correlate by 0.6."""
+    table = pd.read_csv(ROOT / "benchmarks/coverage.csv")
+    ours = table[(table["statistic"] == "rho") & (table["interval"] == "expanded")]
+    for subjects, one in ours.groupby("subjects", sort=False):
+        n, least = f"{one['simulations'].sum()} simulations", one["coverage"].min()
+        yield (
+            "analysis",
+            f"95 % interval of rho, {subjects} subjects: coverage",
+            n,
+            f"{least:.3f}",
+            "≥ 0.90",
+            least >= 0.9,
+        )
+
+
+def _package() -> Iterator[tuple]:
+    """Yield the size of the weights in the package."""
+    folder = ROOT / "src/decoupled_qc/weights"
+    mb = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    yield "release", "weights in the package", "", f"{mb:.1f} MB", "≤ 20 MB", mb <= 20
 
 
 def _labelled() -> Iterator[tuple]:
