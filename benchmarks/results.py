@@ -97,7 +97,8 @@ WHY = {
 }
 UNKNOWN = "not measured yet"
 QUALITY_WHY = {
-    "demo": "CNR in reference masks sees the reference, and Dice follows it on the 12 clean scans too (`docs/results.md`)",
+    "demo": "CNR in reference masks sees the reference, and Dice follows it on the 12 clean scans too (`docs/results.md`); "
+    "the network sees the surroundings of the brain (`config/README.md`, artefacts outside the brain)",
     "release": "a copy resampled linearly is smoother and lies on another grid: all 17 score 19 to 44 % higher; noise of the "
     "least of these severities costs no Dice that could be predicted; under motion the variance of blur rises more than "
     "motion's, under wrap that of motion or blur more often than wrap's; scan by scan: `benchmarks/release`",
