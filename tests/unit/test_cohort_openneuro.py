@@ -252,6 +252,34 @@ def test_a_data_set_without_a_doi_is_fetched_by_no_version_alone(bucket, tmp_pat
     assert whole(tmp_path) == set(SCANS) and "nothing pins its version" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (json.dumps(ABOUT).encode()[:-9], "is not valid JSON"),
+        (b"", "is not valid JSON"),
+        (b"\xff\xfe\x00", "is not valid JSON"),
+        (b"[" * 100_000, "is not valid JSON"),
+        (b"[]", "is no JSON object"),
+        (b'{"DatasetDOI": 7}', "another version of ds000001 than 1.0.2 .its DOI is '7'"),
+    ],
+)
+def test_a_description_that_describes_nothing_is_one_sentence(bucket, tmp_path, body, told):
+    bucket.put(DESCRIPTION, body)
+    try:
+        with pytest.raises(InputError, match=rf"{told}.*set config key cohort.scans.fetch") as refusal:
+            fetch(tmp_path / "data")
+    finally:
+        bucket.put(DESCRIPTION, json.dumps(ABOUT).encode())
+    assert "\n" not in str(refusal.value) and not (tmp_path / "data").exists()
+
+
+def test_a_description_cut_on_its_way_is_one_sentence(bucket, tmp_path):
+    bucket.faults["dataset_description.json"] = ["cut"] * 9
+    with pytest.raises(InputError, match=r"cannot be read for ds000001 .*: go online, or set config key"):
+        fetch(tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 def test_offline_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     with pytest.raises(InputError, match=r"cannot be read for ds000001 .*: go online, or set config key") as refusal:

@@ -69,8 +69,9 @@ def fetch(
         One row per file with the columns :data:`COLUMNS`.
 
     Raises:
-        InputError: The bucket cannot be reached or holds another version, a pattern fits no file, a file has changed since it
-            was first fetched, the disk is too small, or files could not be fetched whole; all others are then kept.
+        InputError: The bucket cannot be reached or holds another version, its description is no JSON object, a pattern fits no
+            file, a file has changed since it was first fetched, the disk is too small, or files could not be fetched whole; all
+            others are then kept.
         OSError: The folder cannot be written.
     """
     settings = Config(
@@ -163,11 +164,24 @@ def _description(client: object, dataset: str, listed: Sequence[Entry]) -> dict:
         raise InputError(
             f"OpenNeuro's bucket has no data set {dataset}: correct config key cohort.scans.fetch.dataset."
         )
-    return json.loads(client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read())
+    text = client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read()
+    try:
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:  # also of what is no text
+        raise InputError(
+            f"{DESCRIPTION} of {dataset} in OpenNeuro's bucket is not valid JSON ({error}): run again later, or set config key "
+            "cohort.scans.fetch to null and cohort.scans.path to a copy of the data set."
+        ) from error
+    if not isinstance(description, dict):
+        raise InputError(
+            f"{DESCRIPTION} of {dataset} in OpenNeuro's bucket is no JSON object: run again later, or set config key "
+            "cohort.scans.fetch to null and cohort.scans.path to a copy of the data set."
+        )
+    return description
 
 
 def _check_version(description: dict, dataset: str, version: str | None) -> None:
-    doi = description.get("DatasetDOI") or ""
+    doi = str(description.get("DatasetDOI") or "")
     if version is None:
         log.warning(
             "%s is fetched as the bucket has it now (its DOI is '%s'): nothing pins its version, since config key "
