@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from phantom import ROOT
@@ -30,7 +31,7 @@ def test_no_range_of_the_reference_begins_below_what_can_be():
     assert all(0 <= low < high for low, high in open_model().reference["input_ranges"].values())
 
 
-def test_they_are_what_the_release_configuration_makes_today():
+def test_the_cards_settings_are_those_that_the_release_configuration_asks_for():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     update_config(config, yaml.safe_load((ROOT / "config/release.yaml").read_text()))
     recipe = {key: value for key, value in config["training"].items() if key not in ("stages", *WATCHING)}
@@ -47,8 +48,16 @@ def test_they_are_what_the_release_configuration_makes_today():
 
 
 def test_no_copyleft_head_and_no_test_scan_was_trained_on():
-    text = (SHIPPED / MODEL_CARD).read_text()
-    assert "Apache-2.0" in text and "brainbrowser" not in text.lower()
+    card = (SHIPPED / MODEL_CARD).read_text()
+    assert "Apache-2.0" in card and "brainbrowser" not in card.lower()
+    table = pd.read_csv(ROOT / "benchmarks/release/subjects.csv")
+    for role, subjects in table.groupby("role")["anatomy"]:
+        assert f"| {role} | {len(subjects)} | {subjects.nunique()} |" in card  # the cohort of the run that made them
+    assert not table.apply(lambda column: column.str.contains("brainbrowser", case=False)).any(axis=None)
+    heads = table.groupby("role")["anatomy"].agg(set)
+    assert set(heads.index) == {"train", "validation", "test"}
+    assert heads["train"].isdisjoint(heads["validation"] | heads["test"])
+    assert heads["validation"].isdisjoint(heads["test"])
 
 
 def test_the_shipped_model_gives_what_it_gave(capsys):
