@@ -13,10 +13,30 @@ from decoupled_qc.cohort import audit as audit_command
 from decoupled_qc.cohort.audit import write_audit
 
 
-def nan(folder):
-    values = head(0)[0].astype(np.float32)
-    values[0, 0, 0] = np.nan
-    write(folder, "sub-02", 2, values=values)
+def one_voxel(value):
+    """Return what writes a scan of which one voxel has a value."""
+
+    def damage(folder):
+        values = head(2)[0].astype(np.float32)
+        values[0, 0, 0] = value
+        write(folder, "sub-02", 2, values=values)
+
+    return damage
+
+
+def voxels_of(size_mm):
+    """Return what writes a scan and its label, which fits it, with voxels of a size."""
+
+    def damage(folder):
+        path = write(folder, "sub-02", 2, affine=np.diag([size_mm] * 3 + [1]))
+        nib.save(nib.Nifti1Image(head(2)[1], np.diag([size_mm] * 3 + [1])), path.with_name("sub-02_dseg.nii.gz"))
+
+    return damage
+
+
+def cut_label(folder):
+    path = folder / "sub-02" / "anat" / "sub-02_dseg.nii.gz"
+    path.write_bytes(path.read_bytes()[:-500])
 
 
 def mirrored(folder):
@@ -36,13 +56,17 @@ def no_rotation(folder):
 
 DAMAGE = {
     "has a qform that is no rotation .*: correct it, or set its code to 0": no_rotation,
-    "NaN or infinite": nan,
+    "NaN or infinite": one_voxel(np.nan),
+    "voxels that are NaN or infinite \\(1\\)": one_voxel(np.inf),
+    "sub-02_dseg.nii.gz cannot be read as a label": cut_label,
     "cannot be read to its end": cut_off,
     "mirror each other": mirrored,
     "is constant": lambda folder: write(folder, "sub-02", 2, values=np.zeros((50, 50, 50), np.int16)),
     "one volume with three axes": lambda folder: write(folder, "sub-02", 2, values=np.ones((50, 50, 50, 2), np.int16)),
     "cannot be read as an image": lambda folder: (folder / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"no scan"),
     "voxels of 5 x 5 x 5 mm": lambda folder: write(folder, "sub-02", 2, affine=np.diag([5, 5, 5, 1])),
+    "voxels of 0.25 x 0.25 x 0.25 mm, outside 0.3": voxels_of(0.25),
+    "has 1[0-9]{3} ml of grey matter, outside 300 to 1100 ml": voxels_of(3.0),
     "its scan \\(50, 50, 50\\)": lambda folder: write(folder, "sub-02", 2, label=head(2)[1][:-1]),
     "another affine": lambda folder: write(folder, "sub-02", 2, affine=np.diag([MM, MM, 2.5, 1])),
     "neither tissues": lambda folder: write(folder, "sub-02", 2, label=head(2)[1] * 33),
