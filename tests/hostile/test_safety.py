@@ -5,6 +5,7 @@ import ast
 import importlib
 import io
 import re
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -56,15 +57,40 @@ def test_nothing_is_unpickled_evaluated_or_loaded_as_unsafe_yaml():
     assert loads  # the check sees the package's own
 
 
-def tar(path, names):
+LINKS = [(tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "../secret"), (tarfile.LNKTYPE, "../secret")]
+
+
+def tar(path, names, top="toy-1.0/"):
+    """Write files of hostile names, and links out of the folder where the file that is needed should be."""
     with tarfile.open(path, "w:gz") as archive:
         for name in names:
             entry = tarfile.TarInfo(name)
             entry.size = 4
             archive.addfile(entry, io.BytesIO(b"evil"))
-        link = tarfile.TarInfo("toy-1.0/scan")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
+        for kind, target in LINKS:
+            link = tarfile.TarInfo(f"{top}scan")
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
+
+
+def debian(path, names):
+    """Write a Debian package by hand, since dpkg-deb would only pack what lies in a folder: an ar archive of two tars."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("needs dpkg-deb, which comes with Debian and its kin")
+    tar(path, names, top="./")
+    files, content = (
+        path.read_bytes(),
+        b"Package: toy\nVersion: 1.0\nArchitecture: all\nMaintainer: a\nDescription: a\n",
+    )
+    control = io.BytesIO()
+    with tarfile.open(fileobj=control, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("./control")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    parts = {"debian-binary": b"2.0\n", "control.tar.gz": control.getvalue(), "data.tar.gz": files}
+    headers = {name: f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(part):<10}`\n" for name, part in parts.items()}
+    padded = [headers[name].encode() + part + b"\n" * (len(part) % 2) for name, part in parts.items()]
+    path.write_bytes(b"!<arch>\n" + b"".join(padded))
 
 
 def wheel(path, names):
@@ -73,7 +99,10 @@ def wheel(path, names):
             archive.writestr(name, b"evil")
 
 
-@pytest.mark.parametrize(("name", "pack"), [("toy-1.0.tar.gz", tar), ("toy-1.0-py3-none-any.whl", wheel)])
+PACKS = {"toy-1.0.tar.gz": tar, "toy-1.0.tgz": tar, "toy-1.0-py3-none-any.whl": wheel, "toy.deb": debian}
+
+
+@pytest.mark.parametrize(("name", "pack"), PACKS.items(), ids=PACKS)
 @pytest.mark.parametrize("evil", OUTSIDE)
 def test_no_path_of_an_archive_leads_out_of_its_folder(tmp_path, monkeypatch, name, pack, evil):
     downloads, folder = tmp_path / "downloads", tmp_path / "in" / "head"
@@ -88,6 +117,22 @@ def test_no_path_of_an_archive_leads_out_of_its_folder(tmp_path, monkeypatch, na
             fetch.fetch_head("toy", downloads, folder, optional=False)
         assert left_in(tmp_path) == sorted(["downloads", "head", "in", name])
         assert not Path(f"/tmp/evil-{tmp_path.name}").exists()
+
+
+@pytest.mark.parametrize(("name", "pack"), PACKS.items(), ids=PACKS)
+def test_the_file_that_is_needed_is_found_among_hostile_ones(tmp_path, monkeypatch, name, pack):
+    """So that the test above refuses for the names and links alone, and not since the archive cannot be read."""
+    downloads, folder = tmp_path / "downloads", tmp_path / "in" / "head"
+    downloads.mkdir()
+    folder.mkdir(parents=True)
+    needed = "toy-1.0/scan" if pack is tar else "scan"
+    pack(downloads / name, [*(evil.format(tmp_path.name) for evil in OUTSIDE), needed])
+    head = fetch.Head(name, "toy==1.0", {"scan": "T1w.nii.gz"}, sha256_of(downloads / name))
+    monkeypatch.setitem(fetch.HEADS, "toy", head)
+    with case("archives"):
+        fetch.fetch_head("toy", downloads, folder, optional=False)
+        assert left_in(folder) == ["T1w.nii.gz"] and not (folder / "T1w.nii.gz").is_symlink()
+        assert (folder / "T1w.nii.gz").read_bytes() == b"evil"
 
 
 def test_a_name_is_text_on_the_audits_page(tmp_path):
