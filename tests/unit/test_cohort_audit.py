@@ -1,15 +1,20 @@
 """What is wrong with a scan: found, told, and shown on the page."""
 
+import base64
+import io
 import re
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from scipy import ndimage
 from toy_cohort import MM, admitted, cut_off, find, head, reasons, write
 
 from decoupled_qc import cli
 from decoupled_qc.cohort import audit as audit_command
+from decoupled_qc.cohort import audit_page
 from decoupled_qc.cohort.audit import write_audit
 
 
@@ -94,6 +99,20 @@ def test_audit_command_writes_table_and_page_and_strict_fails_after_it(bids, tmp
     assert cli.main(["audit", str(bids), "--out", str(out), "--strict"]) == 2
     assert "1 of 6 scans cannot be used" in capsys.readouterr().err
     assert len(pd.read_csv(out / "audit.tsv", sep="\t")) == 6
+
+
+def test_only_the_picture_of_a_scan_with_a_label_has_an_outline(bids, tmp_path):
+    (bids / "sub-02" / "anat" / "sub-02_dseg.nii.gz").unlink()
+    write_audit(find(bids), tmp_path, 1)
+    shown = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", (tmp_path / "audit.html").read_text())
+    outlined = []
+    for picture in shown:
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
+        assert pixels.max() > 0
+        outlined.append(int((pixels == audit_page.OUTLINE_RGB).all(axis=-1).sum()))
+    label = head(0)[1][:, :, 25] == 2  # the middle slice, shown at its own size
+    edge = int((label & ~ndimage.binary_erosion(label)).sum())
+    assert outlined == [edge, edge, 0, edge, edge, edge] and edge > 0
 
 
 def test_twins_are_marked_in_the_table_printed_and_count_for_strict(bids, tmp_path, capsys):
