@@ -1,7 +1,7 @@
 """A real S3 server (moto's) on loopback, behind a line that can break, stall, alter or lose what it carries."""
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
@@ -9,13 +9,15 @@ import requests
 from moto.server import ThreadedMotoServer
 
 BUCKET = "openneuro.org"
+MEETING = 4  # requests
 PAGE = 2  # files that an answer to a listing holds, where S3 itself gives 1000
 
 
 class Line(BaseHTTPRequestHandler):
     """Carries requests to the server; ``faults`` says what happens to the next answers of a path.
 
-    One that stalls does so until the event ``stalled``.
+    One that stalls does so until the event ``stalled``; those that meet are held until so many are on the line at once as the
+    barrier ``meeting`` is for.
     """
 
     protocol_version = "HTTP/1.1"
@@ -27,6 +29,9 @@ class Line(BaseHTTPRequestHandler):
         self.server.seen.append((name, self.headers.get("Range")))
         faults = self.server.faults.get(name, [])
         fault = faults.pop(0) if faults else None
+        if fault == "meet":
+            with suppress(threading.BrokenBarrierError):  # the test asks the barrier whether they met
+                self.server.meeting.wait(timeout=30)
         body, status = answer.content, answer.status_code
         if fault == "altered":
             body = b"?" + body[1:]
@@ -56,7 +61,8 @@ class Bucket:
     """What a test puts into the bucket, and what went over the line."""
 
     def __init__(self, client, line: ThreadingHTTPServer):
-        self.client, self.faults, self.seen, self.stalled = client, line.faults, line.seen, line.stalled
+        self.client, self.faults, self.seen = client, line.faults, line.seen
+        self.stalled, self.meeting = line.stalled, line.meeting
         self.url = f"http://127.0.0.1:{line.server_port}"
 
     def put(self, path: str, body: bytes) -> None:
@@ -74,7 +80,8 @@ def serve():
     server.start()
     behind = "http://{}:{}".format(*server.get_host_and_port())
     line = ThreadingHTTPServer(("127.0.0.1", 0), Line)
-    line.behind, line.faults, line.seen, line.stalled = behind, {}, [], threading.Event()
+    line.behind, line.faults, line.seen = behind, {}, []
+    line.stalled, line.meeting = threading.Event(), threading.Barrier(MEETING)
     threading.Thread(target=line.serve_forever, daemon=True).start()
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=behind, **keys)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from bucket import serve
+from bucket import MEETING, serve
 
 from decoupled_qc.cohort import openneuro
 from decoupled_qc.errors import InputError, sentence
@@ -167,6 +167,48 @@ def test_a_full_disk_is_no_broken_connection(bucket, tmp_path):
     assert re.search(
         r"\.partial-sub-0.*T1w.nii.gz cannot be written, the disk or your quota is full", sentence(refusal.value)
     )
+
+
+def test_what_was_fetched_before_the_disk_was_full_stays_and_the_rest_is_gone_on_with(bucket, tmp_path):
+    last, body = "sub-02/anat/sub-02_acq-standard_T1w.nii.gz", hashlib.sha256(b"large").digest() * 8000
+    bucket.put(f"ds000001/{last}", body)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limits[1]))  # more than any other has
+    try:
+        with pytest.raises(OSError, match=re.escape(f".partial-{Path(last).name}")):
+            fetch(tmp_path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert whole(tmp_path) == set(SCANS)
+        have = (tmp_path / last).with_name(f".partial-{Path(last).name}").stat().st_size
+        bucket.seen.clear()
+        fetch(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        bucket.client.delete_object(Bucket="openneuro.org", Key=f"ds000001/{last}")
+    assert (tmp_path / last).read_bytes() == body
+    assert [seen for seen in bucket.seen if seen[0].endswith(".nii.gz")] == [(last, f"bytes={have}-")] and have
+
+
+def test_a_disk_that_is_too_small_is_told_before_any_scan_is_fetched(bucket, tmp_path, monkeypatch):
+    large = "ds000001/sub-02/anat/sub-02_acq-standard_T1w.nii.gz"
+    bucket.put(large, bytes(60_000_000))
+    usage = openneuro.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(openneuro.shutil, "disk_usage", lambda _: usage._replace(free=60_000_000))
+    try:
+        with pytest.raises(InputError, match=rf"^{tmp_path} has less than 0.1 GB free: make room, or lower config key"):
+            fetch(tmp_path)
+        assert not bucket.gets(ONE) and not whole(tmp_path)
+        fetch(tmp_path, subjects=2)
+    finally:
+        bucket.client.delete_object(Bucket="openneuro.org", Key=large)
+    assert whole(tmp_path) == set(SCANS)
+
+
+def test_several_files_are_fetched_at_once(bucket, tmp_path):
+    bucket.meeting.reset()
+    bucket.faults |= {path: ["meet"] for path in list(SCANS)[:MEETING]}
+    fetch(tmp_path)
+    assert not bucket.meeting.broken and whole(tmp_path) == set(SCANS)
 
 
 def test_a_fetch_that_gave_up_is_gone_on_with(bucket, tmp_path):
