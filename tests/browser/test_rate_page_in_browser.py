@@ -5,6 +5,7 @@ import pytest
 from rated_run import SCANS, make_rated_run, shown_order
 
 from decoupled_qc import cli
+from decoupled_qc.rating.judgements import read_ratings
 
 pytestmark = pytest.mark.browser
 
@@ -13,7 +14,11 @@ def saved_table(tab, folder):
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Save the table").click()
     download.value.save_as(folder / download.value.suggested_filename)
-    return pd.read_csv(folder / "ratings-anna.tsv", sep="\t").set_index("scan")
+    path = folder / "ratings-anna.tsv"
+    table = pd.read_csv(path, sep="\t").set_index("scan")
+    read = read_ratings(path, pd.Series(SCANS))  # as scoring does
+    assert read.dropna().to_dict() == table["rating"].to_dict()
+    return table
 
 
 def test_keys_rate_and_the_page_keeps_them_when_it_is_closed(page, tmp_path):

@@ -1,14 +1,20 @@
 """Blind rating: the page, what it keeps, the table it gives, and how far raters agree."""
 
+import base64
+import io
+import re
+
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from rated_run import SCANS, make_rated_run, shown_order
 from sklearn.metrics import cohen_kappa_score
 
 from decoupled_qc import cli
 from decoupled_qc.errors import InputError
-from decoupled_qc.rating import judgements
+from decoupled_qc.rating import judgements, rate
 from decoupled_qc.rating.agreement import agreement
 
 
@@ -27,6 +33,24 @@ def test_the_page_is_blind_complete_and_alone(results):
     assert sorted(shown_order(text)) == sorted(SCANS) and shown_order(text) != SCANS
     assert not any(word in text for word in ("sub-0", "headmotion", "standard", "http"))
     assert shown_order(make(results, "bela")) != shown_order(text) == shown_order(make(results))
+
+
+def test_a_picture_holds_the_cuts_of_its_own_segmentation_and_nothing_else(results):
+    text = make(results)
+    pictures = re.findall(r'"picture": "([^"]+)"', text)
+    scans = shown_order(text)
+    assert len(pictures) == len(set(pictures)) == len(scans) == len(SCANS)
+    assert not re.search(r"<(img|script|link)[^>]* (src|href)=", text)  # there are no other pictures
+    for scan, picture in zip(scans, pictures, strict=True):
+        shown = Image.open(io.BytesIO(base64.b64decode(picture)))
+        assert shown.mode == "1" and not shown.info  # black and white, and no words in it
+        number = SCANS.index(scan)
+        label = np.asanyarray(nib.load(results / f"predictions/student/rep-0/real/{scan}_dseg.nii.gz").dataobj)
+        first = np.asarray(shown)[: rate.TILE_PIXELS, : rate.TILE_PIXELS]  # an axial cut, 14 voxels a side
+        cut = np.pad(label[:, :, 4].T[::-1], [(0, 0), (1, 1)]) > 0
+        centres = ((np.arange(14) + 0.5) * rate.TILE_PIXELS / 14).astype(int)
+        assert np.array_equal(first[np.ix_(centres, centres)], cut) and cut.sum() == 7 * (2 + number)
+        assert picture == rate.picture(results / f"predictions/student/rep-0/real/{scan}_dseg.nii.gz")
 
 
 def test_scans_named_by_numbers_are_rated_under_their_names(tmp_path):
