@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/label_agreement.py IMAGE ASEG ATLAS [--csv FILE], with two NIfTI files on one grid and the folder of the
 average brain (resources/heads/icbm152 after any run). ``measure``: ``dice`` (higher is better, 1 is agreement in every voxel),
-``volume_ratio`` (1 is best, above it too much), ``called_grey`` and ``called_white``, shares of a structure's voxels. All of the
-FreeSurfer labels are grey matter but the brainstem's.
+``volume_ratio`` (1 is best, above it too much), ``called_grey`` and ``called_white``, shares of a structure's voxels. All of these
+structures are grey matter but white matter and brainstem.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from decoupled_qc.evaluation.metrics import dice
 REGISTRATION_MM = 2.0
 TISSUES = {GREY_MATTER: "grey matter", WHITE_MATTER: "white matter", 1: "CSF"}
 STRUCTURES = {
+    "cerebral white matter": (2, 41),
     "cerebral cortex": (3, 42),
     "cerebellar cortex": (8, 47),
     "thalamus": (10, 49),

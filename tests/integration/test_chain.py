@@ -100,6 +100,7 @@ def test_every_analysis_states_a_value_or_the_reason_why_not(results):
         "attribution_accuracy",
         "decoupling_index",
         "additivity_slope",
+        "head_correlation",
         "share_inside",
         "share_inside_gain",
     }
