@@ -1,6 +1,9 @@
 """What `decoupled-qc predict` says of a scan, and that a scan's form does not matter."""
 
 import json
+import re
+import sys
+from functools import partial
 
 import nibabel as nib
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import torch
 from apply_command import MM, OBLIQUE, predict, volume, write
 from tiny_model import ARTEFACTS, write_tiny_model
+from tqdm import tqdm
 
 import decoupled_qc
 from decoupled_qc.apply import predictor
@@ -42,6 +46,34 @@ def test_maps_lie_in_the_scans_own_grid_and_the_total_is_that_of_artefacts(scan,
     assert row["cause_accuracy_subjects"] == summary["row"]["cause_accuracy_subjects"] == 12
     assert summary["Sources"] == [str(scan)] and summary["model"]["sha256"] in (model / "model.json").read_text()
     assert json.loads((tmp_path / "out" / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+
+
+def test_every_map_is_described(scan, model, tmp_path):
+    predict(tmp_path / "out", model, scan)
+    written = {path.name.removeprefix("sub-01_").removesuffix(".nii.gz") for path in tmp_path.glob("out/**/*.nii.gz")}
+    assert written == {f"desc-{name}" for name in MAPS}
+    told = [json.loads((tmp_path / "out" / f"{name}.json").read_text())["Description"] for name in sorted(written)]
+    assert all(told) and len(set(told)) == len(MAPS)
+
+
+@pytest.mark.parametrize(("there", "device"), [(True, "cuda"), (False, "cpu")])
+def test_the_gpu_is_taken_if_there_is_one(there, device, model, monkeypatch):
+    placed = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(predictor.Predictor, "_place", lambda self: placed.append(self.device))
+    predictor.Predictor(decoupled_qc.apply.folder.open_model(model))
+    assert placed == [torch.device(device)]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_and_the_time_left_are_shown_at_a_terminal_alone(terminal, scan, model, tmp_path, monkeypatch, capsys):
+    other = write(tmp_path / "sub-02_T1w.nii.gz", np.roll(volume(), 1, axis=0))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("decoupled_qc.apply.predict.tqdm", partial(tqdm, mininterval=0))  # however fast the machine is
+    predict(tmp_path / "out", model, scan, other)
+    shown = capsys.readouterr().err
+    bar = re.search(r"scans: +50%.* 1/2 \[[0-9:]+<[0-9:]+, .*\].*scans: +100%.* 2/2 \[", shown, re.DOTALL)
+    assert bool(bar) == terminal and ("scans:" in shown) == terminal
 
 
 def test_python_and_the_command_line_say_the_same_of_files_images_and_arrays(scan, model, tmp_path):
