@@ -5,8 +5,10 @@ import pytest
 import torch
 from tiny_model import write_tiny_model
 
-from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.folder import SHIPPED, open_model
+from decoupled_qc.apply.self_test import phantom
 from decoupled_qc.cli import main
+from decoupled_qc.models import WEIGHTS
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'decoupled-qc[onnx]'")
 
@@ -24,6 +26,23 @@ def test_the_exported_network_is_pytorchs_for_any_number_of_windows(tmp_path, ca
     found = session.run(["logits", "variance"], {"image": windows.numpy()})
     assert np.abs(found[0] - logits.numpy()).max() < 1e-4 * float(logits.abs().max())
     assert np.abs(found[1] - log_variance.exp().numpy()).max() < 1e-4 * float(log_variance.exp().max())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHIPPED / WEIGHTS).is_file(), reason="no weights are shipped")
+def test_the_shipped_network_is_pytorchs_on_a_head(tmp_path, capsys):
+    out = tmp_path / "student.onnx"
+    assert main(["export-onnx", str(out)]) == 0
+    assert "largest difference to PyTorch" in capsys.readouterr().out
+    model, head = open_model(), phantom()
+    assert head.shape == (model.card["inference"]["patch_size"],) * 3
+    windows = torch.stack([head, head.flip(0)])[:, None]
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    with torch.inference_mode():
+        logits, log_variance = model.network(windows)
+    found = session.run(["logits", "variance"], {"image": windows.numpy()})
+    for one, other in zip(found, (logits.numpy(), log_variance.exp().numpy()), strict=True):
+        assert one.shape == other.shape and np.abs(one - other).max() <= 1e-4 * np.abs(other).max()
 
 
 def test_another_name_is_refused(tmp_path, capsys):
