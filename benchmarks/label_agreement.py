@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/label_agreement.py IMAGE ASEG ATLAS [--csv FILE], with two NIfTI files on one grid and the folder of the
 average brain (resources/heads/icbm152 after any run). ``measure``: ``dice`` (higher is better, 1 is agreement in every voxel),
-``volume_ratio`` (1 is best, above it too much), ``called_grey`` and ``called_white``, shares of a structure's voxels. All of these
-structures are grey matter but white matter and brainstem.
+``volume_ratio`` (1 is best, above it too much), ``called_grey`` and ``called_white``, shares of a structure's voxels. Of these
+structures all but white matter and brainstem are grey matter.
 """
 
 import argparse

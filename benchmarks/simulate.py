@@ -103,13 +103,14 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
 
 
 def prepare_motion() -> Callable[[], object]:
-    """Return motion of one volume, its libraries loaded."""
+    """Return motion of one volume and what its record then tells of it, its libraries loaded."""
     torch.set_num_threads(THREADS)
     device = "cuda" if torch.cuda.is_available() else "cpu"  # whose memory is measured
     image = head().to(device)
     record = record_of("motion") | {"centre_mm": [0.0, 0.0, 0.0]}
-    motion.apply(torch.rand(16, 16, 16, device=device), record)
-    return lambda: motion.apply(image, record)
+    small = torch.rand(16, 16, 16, device=device)
+    motion.inspect(small, motion.apply(small, record))
+    return lambda: motion.inspect(image, motion.apply(image, record))
 
 
 def main() -> None:

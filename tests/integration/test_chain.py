@@ -68,13 +68,15 @@ def test_labels_of_the_test_head_agree_with_its_surfaces(results):
 def test_each_model_tells_what_it_was_made_from(results):
     card = json.loads((results / "models/teacher-noise/rep-0/model.json").read_text())
     assert card["network"]["causes"] == ["task", "noise"] and card["artefacts"].keys() == {"noise"}
-    assert card["versions"]["torch"].startswith("2.13")
+    assert card["versions"]["torch"].startswith("2.13") and card["versions"]["commit"]
+    assert card["artefacts"]["noise"]["snr_db"] == [20.0, -10.0]  # the range that it was trained on
+    assert {"intensity", "training", "corruption", "augmentation", "spacing_mm", "seed"} <= card.keys()
     assert [len(part) for part in card["code"].split("+")] == [16, 16]  # of the training and of the artefact
 
 
 def test_every_figure_has_its_rows_and_its_vector_form(results):
     drawn = sorted((results / "figures").glob("*.png"))
-    assert {f"figure_{number}" for number in range(3, 11)} <= {path.stem for path in drawn}
+    assert {f"figure_{number}" for number in range(1, 11)} <= {path.stem for path in drawn}
     for path in drawn:
         assert path.with_suffix(".pdf").stat().st_size and len(pd.read_csv(path.with_suffix(".csv")))
 

@@ -133,14 +133,18 @@ def read_back(drawing, tmp_path):
     return files
 
 
+SMALLEST_PT = 5.5
+
+
 def assert_texts_fit(figure):
-    """Every text that is drawn lies on the page, and none on another."""
+    """Every text that is drawn lies on the page, large enough to be read in print, and none on another."""
     figure.draw_without_rendering()
     boxes = []
     for text in figure.findobj(lambda item: isinstance(item, matplotlib.text.Text) and item.get_visible()):
         box = text.get_window_extent()
         if text.get_text().strip() and box.width > 0:
             boxes.append((text.get_text(), box))
+            assert text.get_fontsize() >= SMALLEST_PT, f"'{text.get_text()}' has {text.get_fontsize()} pt"
     # Text that an axis holds but does not draw (ticks out of range, axes switched off) has no place in the layout.
     drawn = [(text, box) for text, box in boxes if _is_drawn(figure, text)]
     page = figure.bbox

@@ -61,18 +61,24 @@ def events_of(file):
 
 def test_tensorboard_has_the_rows_of_both_tables_and_a_picture_of_every_look(tmp_path):
     fit(
-        DecoupledUNet(("task",), **SMALL),
+        DecoupledUNet(("task", "noise"), **SMALL),
         {},
-        stream([]),
+        stream(["noise"]),
         RECIPE,
         tmp_path,
         no_checkpoint(tmp_path),
-        held_out=held_out([]),
+        held_out=held_out(["noise"]),
     )
     (file,) = (tmp_path / "tensorboard").iterdir()
     drawn = {(value.tag, event.step): value for event in events_of(file) for value in event.summary.value}
     for group, table in (("training", "metrics.csv"), ("held_out_clean", "held_out.csv")):
-        for row in pd.read_csv(tmp_path / table).to_dict("records"):
-            assert drawn[f"{group}/dice", row["step"]].simple_value == pytest.approx(row["dice"], abs=1e-6)
+        rows = pd.read_csv(tmp_path / table)
+        rows = rows[rows["input"] == "clean"] if "input" in rows else rows
+        numbers = rows.drop(columns=["step", "n_scans"], errors="ignore").select_dtypes("number").dropna(axis=1)
+        assert {"dice", "variance_task", "variance_noise"} <= set(numbers)
+        for row, step in zip(numbers.to_dict("records"), rows["step"], strict=True):
+            for name, value in row.items():
+                assert drawn[f"{group}/{name}", step].simple_value == pytest.approx(value, rel=1e-5, abs=1e-6), name
     shown = [(value.image.height, value.image.width) for (tag, _), value in drawn.items() if tag == "held_out"]
-    assert shown == [(16, 3 * 16)] * 3  # image, segmentation and the task's variance, at the steps of the looks
+    # Image, segmentation and two variances of a clean patch, and below of one with noise, at the steps of the looks.
+    assert shown == [(2 * 16, 4 * 16)] * 3

@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +21,32 @@ def test_paper_network_has_the_published_number_of_weights():
     weights = sum(p.numel() for name, p in network.named_parameters() if p.ndim == 5)
     assert weights == pytest.approx(14.5e6, rel=0.01)
     assert network.size_divisor == 16
+
+
+def test_memory_of_the_papers_step_is_what_the_guide_computes():
+    """What two patches of 96 voxels keep for the backward pass, losses apart, counted without a voxel being computed."""
+    guide = (Path(__file__).parents[2] / "config/README.md").read_text()
+    step, losses = re.search(
+        r"keeps ([\d.]+) GiB [^(]*\([^)]*\), of which ([\d.]+) GiB are for the losses", guide
+    ).groups()
+    moments, frozen = re.search(r"moments take ([\d.]+) GiB and the six frozen\s+networks ([\d.]+) GiB", guide).groups()
+    with torch.device("meta"):
+        network = DecoupledUNet(("task", "spike", "noise", "blur", "wrap", "motion"), **PAPER)
+        patches = torch.empty(2, 1, 96, 96, 96)
+    weights = {parameter.untyped_storage()._cdata: parameter for parameter in network.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        if tensor.untyped_storage()._cdata not in weights:
+            kept[tensor.untyped_storage()._cdata] = tensor  # held, so that no other takes its place
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(patches)
+    found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) / 2**30
+    assert found == pytest.approx(float(step) - float(losses), abs=0.1)
+    own = sum(parameter.numel() * 4 for parameter in weights.values()) / 2**30
+    assert 4 * own == pytest.approx(float(moments), abs=0.05) and 6 * own == pytest.approx(float(frozen), abs=0.05)
 
 
 def test_norm_of_channels_last_features_is_that_of_contiguous_ones_with_the_same_gradients():

@@ -48,7 +48,10 @@ def contents(tmp_path):
         "trainings": {
             "teacher-noise": Picture("Training of teacher-noise", png, "The noise variance sits at its limit.")
         },
-        "costs": pd.DataFrame({"stage": ["models: teacher", "total"], "gpu_hours": [41.25, 42.5]}),
+        "costs": pd.DataFrame(
+            [("models: teacher", 5, 20.625, 17.125, 41.25, 1.75), ("total", 7, 21.875, 18.5, 42.5, 3.5)],
+            columns=["stage", "jobs", "hours", "cpu_hours", "gpu_hours", "peak_memory_gib"],
+        ),
         "stand_in": True,
         "rated": False,
         "versions": {"torch": "2.13.0", "commit": "abc"},
@@ -77,6 +80,15 @@ def test_page_holds_tables_cohort_networks_and_versions(contents):
     assert "models: teacher" in page and "41.2" in page
     assert "2.13.0" in page and "abc" in page
     assert "Dice &lt;against&gt; scores" in page
+
+
+def test_page_shows_what_each_stage_cost_and_says_what_is_counted(contents):
+    page = " ".join(render(**contents).partition('<h2 id="costs">')[2].partition("<h2")[0].split())
+    assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page) == list(contents["costs"].columns)
+    rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert ["models: teacher", "5", "20.6", "17.1", "41.2", "1.75"] in rows
+    assert ["total", "7", "21.9", "18.5", "42.5", "3.5"] in rows
+    assert "A row is a stage, not a rule" in page and "counts with its last attempt only" in page
 
 
 def test_words_stand_on_the_left_and_numbers_on_the_right(contents):
