@@ -33,6 +33,7 @@ def start(
         append: Whether another process of the job has begun the log.
         level: What is logged at least.
     """
+    sys.excepthook = _report  # first: of a full disk or read-only results, the log itself may tell
     torch = sys.modules.get("torch")  # jobs that only read tables never load it, which would take longer than they do
     if torch is not None:
         torch.set_num_threads(threads)
@@ -44,7 +45,6 @@ def start(
     if not sys.stderr.isatty():  # a terminal shows progress bars instead
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=level, format="%(asctime)s  %(message)s", handlers=handlers, force=True)
-    sys.excepthook = _report
     for output in outputs:
         discard_partial(output)
 
@@ -70,5 +70,5 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     expected = isinstance(error, InputError) or is_of_machine(error)
     text = sentence(error) if expected else str(error)
     logging.getLogger().error("%s: %s", kind.__name__, text, exc_info=None if expected else (kind, error, trace))
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and logging.getLogger().handlers:  # without any, the line above went to the terminal
         print(f"{kind.__name__}: {text}", file=sys.stderr)

@@ -212,7 +212,10 @@ def test_read_only_results_are_named_and_nothing_changes(project):
         subprocess.run(["mount", "-o", "remount,ro,bind", results], check=True)
         run = Running(project, "--", CLEAN)
         assert run.process.wait(timeout=LIMIT_S) != 0
-        assert "Read-only file system" in run.text
+        assert re.search(rf"{RUN}/\S+ cannot be read or written \(Read-only file system\): ", run.text), run.text[
+            -4000:
+        ]
+        assert "correct its permissions, or choose another folder." in run.text
     assert files(results) == before
 
 

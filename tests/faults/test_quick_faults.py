@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import resource
+import subprocess
 import sys
 
 import nibabel as nib
@@ -61,6 +62,15 @@ def test_a_read_only_folder_is_named(scan, capsys):
     assert cli.main(["simulate", str(scan), "--artefact", "noise", "--out", "/sys/kernel/out.nii.gz"]) == 3
     told = capsys.readouterr().err
     assert "/sys/kernel/" in told and "correct its permissions, or choose another folder" in told
+
+
+@pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="needs a folder that nobody can write to")
+def test_a_job_whose_log_cannot_be_written_says_what_to_do():
+    call = "from decoupled_qc.jobs import start; start('/sys/kernel/job.log', 1)"
+    job = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True)
+    assert job.returncode == 1
+    assert "/sys/kernel/job.log cannot be read or written" in job.stderr
+    assert job.stderr.endswith("correct its permissions, or choose another folder.\n") and job.stderr.count("\n") == 1
 
 
 def test_a_job_says_what_to_do_and_hides_its_traceback_only_where_that_is_all(tmp_path, monkeypatch):
