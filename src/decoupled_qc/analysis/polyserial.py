@@ -6,7 +6,8 @@ from scipy import special
 from decoupled_qc.analysis.resampling import Ranks
 
 MOST = 3.8  # of |atanh rho|: |rho| = 0.999, where the score tells all levels apart
-HALVINGS = 16
+PRECISION = 1e-4  # of atanh rho
+MOST_STEPS = 40
 END = 10.0  # standard deviations that stand for infinity
 
 
@@ -33,6 +34,9 @@ class WeightedPolyserial:
         """
         self._ranks = score if isinstance(score, Ranks) else Ranks(score)
         self._level = np.unique(rating, return_inverse=True)[1]
+        self._start = 0.0
+        of_all = self(np.ones((1, len(self._level))))[0]
+        self._start = float(np.arctanh(of_all)) if np.isfinite(of_all) else 0.0
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """Return rho for each row of weights; NaN where the score or the rating is constant in that draw.
@@ -52,12 +56,25 @@ class WeightedPolyserial:
         cuts = special.ndtri(np.cumsum(of_level, axis=0) / n).clip(-END, END)
         below, above = np.vstack([np.full_like(n, -END), cuts[:-1]])[self._level], cuts[self._level]
 
-        low, high = np.full_like(n, -MOST), np.full_like(n, MOST)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            rises = np.where(counts > 0, counts * _slope(below, above, z, middle), 0).sum(axis=0) > 0
-            low, high = np.where(rises, middle, low), np.where(rises, high, middle)
-        return np.where(known, np.tanh((low + high) / 2), np.nan)
+        # Steps of the slope over its squares' sum, which is the information; halved where one leaves what is left to search.
+        fisher_z, low, high = (np.full_like(n, value) for value in (self._start, -MOST, MOST))
+        open_draws = np.flatnonzero(known)
+        for _ in range(MOST_STEPS):
+            if not len(open_draws):
+                break
+            at, of_draw = fisher_z[open_draws], counts[:, open_draws]
+            slope = _slope(below[:, open_draws], above[:, open_draws], z[:, open_draws], at)
+            slope = np.where(of_draw > 0, slope, 0)
+            total = np.einsum("nd,nd->d", of_draw, slope)
+            step = total / np.maximum(np.einsum("nd,nd,nd->d", of_draw, slope, slope), np.finfo(float).tiny)
+            low[open_draws], high[open_draws] = (
+                np.where(total > 0, at, low[open_draws]),
+                np.where(total > 0, high[open_draws], at),
+            )
+            inside = (at + step > low[open_draws]) & (at + step < high[open_draws])
+            fisher_z[open_draws] = np.where(inside, at + step, (low[open_draws] + high[open_draws]) / 2)
+            open_draws = open_draws[np.abs(fisher_z[open_draws] - at) > PRECISION]
+        return np.where(known, np.tanh(fisher_z), np.nan)
 
 
 def _slope(below: np.ndarray, above: np.ndarray, z: np.ndarray, fisher_z: np.ndarray) -> np.ndarray:
