@@ -1,12 +1,10 @@
 """Time and memory of the statistics on a large table: ``python benchmarks/analysis.py [scans] [scores] [--csv FILE]``.
 
-A synthetic table of 10,000 scans (six a subject) and 20 scores by default, and beside them sweeps of one subject in ten and
-two mixtures of each, with 5,000 bootstrap draws and 9,999 permutations, as a full run has them; read from a file, one
-process, one thread. Everything is linear in draws x scans x scores but for the sorting of each score, n log n, once, and
-BCa's jackknife, subjects x scans x scores; failures cost by the number of Dice cuts too. Memory grows with the table, and
-with draws x scores x 8 bytes: weights of draws are taken in chunks of 2 MB. Then the same of the demo's own scores, as
+A synthetic table of 10,000 scans (six a subject) and 20 scores by default, and beside them sweeps of one subject in ten, two
+mixtures of each, and 450 rated scans of 150 subjects, about as many as MR-ART has; with 5,000 bootstrap draws and 9,999
+permutations, as a full run has them; read from a file, one process, one thread. Then the same of the demo's own scores, as
 committed. Then one score's interval alone, beside what draws one by one cost: pingouin (if installed), and SciPy in a loop
-over whole subjects. ``RESULTS.md`` has the times.
+over whole subjects. ``RESULTS.md`` has the times, ``docs/statistics.md`` how they grow.
 """
 
 import argparse
@@ -23,13 +21,15 @@ from scipy import stats
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.additivity import additivity
+from decoupled_qc.analysis.between_heads import between_heads
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.localisation import localisation
-from decoupled_qc.analysis.prediction import decisions
+from decoupled_qc.analysis.prediction import decision_coverage, decisions
 from decoupled_qc.analysis.rank_ranges import rank_ranges
+from decoupled_qc.analysis.real import real_artefacts
 from decoupled_qc.analysis.regression import ridge_dice
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.resampling import WeightedSpearman, percentile_interval, subject_draws
@@ -47,6 +47,7 @@ CUTS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]  # as the configuration
 PEER_DRAWS = 100
 SEVERITIES = np.linspace(1 / 6, 1, 6)  # of a sweep
 MIXTURES = ("spike+noise", "blur+motion")
+RATED = 150  # subjects with three rated scans each
 DEMO = Path(__file__).parents[1] / "results/demo/scores.csv"
 
 
@@ -100,12 +101,15 @@ def parts(file: Path, subjects: pd.DataFrame) -> dict[str, Callable[[], pd.DataF
         "risk_coverage": keep("risk_coverage", risk_coverage, *run, **cuts, **DRAWS),
         "working_points": keep("working_points", working_points, *run, **cuts, **DRAWS),
         "decoupling": keep("decoupling", decoupling, *run, **DRAWS),
+        "between_heads": keep("between_heads", between_heads, *run, **DRAWS),
         "additivity": keep("additivity", additivity, *run, **DRAWS),
         "localisation": keep("localisation", localisation, *run, **DRAWS),
         "severity_trend": keep("severity_trend", severity_trend, *run, **DRAWS),
         "segmentation": keep("segmentation", segmentation, *run, **DRAWS),
         "volumes": keep("volumes", volumes, *run, voxel_ml=0.001, **DRAWS),
         "decisions": keep("decisions", decisions, *run, target_dice=0.75, error_rate=0.1),
+        "decision_coverage": keep("decision_coverage", decision_coverage, "decisions", **DRAWS),
+        "real_artefacts": keep("real_artefacts", real_artefacts, *run, **DRAWS),
         "replicates": keep("replicates", replicates, *run),
         "leaderboard": keep("leaderboard", leaderboard, *of_board, dice_cut=0.75),
     }
@@ -188,9 +192,11 @@ def synthetic(n_scans: int, n_scores: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     plan = pd.DataFrame([("none", "clean", 0.0), *((name, f"sim-{name}", np.nan) for name in ARTEFACTS)])
     mixtures = pd.DataFrame([(name, "mix", np.nan) for name in MIXTURES])
     sweeps = pd.DataFrame([(name, f"sweep-{name}", severity) for name in ARTEFACTS for severity in SEVERITIES])
+    rated = pd.DataFrame([("motion", "real", np.nan)] * 3)
     many = pd.concat([plan, mixtures])
     base = pd.concat(
         [of.assign(subject=name) for name in names for of in ([many, sweeps] if name[-1] == "0" else [many])]
+        + [rated.assign(subject=name) for name in names[-RATED:]]
     )
     base = base.rename(columns={0: "artefact", 1: "condition", 2: "severity"}).reset_index(drop=True)
     base["severity"] = base["severity"].where(base["severity"].notna(), rng.uniform(0, 1, len(base)))
@@ -219,6 +225,7 @@ def synthetic(n_scans: int, n_scores: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         values["share_inside", head] = np.where(local, share, np.nan)
     for index in range(n_scores - 1 - len(HEADS)):
         values[f"measure_{index:02d}", "scan"] = -dice + rng.normal(0, 0.02 * (index + 1), n)
+    values["rating", "raters"] = np.where(base["condition"] == "real", np.digitize(dice, [0.6, 0.75]) + 1.0, np.nan)
     base = base.assign(model="student", replicate="0")
     tall = [base.assign(metric=metric, aggregation=of, value=value) for (metric, of), value in values.items()]
     return pd.concat(tall, ignore_index=True), pd.DataFrame({"subject": names, "anatomy": names, "role": "test"})

@@ -3,8 +3,8 @@
     python benchmarks/train.py --csv FILE [--overlay config/demo.yaml]
 
 All have the same widths, get the same random patches in the same number format, and are timed in turn, round by round; medians.
-A step of the task network, a teacher or the student is one of a real training: augmentation, simulation, frozen networks, losses;
-the time of a training of one step is taken off, for its start.
+A step of the task network, a teacher or the student is one of a training as users start it: augmentation, simulation, frozen
+networks, losses, on random volumes of a head's size; the time of a training of one step is taken off, for its start.
 Peak memory goes to FILE_memory.csv.
 """
 
