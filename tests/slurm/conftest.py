@@ -32,18 +32,16 @@ class Submission:
     def __init__(self, project, *arguments: str):
         self.log = project.folder / "snakemake.log"
         self.began = time.strftime("%Y-%m-%dT%H:%M:%S")
-        # Quick checks: the test's jobs are short. A job's Python finds the copy's package by PYTHONPATH, which SLURM hands on.
-        quick = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10")
+        # A job's Python finds the copy's package by PYTHONPATH, which SLURM hands on.
         # A process of a shell's background ignores SIGINT, and so would Snakemake.
         call = [
             "env",
             "--default-signal=INT",
             sys.executable,
-            "-m",
-            "snakemake",
+            str(Path(__file__).with_name("quick_snakemake.py")),
             "--profile",
             "slurm",
-            *quick,
+            *("--latency-wait", "10"),
             *SMOKE,
             *arguments,
         ]

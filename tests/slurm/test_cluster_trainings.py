@@ -47,7 +47,7 @@ def ahead(submitted, tmp_path_factory):
     """The project before longer trainings of both teachers; and the weights that they end with when nothing happens."""
     project = submitted[0].copy_to(tmp_path_factory.mktemp("ahead") / "project")
     project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
-    project.edit("config/smoke.yaml", "steps: 11", "steps: 1000")
+    project.edit("config/smoke.yaml", "steps: 11", "steps: 300")
     project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
     project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
     undisturbed = weights(project)
@@ -98,7 +98,7 @@ def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahea
 
 def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead, submit, tmp_path):
     project = ahead[0].copy_to(tmp_path / "project")
-    project.edit("config/smoke.yaml", "steps: 1000", "steps: 1000000")
+    project.edit("config/smoke.yaml", "steps: 300", "steps: 1000000")
     teacher = (
         'train_teacher: {{slurm_partition: gpu, runtime: {}, mem_mb: 32000 * attempt, slurm_extra: "--signal=TERM@{}"}}'
     )
