@@ -44,3 +44,10 @@ rule all:
     default_target: True
     input:
         RESULTS if config["product"] == "results" else f"{OUT}/model",
+
+
+onerror:
+    if workflow.is_main_process:
+        print(
+            "What is finished is kept: mend what the logs above say, then give the same command again.", flush=True
+        )

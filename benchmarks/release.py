@@ -105,12 +105,12 @@ def round_trip(name: str, scan: Scan, predictor: Predictor) -> list[dict]:
     label, rows = original.maps["gm_dseg"], []
     for copy, changed in copies(scan.file).items():
         result = predictor(as_scan(changed, name))
-        back = result.maps["gm_dseg"]
+        back = result.maps["gm_probseg"]
         if copy == "mirrored":
             back = nib.Nifti1Image(np.asarray(back.dataobj), label.affine)
-        # Nearest neighbour: what the label of the copy says at the scan's own voxels; exact but for the resampled one.
-        back = resample_from_to(back, label, order=0)
-        dice = metrics.dice(np.asarray(back.dataobj) > 0, np.asarray(label.dataobj) > 0)
+        # The probability, not the label, between the copy's voxels; exact but for the resampled one.
+        back = resample_from_to(back, label, order=1)
+        dice = metrics.dice(np.asarray(back.dataobj) > 0.5, np.asarray(label.dataobj) > 0)
         row = {"copy": copy, "dice": dice}
         for score in ("artefact_uncertainty", "gm_volume_ml", "predicted_dice"):
             row |= {score: result.row[score], f"{score}_original": original.row[score]}

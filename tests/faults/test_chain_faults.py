@@ -171,6 +171,7 @@ def test_a_worker_that_dies_loses_its_own_job_only_and_the_same_command_goes_on(
     there = [path for path in (CLEAN, NOISY) if (project.folder / path).exists()]
     assert len(there) == 1  # --keep-going made the other
     assert re.search(r"Error in rule (keep_clean|simulate)", run.text) and "log:" in run.text
+    assert run.text.count("then give the same command again") == 1
     again = Running(project, "--", CLEAN, NOISY)
     assert again.process.wait(timeout=LIMIT_S) == 0, again.text[-3000:]
     for path in (CLEAN, NOISY):
