@@ -61,3 +61,13 @@ def test_misspelt_simulator_of_stand_ins(project):
 def test_network_of_the_model_folder_that_is_not_there_or_cannot_tell_causes_apart(project, name):
     project.edit("config/config.yaml", "network: student", f"network: {name}")
     refused(project, f"reference.network '{name}' is no network that tells causes apart: use one of student, gated")
+
+
+def test_a_run_that_fails_ends_with_what_to_do(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    if (project.folder / "resources").is_symlink():
+        (project.folder / "resources").unlink()
+    (project.folder / "workflow/scripts/fetch_head.py").write_text('raise RuntimeError("the lamp is out")\n')
+    call = ("--configfile", "config/smoke.yaml", "--", "resources/heads/icbm152")
+    printed = project.snakemake(*call, check=False)
+    assert "the lamp is out" in printed and printed.count("then give the same command again.") == 1
