@@ -16,7 +16,7 @@ PLAUSIBLE_ML = (450, 900)  # grey matter of adults
 
 def quality_verdicts() -> Iterator[tuple]:
     """Yield the cells of each target (where, what, n, measured, asked) and whether it is met; missing is not met."""
-    for part in (_demo, _outside, _coverage, _package, _labelled, _volumes, _heads, _corrupted, _round_trip):
+    for part in (_demo, _outside, _effect, _coverage, _package, _labelled, _volumes, _heads, _corrupted, _round_trip):
         try:
             yield from part()
         except FileNotFoundError as error:
@@ -60,6 +60,14 @@ def _outside() -> Iterator[tuple]:
     what = "artefacts outside the brain alone: rise of the uncertainty, in SD of clean scans"
     moved, most = ours["change_sd"], abs(efc["change_sd"])
     yield "demo", what, n, f"{moved:.1f}", f"< {most:.1f}, that of EFC", moved < most
+
+
+def _effect() -> Iterator[tuple]:
+    """Yield in which share of subjects each artefact changes a head more at every severity than at the one before."""
+    table = pd.read_csv(ROOT / "benchmarks/effect.csv")
+    for artefact, one in table.groupby("artefact"):
+        least, n = one["share_rising"].min(), f"{one['n_subjects'].max()} subjects, {len(one)} severities"
+        yield "simulator", f"1 − SSIM of {artefact} rises with severity", n, f"{least:.0%}", "in all subjects", least == 1
 
 
 def _coverage() -> Iterator[tuple]:

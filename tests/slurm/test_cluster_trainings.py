@@ -11,6 +11,7 @@ from decoupled_qc.training.status import read_status
 pytestmark = pytest.mark.slurm
 RUN = "results/smoke"
 TEACHERS = ("teacher-noise", "teacher-blur")
+MIX = f"{RUN}/conditions/mix"
 MODELS = tuple(f"{RUN}/models/{teacher}/rep-0" for teacher in TEACHERS)
 
 
@@ -47,7 +48,7 @@ def ahead(submitted, tmp_path_factory):
     """The project before longer trainings of both teachers; and the weights that they end with when nothing happens."""
     project = submitted[0].copy_to(tmp_path_factory.mktemp("ahead") / "project")
     project.edit("config/smoke.yaml", "training:\n", "training:\n  checkpoint_minutes: 0\n")
-    project.edit("config/smoke.yaml", "steps: 11", "steps: 300")
+    project.edit("config/smoke.yaml", "steps: 11", "steps: 200")
     project.edit("config/smoke.yaml", "log_every: 4", "log_every: 1")
     project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1", "--", *MODELS)
     undisturbed = weights(project)
@@ -96,19 +97,29 @@ def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahea
     assert {job["JobID"] for job in submission.jobs("train_teacher") if job["State"] == "NODE_FAIL"} == lost
 
 
-def test_a_training_at_the_end_of_its_time_saves_and_goes_on_until_ctrl_c(ahead, submit, tmp_path):
+def test_at_the_end_of_its_time_a_training_saves_and_goes_on_until_ctrl_c_and_another_job_is_given_more(
+    ahead, submit, tmp_path
+):
     project = ahead[0].copy_to(tmp_path / "project")
-    project.edit("config/smoke.yaml", "steps: 300", "steps: 1000000")
+    project.edit("config/smoke.yaml", "steps: 200", "steps: 1000000")
     teacher = (
         'train_teacher: {{slurm_partition: gpu, runtime: {}, mem_mb: 32000 * attempt, slurm_extra: "--signal=TERM@{}"}}'
     )
     project.edit("profiles/slurm/config.yaml", teacher.format(1440, 120), teacher.format(2, 15))  # 15 to 75 s before
-    submission = submit(project, "--", MODELS[0])
+    # Beside it a job that would sleep through its first minute and the next four.
+    project.edit("profiles/slurm/config.yaml", "set-resources:\n", "set-resources:\n  mix: {runtime: attempt}\n")
+    asleep = "\nif snakemake.resources.runtime == 1:\n    time.sleep(300)\n"
+    project.edit("workflow/scripts/mix.py", "\n\ndef make(", f"import time\n{asleep}\n\ndef make(")
+    shutil.rmtree(project.folder / MIX)
+    submission = submit(project, "--", MODELS[0], MIX)
     wait_for_resumption(project, "teacher-noise")
     at = int(re.search(r"Resuming at step (\d+) of 1000000", log_of(project, "teacher-noise"))[1])
     assert at > 0
     (first,) = submission.jobs("train_teacher")
     assert first["State"] == "FAILED"  # it left by itself: not TIMEOUT
+    slurm.wait_for(lambda: (project.folder / MIX).is_dir(), slurm.PATIENCE_S, "the mixtures")
+    slurm.wait_for(lambda: len(submission.jobs("mix")) == 2, slurm.PATIENCE_S, "accounting")
+    assert [job["State"] for job in submission.jobs("mix")] == ["TIMEOUT", "COMPLETED"]
 
     wait_for_steps(project, "teacher-noise")
     status = read_status(project.folder / RUN).set_index("network").loc["teacher-noise/rep-0"]
