@@ -67,7 +67,14 @@ def _effect() -> Iterator[tuple]:
     table = pd.read_csv(ROOT / "benchmarks/effect.csv")
     for artefact, one in table.groupby("artefact"):
         least, n = one["share_rising"].min(), f"{one['n_subjects'].max()} subjects, {len(one)} severities"
-        yield "simulator", f"1 − SSIM of {artefact} rises with severity", n, f"{least:.0%}", "in all subjects", least == 1
+        yield (
+            "simulator",
+            f"1 − SSIM of {artefact} rises with severity",
+            n,
+            f"{least:.0%}",
+            "in all subjects",
+            least == 1,
+        )
 
 
 def _coverage() -> Iterator[tuple]:
