@@ -1,9 +1,11 @@
 """A run that never happened, and every figure drawn from it."""
 
 import matplotlib.text
+import pandas as pd
 from fake_run import SPACING_MM
 from phantom import SETTINGS
 
+from decoupled_qc.analysis.between_heads import between_heads
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
@@ -51,7 +53,8 @@ class Run:
         self.correlation = correlate(*read, **draws)
         del draws["n_permutations"]
         self.difference = difference(*read, **draws)
-        self.decoupling, self.trend = decoupling(*read, **draws), severity_trend(*read, **draws)
+        self.decoupling = pd.concat([decoupling(*read, **draws), between_heads(*read, **draws)])
+        self.trend = severity_trend(*read, **draws)
         self.risk = risk_coverage(*read, dice_cuts=[0.5, 0.75, 0.85], **draws)
         self.replicates = replicates(*read)
         self.ranges = rank_ranges(*read, **draws)

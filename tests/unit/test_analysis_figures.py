@@ -28,6 +28,15 @@ def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
     assert "exceeds the part's share of the volume by 0.12 [0.10, 0.15]" in caption
 
 
+def test_leakage_names_the_two_heads_that_order_the_scans_most_alike(run):
+    pairs = run.decoupling[(run.decoupling["quantity"] == "head_correlation") & (run.decoupling["head"] != "task")]
+    pairs = pairs[pairs["artefact"] != "task"]
+    most = pairs.loc[pairs["value"].idxmax()]
+    assert (
+        f"The heads of {most['artefact']} and {most['head']} order the scans most alike" in run.draw("leakage").caption
+    )
+
+
 def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
     rows = run.draw("leaderboard").rows
     for name, members in rows.groupby("set"):

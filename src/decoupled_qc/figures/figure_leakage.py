@@ -48,6 +48,12 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
             f" Where an artefact covers a part of the scan, the share of its head's variance in that part exceeds the part's "
             f"share of the volume by {stated['share_inside_gain']}."
         )
+    alike = rows[(rows["quantity"] == "head_correlation") & rows["artefact"].isin(shown) & rows["head"].isin(shown)]
+    if alike["value"].notna().any():
+        pair = alike.loc[alike["value"].idxmax()]
+        rho = typeset.with_interval(pair["value"], pair["ci_low"], pair["ci_high"], 2)
+        two = f"{pair['artefact']} and {pair['head']}"
+        caption += f" The heads of {two} order the scans most alike, \N{GREEK SMALL LETTER RHO} = {rho}."
     if len(rises):
         colours = (
             f"(a) red: rise, blue: fall, on a logarithmic scale beyond \N{PLUS-MINUS SIGN}1, full from {LIMIT_SD} on"
