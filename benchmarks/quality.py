@@ -16,7 +16,19 @@ PLAUSIBLE_ML = (450, 900)  # grey matter of adults
 
 def quality_verdicts() -> Iterator[tuple]:
     """Yield the cells of each target (where, what, n, measured, asked) and whether it is met; missing is not met."""
-    for part in (_demo, _outside, _effect, _coverage, _package, _labelled, _volumes, _heads, _corrupted, _round_trip):
+    for part in (
+        _demo,
+        _outside,
+        _effect,
+        _coverage,
+        _mrart,
+        _package,
+        _labelled,
+        _volumes,
+        _heads,
+        _corrupted,
+        _round_trip,
+    ):
         try:
             yield from part()
         except FileNotFoundError as error:
@@ -90,6 +102,22 @@ def _coverage() -> Iterator[tuple]:
             f"{least:.3f}",
             "≥ 0.90",
             least >= 0.9,
+        )
+
+
+def _mrart() -> Iterator[tuple]:
+    """Yield rho of MR-ART's expert scores with MRIQC's measures, against what these published tables are known to give."""
+    table = pd.read_csv(ROOT / "benchmarks/mrart.csv", index_col="score")
+    for name, asked in (("cjv", 0.78), ("snr_total", -0.81), ("cnr", -0.77), ("efc", 0.48)):
+        row = table.loc[name]
+        n = f"{row['n_scans']:.0f} scans, {row['n_subjects']:.0f} subjects"
+        yield (
+            "analysis",
+            f"rho of MR-ART's score with {name}",
+            n,
+            f"{row['rho']:.2f}",
+            f"{asked}",
+            round(row["rho"], 2) == asked,
         )
 
 
