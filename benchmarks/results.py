@@ -94,8 +94,16 @@ WHY = {
     ("train_memory", "bare step, plain heads", None): POOLING,
     ("gpu", None, "its"): STARTS,
     ("demo", "make demo", None): SLOWER,
+    (
+        "suites",
+        "make smoke",
+        None,
+    ): "82 jobs, each a start of Python of some seconds; measured on the slower machine without AVX-512",
+    ("simulate", "zipper", "bare"): "rounds lie on both sides of the target",
+    ("gpu", "second scan", None): "no GPU since it was asked for",
+    ("gpu_memory", None, None): "no GPU since it was asked for",
 }
-UNKNOWN = "not measured yet"
+UNKNOWN = "not looked into yet"
 QUALITY_WHY = {
     "simulator": "in 1 of 12 subjects motion, in up to 2 wrap changes a head less at one severity than at the one before; the "
     "mean over subjects rises (`benchmarks/effect.csv`)",
