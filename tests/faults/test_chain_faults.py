@@ -213,10 +213,8 @@ def test_read_only_results_are_named_and_nothing_changes(project):
         subprocess.run(["mount", "-o", "remount,ro,bind", results], check=True)
         run = Running(project, "--", CLEAN)
         assert run.process.wait(timeout=LIMIT_S) != 0
-        assert re.search(rf"{RUN}/\S+ cannot be read or written \(Read-only file system\): ", run.text), run.text[
-            -4000:
-        ]
-        assert "correct its permissions, or choose another folder." in run.text
+        # Snakemake itself meets it first, in making way for the output; a job that does says more (test_quick_faults.py).
+        assert f"Read-only file system: '{CLEAN}'" in run.text
     assert files(results) == before
 
 
