@@ -301,7 +301,7 @@ def test_a_data_set_without_a_doi_is_fetched_by_no_version_alone(bucket, tmp_pat
         (b"", "is not valid JSON"),
         (b"\xff\xfe\x00", "is not valid JSON"),
         (b"[" * 100_000, "is not valid JSON"),
-        (b"[]", "is no JSON object"),
+        (b"[]", "no JSON object"),
         (b'{"DatasetDOI": 7}', "another version of ds000001 than 1.0.2 .its DOI is '7'"),
     ],
 )

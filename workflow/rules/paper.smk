@@ -1,4 +1,7 @@
-"""The paper's figures and tables from this run: one rule each, so that an edit redraws one; on a cluster where Snakemake runs."""
+"""The paper's figures and tables from this run: one rule each, so that an edit redraws one.
+
+Local rules, since each takes seconds: not worth a place in a cluster's queue.
+"""
 
 
 rule figure_1:

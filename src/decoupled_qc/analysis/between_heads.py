@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
+from decoupled_qc.analysis.correlation import joined
 from decoupled_qc.analysis.decoupling import COLUMNS, heads_of, variance_of
 from decoupled_qc.analysis.resampling import Ranks, WeightedSpearman, stated_interval, subject_draws
 from decoupled_qc.seeds import rng_for
@@ -32,13 +33,16 @@ def between_heads(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, 
     rows = []
     for names, one in tables.each_model(scores, subjects):
         heads = heads_of(one)
-        scans = one[tables.simulated(one)].dropna(subset=[variance_of(head) for head in heads])
-        if len(heads) > 1 and len(scans):
-            rows += [{**names, **row} for row in _rows(scans, heads, n_boot, seed)]
+        scans = one[tables.simulated(one)]
+        known = scans.dropna(subset=[variance_of(head) for head in heads])
+        note = f"{len(scans) - len(known)} scans left out: a variance is missing" if len(known) < len(scans) else ""
+        if len(heads) > 1 and len(known):
+            rows += [{**names, **row} for row in _rows(known, heads, note, n_boot, seed)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _rows(scans: pd.DataFrame, heads: list[str], n_boot: int, seed: int) -> Iterator[dict]:
+def _rows(scans: pd.DataFrame, heads: list[str], note: str, n_boot: int, seed: int) -> Iterator[dict]:
+    """Yield a row a pair of heads; ``note`` is what holds for all."""
     ranks = {head: Ranks(scans[variance_of(head)].to_numpy()) for head in heads}
     pairs = [(pair, WeightedSpearman(*(ranks[head] for head in pair))) for pair in combinations(heads, 2)]
     counts = tables.counted(scans)
@@ -48,7 +52,8 @@ def _rows(scans: pd.DataFrame, heads: list[str], n_boot: int, seed: int) -> Iter
     ]
     for ((first, second), statistic), of_pair in zip(pairs, np.concatenate(draws, axis=1), strict=True):
         rho = float(statistic(np.ones((1, len(scans))))[0])
-        low, high, note = stated_interval(of_pair, counts["n_subjects"])
+        low, high, why = stated_interval(of_pair, counts["n_subjects"])
+        why = why if np.isfinite(rho) else "no value: a variance is the same in all scans"
         yield {
             "set": "simulated",
             "quantity": "head_correlation",
@@ -59,5 +64,5 @@ def _rows(scans: pd.DataFrame, heads: list[str], n_boot: int, seed: int) -> Iter
             "ci_high": high,
             **counts,
             "n_boot": n_boot,
-            "note": note if np.isfinite(rho) else "no value: a variance is the same in all scans",
+            "note": joined(note, why),
         }

@@ -75,7 +75,11 @@ def decoupling_index(leakage: np.ndarray) -> np.ndarray:
 
 
 def variance_of(head: str) -> str:
-    """Return the column of a head's mean variance."""
+    """Return the column of a head's mean variance, ``variance_<head>:mean``.
+
+    Args:
+        head: ``task`` or an artefact.
+    """
     return f"{PREFIX}{head}{SUFFIX}"
 
 

@@ -25,16 +25,15 @@ class WeightedPolyserial:
     Source: Olsson, Drasgow & Dorans 1982, Psychometrika 47:337, the two-step estimate.
     """
 
-    def __init__(self, score: np.ndarray | Ranks, rating: np.ndarray):
+    def __init__(self, score: np.ndarray, rating: np.ndarray):
         """Sort once.
 
         Args:
-            score: (n,) float, finite; or its ranks.
+            score: (n,) float, finite.
             rating: (n,) float, finite; a few levels, the rating of one person or the mean of some.
         """
-        self._ranks = score if isinstance(score, Ranks) else Ranks(score)
-        self._level = np.unique(rating, return_inverse=True)[1]
-        self._start = 0.0
+        self._ranks, self._level = Ranks(score), np.unique(rating, return_inverse=True)[1]
+        self._start = 0.0  # of atanh rho; then that of all scans, to which every draw's is near
         of_all = self(np.ones((1, len(self._level))))[0]
         self._start = float(np.arctanh(of_all)) if np.isfinite(of_all) else 0.0
 
@@ -56,40 +55,55 @@ class WeightedPolyserial:
         cuts = special.ndtri(np.cumsum(of_level, axis=0) / n).clip(-END, END)
         below, above = np.vstack([np.full_like(n, -END), cuts[:-1]])[self._level], cuts[self._level]
 
-        # Steps of the slope over its squares' sum, which is the information; halved where one leaves what is left to search.
-        fisher_z, low, high = (np.full_like(n, value) for value in (self._start, -MOST, MOST))
-        open_draws = np.flatnonzero(known)
-        for _ in range(MOST_STEPS):
-            if not len(open_draws):
-                break
-            at, of_draw = fisher_z[open_draws], counts[:, open_draws]
-            slope = _slope(below[:, open_draws], above[:, open_draws], z[:, open_draws], at)
-            slope = np.where(of_draw > 0, slope, 0)
-            total = np.einsum("nd,nd->d", of_draw, slope)
-            step = total / np.maximum(np.einsum("nd,nd,nd->d", of_draw, slope, slope), np.finfo(float).tiny)
-            low[open_draws], high[open_draws] = (
-                np.where(total > 0, at, low[open_draws]),
-                np.where(total > 0, high[open_draws], at),
-            )
-            inside = (at + step > low[open_draws]) & (at + step < high[open_draws])
-            fisher_z[open_draws] = np.where(inside, at + step, (low[open_draws] + high[open_draws]) / 2)
-            open_draws = open_draws[np.abs(fisher_z[open_draws] - at) > PRECISION]
-        return np.where(known, np.tanh(fisher_z), np.nan)
+        found = np.full(len(n), np.nan)
+        parts = (part[:, known] for part in (below, above, z, counts))
+        found[known] = np.tanh(_most_likely(*parts, self._start))
+        return found
+
+
+def _most_likely(below: np.ndarray, above: np.ndarray, z: np.ndarray, counts: np.ndarray, start: float) -> np.ndarray:
+    """Return (draws,) atanh rho of the highest likelihood, by steps of the slope over its squares' sum, the information.
+
+    A step that would leave what is left to search goes to its middle.
+
+    Args:
+        below, above: (n, draws), the cuts around each scan's rating.
+        z: (n, draws), each scan's score.
+        counts: (n, draws), how often each scan occurs.
+        start: Where to begin.
+    """
+    fisher_z, low, high = (np.full(z.shape[1], value) for value in (start, -MOST, MOST))
+    draws = np.arange(z.shape[1])  # that are still moving
+    for _ in range(MOST_STEPS):
+        if not len(draws):
+            break
+        at, of_draw = fisher_z[draws], counts[:, draws]
+        slope = np.where(of_draw > 0, _slope(below[:, draws], above[:, draws], z[:, draws], at), 0)
+        total = np.einsum("nd,nd->d", of_draw, slope)
+        step = total / np.maximum(np.einsum("nd,nd,nd->d", of_draw, slope, slope), np.finfo(float).tiny)
+        low[draws], high[draws] = np.where(total > 0, [at, high[draws]], [low[draws], at])
+        inside = (at + step > low[draws]) & (at + step < high[draws])
+        fisher_z[draws] = np.where(inside, at + step, (low[draws] + high[draws]) / 2)
+        draws = draws[np.abs(fisher_z[draws] - at) > PRECISION]
+    return fisher_z
 
 
 def _slope(below: np.ndarray, above: np.ndarray, z: np.ndarray, fisher_z: np.ndarray) -> np.ndarray:
-    """Return the slope of each scan's log-likelihood over atanh rho, in which the arguments of Phi are t cosh - z sinh."""
-    first, second = (cut * np.cosh(fisher_z) - z * np.sinh(fisher_z) for cut in (below, above))
-    first_slope, second_slope = (cut * np.sinh(fisher_z) - z * np.cosh(fisher_z) for cut in (below, above))
-    # Mirrored where most of it lies above 0: Phi has no digits there.
-    mirrored = first + second > 0
-    first, second = np.where(mirrored, -second, first), np.where(mirrored, -first, second)
-    first_slope, second_slope = (
-        np.where(mirrored, -second_slope, first_slope),
-        np.where(mirrored, -first_slope, second_slope),
-    )
-    log_second = special.log_ndtr(second)
-    log_share = log_second + np.log(-np.expm1(np.minimum(special.log_ndtr(first) - log_second, -1e-12)))
-    densities = (np.exp(-(place**2) / 2 - log_share) / np.sqrt(2 * np.pi) for place in (first, second))
-    of_first, of_second = densities
-    return of_second * second_slope - of_first * first_slope
+    """Return the slope of each scan's log-likelihood over atanh rho, (n, draws).
+
+    With rho = tanh f, (t - rho z) / sqrt(1 - rho^2) = t cosh f - z sinh f.
+
+    Args:
+        below, above, z: As for :func:`_most_likely`.
+        fisher_z: (draws,), f.
+    """
+    lower, upper = (cut * np.cosh(fisher_z) - z * np.sinh(fisher_z) for cut in (below, above))
+    lower_slope, upper_slope = (cut * np.sinh(fisher_z) - z * np.cosh(fisher_z) for cut in (below, above))
+    # Mirrored where most of the level lies above 0: differences of Phi have no digits there.
+    mirrored = lower + upper > 0
+    lower, upper = np.where(mirrored, [-upper, -lower], [lower, upper])
+    lower_slope, upper_slope = np.where(mirrored, [-upper_slope, -lower_slope], [lower_slope, upper_slope])
+    log_upper = special.log_ndtr(upper)
+    log_share = log_upper + np.log(-np.expm1(np.minimum(special.log_ndtr(lower) - log_upper, -1e-12)))
+    at_lower, at_upper = (np.exp(-(place**2) / 2 - log_share) / np.sqrt(2 * np.pi) for place in (lower, upper))
+    return at_upper * upper_slope - at_lower * lower_slope

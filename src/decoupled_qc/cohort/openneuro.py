@@ -167,16 +167,13 @@ def _description(client: object, dataset: str, listed: Sequence[Entry]) -> dict:
     text = client.get_object(Bucket=BUCKET, Key=f"{dataset}/{DESCRIPTION}")["Body"].read()
     try:
         description = json.loads(text)
+        if not isinstance(description, dict):
+            raise ValueError("no JSON object")
     except (ValueError, RecursionError) as error:  # also of what is no text
         raise InputError(
             f"{DESCRIPTION} of {dataset} in OpenNeuro's bucket is not valid JSON ({error}): run again later, or set config key "
             "cohort.scans.fetch to null and cohort.scans.path to a copy of the data set."
         ) from error
-    if not isinstance(description, dict):
-        raise InputError(
-            f"{DESCRIPTION} of {dataset} in OpenNeuro's bucket is no JSON object: run again later, or set config key "
-            "cohort.scans.fetch to null and cohort.scans.path to a copy of the data set."
-        )
     return description
 
 
