@@ -7,13 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from decoupled_qc.causes import LOG_VARIANCE_LIMITS, TASK
+from decoupled_qc.texture import N_OF_A_PATCH, N_SPECTRA, N_TEXTURES, over_patch, spectra, texture
 
 N_CLASSES = 2  # background, grey matter
-TEXTURE_LAGS = (1, 2, 4)  # voxels
-N_TEXTURES = 1 + 3 * (len(TEXTURE_LAGS) + 1)
-TEXTURE_BLOCK = 4  # voxels
-TEXTURE_FLOOR = 1e-3  # of the image's range: what is below is silent
-TEXTURE_OFFSET = 3.5  # brings the logarithm of a typical roughness to about 0
 
 
 class DecoupledUNet(nn.Module):
@@ -31,6 +27,8 @@ class DecoupledUNet(nn.Module):
         start_log_variance: ``{"task": s, "artefact": s}``, where the bias of each kind of variance output starts.
         dropout: Probability with which each channel that leaves a block is dropped while :attr:`training` is set, [0, 1); a
             network from before this setting has none.
+        head_spectra: Whether the variance outputs also see the image's spectra; only with ``head_channels``. A network from
+            before this setting does not.
 
     Source: Shaw et al. 2021, section 4; Isensee et al. 2019; NiftyNet ``no_new_net``; dropout: Roy et al. 2019.
     """
@@ -42,10 +40,12 @@ class DecoupledUNet(nn.Module):
         head_channels: int,
         start_log_variance: dict[str, float],
         dropout: float = 0.0,
+        head_spectra: bool = False,
     ):
         super().__init__()
         self.causes = tuple(causes)
         self.head_channels = head_channels
+        self.head_spectra = head_spectra
         self.dropout = dropout
         self.channels = tuple(channels)
         *levels, bottom = channels
@@ -61,7 +61,9 @@ class DecoupledUNet(nn.Module):
         _initialise(self)
         self.log_variance = nn.ModuleDict(
             {
-                cause: _Head(levels[0], head_channels, start_log_variance[TASK if cause == TASK else "artefact"])
+                cause: _Head(
+                    levels[0], head_channels, start_log_variance[TASK if cause == TASK else "artefact"], head_spectra
+                )
                 for cause in causes
             }
         )
@@ -90,8 +92,16 @@ class DecoupledUNet(nn.Module):
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
             features = self._drop(block(torch.cat([upsampled, skip], dim=1)))
-        raw = _of_all_heads(list(self.log_variance.values()), features, texture(image) if self.head_channels else None)
+        raw = _of_all_heads(
+            list(self.log_variance.values()), features, self._see(image) if self.head_channels else None
+        )
         return self.segmentation(features), limit(raw, *LOG_VARIANCE_LIMITS)
+
+    def _see(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the texture of an image in blocks, and what the whole patch is like, for the heads' second branch."""
+        rough = texture(image)
+        whole = over_patch(rough)
+        return rough, torch.cat([whole, over_patch(spectra(image))], dim=1) if self.head_spectra else whole
 
     def _drop(self, features: Tensor) -> Tensor:
         return F.dropout3d(features, self.dropout, self.training) if self.dropout else features
@@ -206,19 +216,20 @@ class _Head(nn.Module):
         n_hidden: Channels of the block before the last convolution, the second branch being wider; 0 for a plain
             1x1x1 convolution of the feature map.
         start: Bias at the start, where the output is the same everywhere.
+        sees_spectra: Whether the second branch also sees the patch's :func:`spectra`.
     """
 
-    def __init__(self, n_in: int, n_hidden: int, start: float):
+    def __init__(self, n_in: int, n_hidden: int, start: float, sees_spectra: bool):
         super().__init__()
         self.local = _small_head(n_in, n_hidden)
-        self.level = _LevelBranch(n_hidden) if n_hidden else None
+        self.level = _LevelBranch(n_hidden, sees_spectra) if n_hidden else None
         _initialise(self.local)
         nn.init.zeros_(self.local[-1].weight)
         nn.init.constant_(self.local[-1].bias, start)
 
 
-def _of_all_heads(heads: list[_Head], features: Tensor, rough: Tensor | None) -> Tensor:
-    """Return the raw log-variance by every head, (B, U, D, H, W), from features (B, C, D, H, W) and :func:`texture`.
+def _of_all_heads(heads: list[_Head], features: Tensor, seen: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Return the raw log-variance by every head, (B, U, D, H, W), from features (B, C, D, H, W) and what is seen of the image.
 
     One convolution for all heads: one to a head's few channels takes about as long.
     """
@@ -229,8 +240,7 @@ def _of_all_heads(heads: list[_Head], features: Tensor, rough: Tensor | None) ->
     hidden_features = activation[0](F.conv3d(features, *_side_by_side(first), padding=1))
     weights = torch.block_diag(*(convolution.weight.flatten() for convolution in last))
     local = F.conv3d(hidden_features, weights[..., None, None, None], torch.cat([c.bias for c in last]))
-    over_patch = _over_patch(rough)
-    level = torch.cat([head.level(rough, over_patch) for head in heads], dim=1)
+    level = torch.cat([head.level(*seen) for head in heads], dim=1)
     return local + F.interpolate(level, size=features.shape[2:], mode="trilinear", align_corners=False)
 
 
@@ -242,59 +252,28 @@ def _side_by_side(convolutions: Sequence[nn.Conv3d]) -> tuple[Tensor, Tensor]:
 class _LevelBranch(nn.Module):
     """How degraded the image is, in each block of its texture, (B, N_TEXTURES, d, h, w) to (B, 1, d, h, w).
 
-    Besides the blocks around, each block sees mean, standard deviation, highest and lowest value of every texture over the
-    whole patch. From a few hundred volumes a training learns from these what it does not from convolutions and their mean:
-    whether a patch holds a spike or noise was told with an area under the ROC curve of 0.92 and 0.99, against 0.56 and 0.90.
+    Besides the blocks around, each block sees mean, standard deviation, highest and lowest value of every texture, and of
+    every spectrum if asked for, over the whole patch. From a few hundred volumes a training learns from these what it does not
+    from convolutions and their mean: whether a patch holds a spike or noise was told with an area under the ROC curve of 0.92
+    and 0.99, against 0.56 and 0.90. And which of five artefacts, or none, a patch of another subject holds a small perceptron
+    told in 91 % with the spectra and in 78 % without: blur in 99 against 68 %, motion in 79 against 54 %.
     """
 
-    def __init__(self, n_hidden: int):
+    def __init__(self, n_hidden: int, sees_spectra: bool):
         super().__init__()
         wide = 4 * n_hidden
+        n_whole = N_OF_A_PATCH * (N_TEXTURES + (N_SPECTRA if sees_spectra else 0))
         self.around = nn.Sequential(*_plain_convolution(N_TEXTURES, wide), *_plain_convolution(wide, wide))
         self.together = nn.Sequential(
-            nn.Conv3d(wide + 4 * N_TEXTURES, wide, 1), nn.LeakyReLU(0.01, inplace=True), nn.Conv3d(wide, 1, 1)
+            nn.Conv3d(wide + n_whole, wide, 1), nn.LeakyReLU(0.01, inplace=True), nn.Conv3d(wide, 1, 1)
         )
         _initialise(self)
         nn.init.zeros_(self.together[-1].weight)
 
-    def forward(self, rough: Tensor, over_patch: Tensor) -> Tensor:
+    def forward(self, rough: Tensor, whole: Tensor) -> Tensor:
         with torch.autocast(rough.device.type, enabled=False):  # what tells artefacts apart can be slight
-            blocks = torch.cat([self.around(rough), over_patch.expand(-1, -1, *rough.shape[2:])], dim=1)
+            blocks = torch.cat([self.around(rough), whole.expand(-1, -1, *rough.shape[2:])], dim=1)
             return self.together(blocks)
-
-
-def _over_patch(rough: Tensor) -> Tensor:
-    """Return mean, standard deviation, highest and lowest value of every texture, (B, 4 * N_TEXTURES, 1, 1, 1)."""
-    axes = {"dim": (2, 3, 4), "keepdim": True}
-    spread = (rough.var(**axes, correction=0) + TEXTURE_FLOOR).sqrt()  # a constant patch has a gradient, too
-    return torch.cat([rough.mean(**axes), spread, rough.amax(**axes), rough.amin(**axes)], dim=1)
-
-
-def texture(image: Tensor) -> Tensor:
-    """Return how rough an image is at several distances along each axis, in blocks of 4^3 voxels.
-
-    log(mean |x(u + d) - x(u)| + c) for the lags d along each axis, log(mean |x(u - 1) - 2 x(u) + x(u + 1)| + c), and
-    log(mean x + c). Tissue contrast or a receiver's gain adds the same to all of them, so their differences tell artefacts apart
-    whatever the subject: noise is as rough at one voxel as at four, blur smooth at one and rough at four, and smoother still in
-    its second differences, a ghost brightness in the air. A short training would not find this by itself.
-
-    A difference that leads out of the patch is taken with its opposite face: along each axis that is 1, 2 and all of the 4 planes
-    of the last block for the lags 1, 2 and 4, and 1 of the first and the last block's for second differences. These hold contrast
-    between two faces, not roughness, in training as at inference; weights were trained with it, so a change needs new ones.
-
-    Args:
-        image: (B, 1, D, H, W), float, range [0, 1], sides >= 4; what is left of a side that 4 does not divide is not used.
-
-    Returns:
-        (B, N_TEXTURES, D / 4, H / 4, W / 4), float32: brightness, then for each axis the lags and the second difference.
-    """
-    image = image.float()
-    maps = [image]
-    for axis in (2, 3, 4):
-        maps += [(image.roll(-lag, dims=axis) - image).abs() for lag in TEXTURE_LAGS]
-        maps.append((image.roll(-1, dims=axis) + image.roll(1, dims=axis) - 2 * image).abs())
-    blocks = F.avg_pool3d(torch.cat(maps, dim=1), TEXTURE_BLOCK)
-    return (blocks + TEXTURE_FLOOR).log() + TEXTURE_OFFSET
 
 
 def _small_head(n_in: int, n_hidden: int) -> nn.Sequential:

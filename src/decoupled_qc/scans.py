@@ -35,6 +35,11 @@ class Scan:
     high: float
     file: nib.Nifti1Image
 
+    @property
+    def has_orientation(self) -> bool:
+        """Whether the header says how the axes lie in the head; without, nibabel takes them for left to right, and so on."""
+        return bool(self.file.header["sform_code"] or self.file.header["qform_code"])
+
 
 def read_scan(path: str | os.PathLike) -> Scan:
     """Read a scan from a ``.nii``, ``.nii.gz``, ``.mgz``, ``.mgh`` or Analyze ``.hdr`` file; orientation, oblique or not, stays.

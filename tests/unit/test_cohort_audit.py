@@ -59,7 +59,16 @@ def no_rotation(folder):
     nib.save(file, folder / "sub-02" / "anat" / "sub-02_T1w.nii.gz")
 
 
+def without_orientation(folder):
+    path = folder / "sub-02" / "anat" / "sub-02_T1w.nii.gz"
+    file = nib.load(path)
+    file.set_sform(file.affine, code=0)
+    file.set_qform(file.affine, code=0)
+    nib.save(nib.Nifti1Image(np.asanyarray(file.dataobj).copy(), None, file.header), path)
+
+
 DAMAGE = {
+    "has a header without orientation \\(qform and sform code 0\\)": without_orientation,
     "has a qform that is no rotation .*: correct it, or set its code to 0": no_rotation,
     "NaN or infinite": one_voxel(np.nan),
     "voxels that are NaN or infinite \\(1\\)": one_voxel(np.inf),

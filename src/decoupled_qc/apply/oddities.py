@@ -1,6 +1,5 @@
 """What can be told from a scan's header and intensities alone: that it is none of the kind that the model was made for."""
 
-import nibabel as nib
 import numpy as np
 
 from decoupled_qc.scans import Scan
@@ -28,8 +27,6 @@ def oddities(scan: Scan) -> list[str]:
     level, share = HOUNSFIELD
     if scan.low < level and np.mean(scan.low + sample * (scan.high - scan.low) < level) > share:
         found.append("air far below zero, as in a CT scan")
-    if isinstance(scan.file, nib.Nifti1Image) and not (
-        scan.file.header["sform_code"] or scan.file.header["qform_code"]
-    ):
+    if not scan.has_orientation:
         found.append("a header without orientation")
     return found

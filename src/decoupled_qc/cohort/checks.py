@@ -71,7 +71,7 @@ def mark_twins(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_header(scan: Scan) -> None:
-    """Check voxel sizes, and that both transforms of the header agree about left and right.
+    """Check voxel sizes, and that the header says where the axes point, with one voice about left and right.
 
     Raises:
         InputError: They are implausible, no transforms, or do not agree.
@@ -80,6 +80,11 @@ def check_header(scan: Scan) -> None:
     if not all(low <= size <= high for size in scan.spacing_mm):
         sizes = " x ".join(f"{size:.3g}" for size in scan.spacing_mm)
         raise InputError(f"{scan.path} has voxels of {sizes} mm, outside {low} to {high} mm: check its header.")
+    if not scan.has_orientation:
+        raise InputError(
+            f"{scan.path} has a header without orientation (qform and sform code 0): write one into it once you know how its "
+            "axes lie in the head."
+        )
     try:
         qform, sform = scan.file.get_qform(coded=True)[0], scan.file.get_sform(coded=True)[0]
     except ValueError as error:  # of the quaternion, which only this reads where there is an sform
