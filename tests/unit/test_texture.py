@@ -85,7 +85,8 @@ def test_only_heads_that_are_asked_to_see_the_spectra():
     assert wider - without.log_variance["blur"].level.together[0].weight.shape[1] == 4 * N_SPECTRA
     with torch.no_grad():
         for head in with_them.log_variance.values():
-            head.level.together[0].weight[:, -4 * N_SPECTRA :] = 1.0
+            head.level.together[0].weight[:] = 0
+            head.level.together[0].weight[:, -4 * N_SPECTRA :] = 0.001
             head.level.together[-1].weight[:] = 1.0
         image = smooth((1, 1, 32, 32, 32))
         kept = (torch.fft.fftfreq(32).abs() <= 0.3).float().reshape(1, 1, 1, 32, 1)
