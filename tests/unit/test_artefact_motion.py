@@ -82,7 +82,7 @@ def test_pose_held_throughout_rotates_the_image_about_its_centre_and_then_shifts
     inverse = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix().T
     centre = (np.array(smooth.shape) - 1) / 2
     offset = centre - inverse @ (centre + shift_mm / SPACING_MM)
-    expected = ndimage.affine_transform(smooth.numpy(), inverse, offset, order=1, mode="nearest")
+    expected = ndimage.affine_transform(smooth.numpy(), inverse, offset, order=5, mode="nearest")
     assert np.abs(magnitude(held).numpy() - expected).max() < 2e-3
     assert np.abs(smooth.numpy() - expected).max() > 0.1  # it did move
 
@@ -98,7 +98,7 @@ def test_head_moves_alike_wherever_it_lies_in_the_field_of_view(smooth):
         return magnitude(motion.apply(image, record | motion.measure(image, record)))
 
     expected = moved(smooth).roll(further, (0, 1, 2))
-    assert torch.allclose(moved(moved_on), expected, atol=1e-5)
+    assert torch.allclose(moved(moved_on), expected, atol=4e-3)  # lines end elsewhere
     about_the_volume = magnitude(motion.apply(moved_on, record))
     assert (about_the_volume - expected).abs().max() > 0.02
 
@@ -185,21 +185,23 @@ def test_rotation_is_rigid_in_millimetres_where_voxels_are_not_cubes(spacing_mm,
     matrix = to_voxels @ pose[:3, :3] @ scale
     centre = (np.array(smooth.shape) - 1) / 2
     offset = centre - matrix @ centre + to_voxels @ pose[:3, 3]
-    expected = ndimage.affine_transform(smooth.numpy(), matrix, offset, order=1, mode="nearest")
-    for mover in (motion._mover_itk, motion._mover_grid):  # that of the CPU and that of the GPU
-        assert np.abs(mover(smooth, spacing_mm)(pose[:3, :3], pose[:3, 3]).numpy() - expected).max() < 1e-3
+    expected = ndimage.affine_transform(smooth.numpy(), matrix, offset, order=5, mode="nearest")
+    found = motion._mover(smooth, spacing_mm, [0, 0, 0])(pose)
+    assert np.abs(found.numpy() - expected).max() < 2e-3
 
 
-def test_movers_of_cpu_and_gpu_agree_where_tissue_reaches_the_edge(smooth):
-    """But for points that rounding takes over the edge of a voxel."""
-    filled = smooth[12:28, 15:33, 14:30].contiguous() * (
-        1 + torch.rand(16, 18, 16, generator=torch.Generator().manual_seed(0))
-    )
-    turn = Rotation.from_euler("xyz", [4, -7, 12], degrees=True).as_matrix()
-    on_cpu, on_gpu = (
-        mover(filled, (1, 2, 3))(turn, np.array([3.1, -2.3, 5.2])) for mover in (motion._mover_itk, motion._mover_grid)
-    )
-    assert ((on_cpu - on_gpu).abs() > 1e-3).float().mean() < 1e-3
+def test_motion_leaves_a_scanners_noise_as_it_is_but_for_what_a_magnitude_loses():
+    """Planes k and -k come from different poses, so half of the noise of a real-valued image ends beside its signal's phase.
+
+    Interpolated trilinearly it kept a quarter; a scan with motion would then be told by its smoothness.
+    """
+    image = 0.5 + torch.zeros(48, 48, 48)
+    noise = 1e-3 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    record = one_move(time=0.5, angles_deg=(12, -8, 10), shift_mm=(9, 5, -6))
+    with_noise, without = (magnitude(motion.apply(one, record)) for one in (image + noise, image))
+    inner = (slice(12, -12),) * 3
+    kept = float((with_noise - without)[inner].var() / noise.var())
+    assert kept == pytest.approx(0.5, abs=0.05)
 
 
 def test_breathing_faster_than_its_steps_can_show_is_refused():

@@ -19,7 +19,7 @@ Planes differ along the slow axis alone, so that one-dimensional transforms alon
 be transformed to and fro. A pose costs a resampling and a one-dimensional FFT of which its segment's planes are kept.
 
 Source: Shaw et al. 2021, section 3, after Shaw et al. 2020 ("demeaned" sequence of affine transforms); steps as in the
-first author's public code, numbers in the configuration. Trilinear interpolation instead of B-splines is our choice.
+first author's public code, numbers in the configuration. Shears in Fourier space instead of B-splines are our choice.
 """
 
 import math
@@ -27,12 +27,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 from torch import Tensor
-from torch.nn import functional as F
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.simulation.kspace import (
@@ -43,7 +41,7 @@ from decoupled_qc.simulation.kspace import (
     to_complex_image,
     to_kspace,
 )
-from decoupled_qc.simulation.resampling import grid_about_centre
+from decoupled_qc.simulation.rigid import moved
 
 CHAIN_POSITION = 0
 DOMAIN = "image"
@@ -190,13 +188,13 @@ def trajectory(record: dict, n_planes: int) -> tuple[list[range], list[np.ndarra
     times = sorted([*record["times"], *steps])
     cuts = [0, *(round(time * n_planes) for time in times), n_planes]
     segments = [range(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
-    moved = [np.zeros((4, 4))]
+    after = [np.zeros((4, 4))]  # each number of moves
     for angles_deg, shift_mm in zip(record["angles_deg"], record["shifts_mm"], strict=True):
-        moved.append(moved[-1] + _log_pose(angles_deg, shift_mm))
+        after.append(after[-1] + _log_pose(angles_deg, shift_mm))
     log_poses = []
     for number, (start, end) in enumerate(zip([0.0, *times], [*times, 1.0], strict=True)):
         n_moves = bisect_right(record["times"], start) if number else 0
-        log_poses.append(moved[n_moves] + _swaying(record, drift, breath, (start + end) / 2))
+        log_poses.append(after[n_moves] + _swaying(record, drift, breath, (start + end) / 2))
     return segments, [expm(log_pose) for log_pose in demean(np.stack(log_poses), segments, n_planes)]
 
 
@@ -269,51 +267,14 @@ def _step(index: Sequence[int], axis: int, step: int, n: int) -> tuple[int, ...]
 
 
 def _mover(image: Tensor, spacing_mm: Sequence[float], centre_mm: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
-    """Return a function of a pose (4 x 4, mm, about the head's centre): the volume resampled where it takes each voxel.
-
-    On the CPU by SimpleITK, which takes a tenth of the time of PyTorch's grid.
-    """
-    mover = _mover_itk if image.device.type == "cpu" else _mover_grid
-    about_volume = mover(image, spacing_mm)
-    centre = np.array(centre_mm)
+    """Return a function of a pose (4 x 4, mm, about the head's centre): the volume as it is where the pose takes each voxel."""
+    size, centre = np.array(spacing_mm), np.array(centre_mm)
 
     def in_pose(pose: np.ndarray) -> Tensor:
         turn, shift = pose[:3, :3], pose[:3, 3]
-        return about_volume(turn, shift + centre - turn @ centre)
+        return moved(image, turn * size / size[:, None], (shift + centre - turn @ centre) / size)
 
     return in_pose
-
-
-def _mover_itk(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray, np.ndarray], Tensor]:
-    """Return the same as a function of a rotation (3 x 3) and a shift (mm) about the volume's centre."""
-    still = sitk.GetImageFromArray(image.numpy())  # whose axes ITK counts from the last
-    still.SetSpacing([float(size) for size in reversed(spacing_mm)])
-    still.SetOrigin([-(n - 1) / 2 * size for n, size in zip(still.GetSize(), still.GetSpacing(), strict=True)])
-    resampling = sitk.ResampleImageFilter()
-    resampling.SetReferenceImage(still)
-    resampling.SetInterpolator(sitk.sitkLinear)
-    resampling.UseNearestNeighborExtrapolatorOn()
-    resampling.SetNumberOfThreads(torch.get_num_threads())
-
-    def about_volume(turn: np.ndarray, shift: np.ndarray) -> Tensor:
-        resampling.SetTransform(sitk.AffineTransform(turn[::-1, ::-1].ravel().tolist(), shift[::-1].tolist()))
-        return torch.from_numpy(sitk.GetArrayFromImage(resampling.Execute(still)))
-
-    return about_volume
-
-
-def _mover_grid(image: Tensor, spacing_mm: Sequence[float]) -> Callable[[np.ndarray, np.ndarray], Tensor]:
-    sizes_mm = np.array(image.shape) * np.array(spacing_mm)
-    sizes = torch.tensor(image.shape[::-1], device=image.device)
-
-    def about_volume(turn: np.ndarray, shift: np.ndarray) -> Tensor:
-        grid = grid_about_centre(image, turn, shift, sizes_mm)
-        # As ITK does, beyond the volume take the nearest voxel, in all three directions.
-        nearest = (2 * ((grid + 1) / 2 * sizes).floor() + 1) / sizes - 1
-        grid = torch.where((grid.abs() > 1).any(-1, keepdim=True), nearest, grid)
-        return F.grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
-
-    return about_volume
 
 
 def _read(kspace: Tensor, image: Tensor, segment: range) -> None:
