@@ -65,7 +65,7 @@ def shears(matrix: NDArray, shift: NDArray) -> list[Shear]:
         shift: (3,), voxels.
     """
     found = {order: _factors(matrix, *order) for order in permutations(range(3))}
-    twice, first, second = order = min(found, key=lambda order: np.abs(found[order]).max())
+    twice, first, second = order = min(found, key=lambda order: np.square(found[order]).sum())
     slopes = found[order]
     offsets = np.zeros(4)
     offsets[2] = shift[second]
