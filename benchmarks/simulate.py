@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 import torchio as tio
 from measure import MIB, compare, peak_mib, tell, write_both
@@ -63,11 +64,14 @@ def fft_pair(image: Tensor) -> Tensor:
 
 
 def fft_pairs_and_resamplings(image: Tensor) -> list[Tensor]:
-    """Do what motion may cost: three FFT pairs, and one resampling per pose."""
-    record = record_of("motion")
-    in_pose = motion._mover(image, record["spacing_mm"], (0.0, 0.0, 0.0))
-    for _, pose in zip(*motion.trajectory(record, image.shape[0]), strict=True):
-        in_pose(pose)
+    """Do what motion may cost: three FFT pairs, and one trilinear resampling per pose, SimpleITK's, the fastest at hand."""
+    still = sitk.GetImageFromArray(image.numpy())
+    resampling = sitk.ResampleImageFilter()
+    resampling.SetReferenceImage(still)
+    resampling.SetNumberOfThreads(THREADS)
+    for _, pose in zip(*motion.trajectory(record_of("motion"), image.shape[0]), strict=True):
+        resampling.SetTransform(sitk.AffineTransform(pose[:3, :3].ravel().tolist(), pose[:3, 3].tolist()))
+        sitk.GetArrayFromImage(resampling.Execute(still))
     return [fft_pair(image) for _ in range(3)]
 
 
@@ -83,7 +87,12 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
         "noise": {"TorchIO RandomNoise": tio.RandomNoise()},
         "blur": {"TorchIO RandomAnisotropy": tio.RandomAnisotropy(axes=0, downsampling=(3, 3))},
         "ghosting": {"TorchIO RandomGhosting": tio.RandomGhosting(num_ghosts=(4, 4))},
-        "motion": {"TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES)},
+        "motion": {
+            "TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES),
+            "TorchIO RandomMotion by B-splines": tio.RandomMotion(
+                num_transforms=N_MOVES, image_interpolation="bspline"
+            ),
+        },
         "bias": {"TorchIO RandomBiasField": tio.RandomBiasField()},
         "wrap": {"TorchIO RandomGhosting of intensity 1": tio.RandomGhosting(num_ghosts=(4, 4), intensity=(1, 1))},
     }

@@ -179,16 +179,17 @@ def test_a_shift_turns_the_phase_of_the_planes_read_after_it(shape, seed, slow_a
 
 
 @given(
-    shape=shapes,
+    shape=st.tuples(*[st.integers(24, 33)] * 3),
     seed=seeds,
     slow_axis=axes,
-    turn_deg=st.tuples(*[st.floats(-40, 40)] * 3),
-    spacing_mm=spacings,
+    turn_deg=st.tuples(*[st.floats(-20, 20)] * 3),
+    spacing_mm=st.tuples(*[st.floats(1.0, 2.0)] * 3),
     centre_mm=st.tuples(*[st.floats(-4, 4)] * 3),
 )
 def test_a_rotation_held_throughout_is_the_rotated_image(shape, seed, slow_axis, turn_deg, spacing_mm, centre_mm):
-    """Not demeaned. S^-1 R^T S about the head's centre, S the voxel sizes, by another library; within the field of view."""
-    image = image_of(shape, seed)
+    """Not demeaned. S^-1 R^T S about the head's centre, S the voxel sizes, by another library's splines; smooth tissue in air."""
+    tissue = np.pad(image_of([n - 20 for n in shape], seed).numpy(), 10)
+    image = torch.from_numpy(ndimage.gaussian_filter(tissue, 2.0))
     record = record_of("motion", 1.0, shape, seed, spacing_mm=spacing_mm) | {
         "slow_axis": slow_axis,
         "times": [0.0],
@@ -200,13 +201,9 @@ def test_a_rotation_held_throughout_is_the_rotated_image(shape, seed, slow_axis,
         found = motion.apply(image, record)
     turn = Rotation.from_euler("xyz", turn_deg, degrees=True).as_matrix()
     matrix = np.diag(1 / np.array(spacing_mm)) @ turn.T @ np.diag(spacing_mm)
-    middle = (np.array(shape) - 1) / 2
-    centre = middle + np.array(centre_mm) / spacing_mm
-    expected = ndimage.affine_transform(image.numpy(), matrix, centre - matrix @ centre, order=1, mode="nearest")
-    places = np.moveaxis(np.indices(shape), 0, -1) - centre
-    from_middle = places @ matrix.T + centre - middle
-    inside = (np.abs(from_middle) < np.array(shape) / 2 - 1e-3).all(axis=-1)
-    assert np.allclose(magnitude(found).numpy()[inside], expected[inside], atol=1e-3)
+    centre = (np.array(shape) - 1) / 2 + np.array(centre_mm) / spacing_mm
+    expected = ndimage.affine_transform(image.numpy(), matrix, centre - matrix @ centre, order=5, mode="nearest")
+    assert np.allclose(magnitude(found).numpy(), expected, atol=1e-2 * float(image.max()))
 
 
 def moved_in_order(record, order):
