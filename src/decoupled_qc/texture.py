@@ -16,6 +16,7 @@ N_FREQUENCIES = SPECTRUM_BLOCK // 2
 N_SPECTRA = 3 * N_FREQUENCIES
 SPECTRUM_FLOOR = TEXTURE_FLOOR**2
 SPECTRUM_SLOPE = 3.5  # a head's power falls about so with frequency: with it every frequency is as loud
+RELATIVE_GAIN = 3.0  # brings their spread over clean patches to about 1
 N_OF_A_PATCH = 4  # numbers that :func:`over_patch` returns of each map
 
 
@@ -101,3 +102,19 @@ def over_patch(maps: Tensor) -> Tensor:
     axes = {"dim": (2, 3, 4), "keepdim": True}
     spread = (maps.var(**axes, correction=0) + TEXTURE_FLOOR).sqrt()  # a constant patch has a gradient, too
     return torch.cat([maps.mean(**axes), spread, maps.amax(**axes), maps.amin(**axes)], dim=1)
+
+
+def relative(whole: Tensor) -> Tensor:
+    """Return what :func:`over_patch` does with the mean over all maps taken out of each of its numbers, and set beside them.
+
+    A gain or a contrast adds to all maps alike; without it, how they differ is learnt from fewer patches.
+
+    Args:
+        whole: (B, 4 C, 1, 1, 1).
+
+    Returns:
+        (B, 4 (C + 1), 1, 1, 1).
+    """
+    apart = whole.unflatten(1, (N_OF_A_PATCH, -1))
+    mean = apart.mean(dim=2, keepdim=True)
+    return RELATIVE_GAIN * torch.cat([apart - mean, mean], dim=2).flatten(1, 2)

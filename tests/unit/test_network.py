@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -141,3 +142,42 @@ def test_only_heads_with_channels_of_their_own_see_a_patchs_level():
         assert torch.allclose(logits, same_logits, atol=1e-3)
         change[head_channels] = (bright - dark).abs().mean()
     assert change[0] < 1e-3 and change[4] > 0.05
+
+
+def told(odds):
+    """Return a network that gives every patch these log odds of holding noise, and the same without the factor."""
+    with_odds = DecoupledUNet(("task", "noise"), **SMALL, head_spectra=True).eval()
+    without = DecoupledUNet(("task", "noise"), **SMALL).eval()
+    with torch.no_grad():
+        for head in with_odds.log_variance.values():
+            torch.nn.init.normal_(head.local[-1].weight, std=0.1)
+        with_odds.presence_of["noise"][-1].bias.fill_(odds)
+    without.load_state_dict(
+        {key: value for key, value in with_odds.state_dict().items() if not key.startswith("presence_of.")}
+    )
+    return with_odds, without
+
+
+def test_an_artefacts_variance_is_multiplied_by_the_probability_that_it_is_there():
+    image = torch.rand(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    with_odds, without = told(-1.0)
+    with torch.no_grad():
+        (logits, found), (same, full) = with_odds(image), without(image)
+    assert torch.equal(logits, same) and torch.equal(found[:, 0], full[:, 0])  # neither the label nor the task
+    expected = full[:, 1] + math.log(1 / (1 + math.e))
+    assert torch.allclose(found[:, 1], expected.clamp(min=-6), atol=1e-5)
+    assert torch.allclose(with_odds.presence(image), torch.full((2, 1), -1.0))
+
+
+def test_the_probability_learns_from_no_variance():
+    image = torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    network, _ = told(0.5)
+    network(image)[1].mean().backward()
+    assert all(parameter.grad is None for parameter in network.presence_of.parameters())
+    network.presence(image).mean().backward()
+    assert network.presence_of["noise"][-1].bias.grad.item() == pytest.approx(1.0)
+
+
+def test_a_network_of_one_variance_for_all_causes_tells_no_artefact():
+    assert not DecoupledUNet(("total",), **SMALL, head_spectra=True).presence_of
+    assert not DecoupledUNet(("task",), **SMALL, head_spectra=True).presence_of

@@ -31,6 +31,23 @@ def test_gated_total_holds_only_the_artefacts_that_are_there_and_pulls_the_other
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("names", [("noise",), ("noise", "blur")])
+def test_which_artefacts_a_sample_holds_is_learnt_by_cross_entropy_alone(names):
+    """-log p where the artefact is, -log (1 - p) where it is not, mean over samples and artefacts; weighed, added to the rest."""
+    batch, network = batch_with_and_without("noise"), networks("task", *names)
+    torch.nn.init.normal_(network.requires_grad_().presence_of["noise"][-1].weight)
+    (plain, _), (loss, terms) = (terms_of(network, {}, batch, presence_weight=weight) for weight in (0.0, 0.3))
+    odds = network.presence(batch.image)
+    there = torch.tensor([batch.drawn[name] for name in names]).T
+    probability = torch.where(there, torch.sigmoid(odds), torch.sigmoid(-odds))
+    assert terms["presence"].item() == pytest.approx(-probability.log().mean().item(), rel=1e-5)
+    assert (loss - plain).item() == pytest.approx(0.3 * terms["presence"].item(), rel=1e-4)
+    loss.backward()
+    found = [parameter.grad for parameter in network.presence_of.parameters()]
+    expected = torch.autograd.grad(-0.3 * probability.log().mean(), list(network.presence_of.parameters()))
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(found, expected, strict=True))
+
+
 def test_a_frozen_teacher_sees_its_own_artefact_alone_or_what_the_student_sees():
     batches = stream(["noise", "blur"])
     batch = next(b for b in map(batches.batch, range(0, 80, 2)) if any(map(all, zip(*b.drawn.values(), strict=True))))
@@ -108,7 +125,7 @@ def test_heads_driven_to_their_floor_are_seen_though_together_they_say_more_than
     total, collapsed = share()
     assert total == pytest.approx(len(causes) * math.exp(-6)) and total > epsilon
     assert collapsed == 1
-    torch.nn.init.constant_(network.log_variance[causes[-1]].local[-1].bias, -5.5)
+    torch.nn.init.constant_(network.log_variance[causes[-1]].local[-1].bias, -4.5)
     total, healthy = share()
     assert total > len(causes) * math.exp(-6) + epsilon
     assert healthy == 0

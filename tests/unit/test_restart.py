@@ -80,6 +80,7 @@ class Training:
             "halvings": 3,
             "precision": "float32",
             "learning_rate": 1e-3,
+            "presence_weight": 0.1,
             "average_decay": 0.9,  # the moving average must survive as well
         }
         training |= {
@@ -93,7 +94,12 @@ class Training:
         blocks = {key: config[key] for key in ("seed", "augmentation", "corruption")}
         blocks |= {
             "spacing_mm": 1.0,
-            "network": {"channels": [4, 8], "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}},
+            "network": {
+                "channels": [4, 8],
+                "head_channels": 4,
+                "head_spectra": True,
+                "start_log_variance": {"task": 0.0, "artefact": 0.0},
+            },
             "training": training,
             "artefacts": {"noise": config["artefacts"]["noise"]},
             "others": {},

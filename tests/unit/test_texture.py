@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from decoupled_qc.network import DecoupledUNet
-from decoupled_qc.texture import N_SPECTRA, over_patch, spectra, texture
+from decoupled_qc.texture import N_SPECTRA, over_patch, relative, spectra, texture
 
 
 def test_a_gain_moves_all_of_the_texture_alike_and_low_resolution_does_not():
@@ -78,17 +77,9 @@ def test_what_a_patch_is_like_is_mean_spread_highest_and_lowest_of_every_map():
     assert torch.equal(high, maps.amax(dim=(2, 3, 4))) and torch.equal(low, maps.amin(dim=(2, 3, 4)))
 
 
-def test_only_heads_that_are_asked_to_see_the_spectra():
-    shape = {"channels": (4, 8), "head_channels": 2, "start_log_variance": {"task": 0.0, "artefact": 0.0}}
-    without, with_them = (DecoupledUNet(("task", "blur"), **shape, head_spectra=sees) for sees in (False, True))
-    wider = with_them.log_variance["blur"].level.together[0].weight.shape[1]
-    assert wider - without.log_variance["blur"].level.together[0].weight.shape[1] == 4 * N_SPECTRA
-    with torch.no_grad():
-        for head in with_them.log_variance.values():
-            head.level.together[0].weight[:] = 0
-            head.level.together[0].weight[:, -4 * N_SPECTRA :] = 0.001
-            head.level.together[-1].weight[:] = 1.0
-        image = smooth((1, 1, 32, 32, 32))
-        kept = (torch.fft.fftfreq(32).abs() <= 0.3).float().reshape(1, 1, 1, 32, 1)
-        low = torch.fft.ifft(torch.fft.fft(image, dim=3) * kept, dim=3).real
-        assert (with_them(image)[1] - with_them(low)[1]).abs().mean() > 0.1
+def test_relative_numbers_do_not_know_a_gain_but_beside_them():
+    maps = torch.rand(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+    found, gained = (relative(over_patch(each)).reshape(2, 4, 4) for each in (maps, maps + 0.7))
+    assert torch.allclose(found[:, :, :3].sum(dim=2), torch.zeros(2, 4), atol=1e-5)
+    assert torch.allclose(gained[:, :, :3], found[:, :, :3], atol=1e-5)
+    assert torch.allclose((gained - found)[:, [0, 2, 3], 3], torch.full((2, 3), 3 * 0.7), atol=1e-5)  # not the spread

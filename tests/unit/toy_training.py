@@ -18,12 +18,19 @@ SETTINGS = {
     "noise": {"snr_db": [20.0, -10.0], "signal_mask": "volume"},
     "blur": {"ratio": [2.0, 12.0], "n_axes_probability": [0.6, 0.3, 0.1]},
 }
-SMALL = {"channels": (4, 8), "head_channels": 4, "start_log_variance": {"task": 0.0, "artefact": 0.0}}
+SMALL = {
+    "channels": (4, 8),
+    "head_channels": 4,
+    "head_spectra": True,
+    "start_log_variance": {"task": 0.0, "artefact": 0.0},
+}
 RECIPE = Recipe(
-    steps=6, forward_batch_size=2, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0, adam_beta2=0.999,
+    steps=6, forward_batch_size=2, plain_steps=2, learning_rate=1e-3, head_learning_rate_factor=10.0,
+    presence_learning_rate_factor=10.0, adam_beta2=0.999,
     clip_norm=5.0, average_decay=0.0, epsilon=0.05, halvings=3,
     ladder=dict(smoothing=0.9, min_improvement=1e-3, check_every=0.2, min_interval=0.2, finish_by=0.8),
-    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, absence_form="mean", patience=0.3,
+    ssim_weight=0.1, ssim_form="one_minus", consistency_weight=1.0, absence_weight=1.0, absence_form="mean",
+    presence_weight=0.0, patience=0.3,
     route="paper", segmentation_loss="attenuated", teacher_input="single_artefact",
     beta=0.0, precision="float32", compile=False, max_skipped=2, log_every=1,
     look_every=0.5,

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.network import PRESENCES, VARIANCES, DecoupledUNet
 from decoupled_qc.training.board import Board
 from decoupled_qc.training.checkpoint import Checkpoint
 from decoupled_qc.training.collapse import collapse_warnings
@@ -30,7 +30,6 @@ from decoupled_qc.training.sampling import Batch, PatchStream
 
 log = logging.getLogger(__name__)
 
-HEAD_PARTS = ("log_variance.",)  # parameters with a learning rate of their own
 SPEAKS_EVERY_S = 60.0  # the log, at least
 
 
@@ -220,12 +219,14 @@ def _share_and_clip(network: DecoupledUNet, terms: dict[str, Tensor], clip_norm:
 
 
 def _optimiser(network: DecoupledUNet, recipe: Recipe) -> torch.optim.Adam:
-    """Return Adam with a group for the variance heads, whose learning rate is a multiple of the others'."""
-    heads = [value for key, value in network.named_parameters() if key.startswith(HEAD_PARTS)]
-    rest = [value for key, value in network.named_parameters() if not key.startswith(HEAD_PARTS)]
-    groups = [{"params": rest, "factor": 1.0}, {"params": heads, "factor": recipe.head_learning_rate_factor}]
+    """Return Adam; variance heads and what tells artefacts have learning rates that are multiples of the others'."""
+    factors = {VARIANCES: recipe.head_learning_rate_factor, PRESENCES: recipe.presence_learning_rate_factor, "": 1.0}
+    parts = {start: [] for start in factors}
+    for key, value in network.named_parameters():
+        parts[next(start for start in factors if key.startswith(start))].append(value)
+    groups = [{"params": part, "factor": factors[start]} for start, part in parts.items() if part]
     betas = (0.9, recipe.adam_beta2)
-    optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, betas=betas, fused=rest[0].is_cuda)
+    optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, betas=betas, fused=parts[""][0].is_cuda)
     _set_learning_rate(optimiser, recipe.learning_rate)
     return optimiser
 

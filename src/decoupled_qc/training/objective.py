@@ -4,6 +4,7 @@ from math import exp
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from decoupled_qc.causes import LOG_VARIANCE_LIMITS, TASK
 from decoupled_qc.network import DecoupledUNet
@@ -25,7 +26,8 @@ def objective(
     """Return the loss of a batch; and, detached, its terms, the Dice and the mean variance of each cause.
 
     Among the terms, ``consistency`` is what ``consistency_weight`` scales: eq. 7 of every cause with a pseudo-label, each by its
-    share of samples, and, when routed, the cost of absent artefacts' variances. ``share_below_epsilon`` is the share of voxels
+    share of samples, and, when routed, the cost of absent artefacts' variances; ``presence`` is the cross-entropy of which
+    artefacts a sample holds, as the simulator knows. ``share_below_epsilon`` is the share of voxels
     whose total variance is less than epsilon above the lowest that the network can say: there the likelihood is cross-entropy
     with one weight for all.
 
@@ -65,14 +67,21 @@ def objective(
     likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
     if plain:
         likelihood = likelihood + ce.mean()
+    told = ce.new_zeros(())
+    if recipe.presence_weight and network.presence_of:
+        there = torch.tensor(
+            [batch.drawn[cause] for cause in network.presence_of], device=device, dtype=torch.float32
+        ).T
+        told = binary_cross_entropy_with_logits(network.presence(image), there)
     above_floor = sum(variance.values()).detach() - len(variance) * exp(LOG_VARIANCE_LIMITS[0])
-    loss = likelihood + recipe.consistency_weight * pull
+    loss = likelihood + recipe.consistency_weight * pull + recipe.presence_weight * told
     return loss, {
         "loss": loss.detach(),
         "cross_entropy": ce.mean().detach(),
         "dice": dice_of(logits.detach(), batch.label.to(device)),
         "likelihood": likelihood.detach(),
         "consistency": pull.detach(),
+        "presence": told.detach(),
         "share_below_epsilon": (above_floor < epsilon).float().mean(),
         **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
     }

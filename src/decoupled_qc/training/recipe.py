@@ -18,6 +18,7 @@ class Recipe:
         plain_steps: First steps with plain cross-entropy; the variance learns from it, but does not weigh it yet.
         learning_rate: Of Adam at the start.
         head_learning_rate_factor: Of the variance heads, relative to ``learning_rate``.
+        presence_learning_rate_factor: Of what tells which artefacts are there, relative to ``learning_rate``.
         adam_beta2: Share of its mean of squared gradients that Adam keeps each step, [0, 1).
         clip_norm: Largest gradient norm.
         average_decay: The trained network has an exponential moving average of the weights, of which each step keeps this
@@ -29,6 +30,7 @@ class Recipe:
         absence_weight: Of what an artefact's variance costs in samples without it, when routed; times ``consistency_weight``.
         absence_form: What it costs: ``mean``, the mean variance; or ``divergence``, see
             :func:`decoupled_qc.training.losses.absence_divergence`, whose natural weight is 1.
+        presence_weight: Of the cross-entropy of the artefacts that a sample is told to hold, where the network tells it.
         route: ``paper``, or ``routed``: in the likelihood a variance that has a pseudo-label is replaced by it and learns
             from the consistency alone, as otherwise the task's share grows to hold the artefact's; an artefact's variance
             is left out, and pulled to zero, in samples without the artefact, about which its teacher is not asked.
@@ -49,6 +51,7 @@ class Recipe:
     plain_steps: int
     learning_rate: float
     head_learning_rate_factor: float
+    presence_learning_rate_factor: float
     adam_beta2: float
     clip_norm: float
     average_decay: float
@@ -61,6 +64,7 @@ class Recipe:
     consistency_weight: float
     absence_weight: float
     absence_form: str
+    presence_weight: float
     route: str
     segmentation_loss: str
     teacher_input: str
