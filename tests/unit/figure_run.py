@@ -80,7 +80,12 @@ class Run:
         drawers = {
             "1": lambda: figure_1(self.wide, *both, self.artefacts),
             "2": lambda: figure_2(
-                self.artefacts, route="paper", absence_weight=0.0, segmentation_loss="plain", beta=0.5
+                self.artefacts,
+                route="paper",
+                absence_weight=0.0,
+                segmentation_loss="plain",
+                beta=0.5,
+                head_spectra=True,
             ),
             "3": lambda: figure_3(self.wide, both[0], self.artefacts, example_severity=0.75),
             "4": lambda: figure_4(self.wide, *both, self.artefacts, example_severity=0.75),

@@ -43,7 +43,8 @@ rule figure_2:
     params:
         code=fingerprint("figure_2"),
         artefacts=ARTEFACTS,
-        settings={key: config["training"][key] for key in ("route", "absence_weight", "segmentation_loss", "beta")},
+        settings={key: config["training"][key] for key in ("route", "absence_weight", "segmentation_loss", "beta")}
+        | {"head_spectra": config["network"]["head_spectra"]},
     message:
         "Drawing figure 2: the three stages of training."
     script:
