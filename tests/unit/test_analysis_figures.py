@@ -146,7 +146,10 @@ def training_tables(artefacts):
         {"step": steps, "loss": 0.5 * np.exp(-steps / 200) - 1, "cross_entropy": np.exp(-steps / 100)}
     )
     metrics = metrics.assign(
-        consistency=0.1, epsilon=0.05 * 0.5 ** (steps // 200), learning_rate=3e-3 * 0.5 ** (steps // 200)
+        consistency=0.1,
+        presence=0.7 * np.exp(-steps / 300),
+        epsilon=0.05 * 0.5 ** (steps // 200),
+        learning_rate=3e-3 * 0.5 ** (steps // 200),
     )
     rows = [
         {"step": step, "input": name, "n_scans": 3, "dice": 0.9 - 0.02 * place, "twice_cross_entropy": 0.2}
@@ -167,6 +170,7 @@ def test_training_figure_holds_every_curve_and_the_warnings(artefacts):
     assert "3 validation scans" in drawing.caption and "At the end 0.90 on clean windows" in drawing.caption
     rows = drawing.rows.set_index(["quantity", "input"])
     assert rows.loc[("loss", "training"), "value"].to_numpy() == pytest.approx(metrics["loss"].to_numpy())
+    assert rows.loc[("presence", "training"), "value"].to_numpy() == pytest.approx(metrics["presence"].to_numpy())
     for name in artefacts:
         assert (rows.loc[(f"variance_{name}", name), "value"] == 0.3).all()
         assert (rows.loc[(f"variance_{name}", "clean"), "value"] == 0.02).all()
