@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
+from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
 ROUNDING = 1e-14  # of entries of a rotation matrix
 STILL = 1e-6  # voxels: a shift that no one could see
-FAST = 8  # transforms of a multiple of this many samples take half the time of others
+FAST = 8  # transforms of a multiple of this many samples are faster than of many others
 BLEND = 4  # voxels from one end of a line to the other, beyond all that is shifted in
 
 
@@ -113,15 +113,26 @@ def _sheared(image: Tensor, shear: Shear) -> Tensor:
     if reach < STILL:
         return image
     length = FAST * next_fast_len(-(-(n + 2 * math.ceil(reach) + BLEND) // FAST), real=True)
-    spectrum = torch.fft.rfft(_closed(image, axis, length, math.ceil(reach)), dim=axis)
+    closed = _closed(image, axis, length, math.ceil(reach))
     frequency = np.arange(length // 2 + 1) / length
+    phases = []
     for other, shift in ramps:
-        turns = 2 * math.pi * np.multiply.outer(shift, frequency)
-        phase = torch.from_numpy(np.exp(1j * turns).astype(np.complex64)).to(image.device)
+        phase = np.exp(2j * math.pi * np.multiply.outer(shift, frequency)).astype(np.complex64)
         shape = [1, 1, 1]
         shape[other], shape[axis] = phase.shape
-        spectrum *= (phase if other < axis else phase.T).reshape(shape)
-    return torch.fft.irfft(spectrum, n=length, dim=axis).narrow(axis, 0, n)
+        phases.append(np.ascontiguousarray(phase if other < axis else phase.T).reshape(shape))
+    if image.is_cuda:
+        spectrum = torch.fft.rfft(closed, dim=axis)
+        for phase in phases:
+            spectrum *= torch.from_numpy(phase).to(image.device)
+        whole = torch.fft.irfft(spectrum, n=length, dim=axis)
+    else:  # by PyTorch the bits of transforms and of products of complex numbers depend on the threads
+        workers = torch.get_num_threads()
+        spectrum = rfft(closed.numpy(), axis=axis, workers=workers)
+        for phase in phases:
+            spectrum *= phase
+        whole = torch.from_numpy(irfft(spectrum, n=length, axis=axis, overwrite_x=True, workers=workers))
+    return whole.narrow(axis, 0, n)
 
 
 def _shifts(image: Tensor, shear: Shear) -> Iterator[tuple[int, NDArray]]:
