@@ -29,7 +29,7 @@ class DecoupledUNet(nn.Module):
         start_log_variance: ``{"task": s, "artefact": s}``, where the bias of each kind of variance output starts.
         dropout: Probability with which each channel that leaves a block is dropped while :attr:`training` is set, [0, 1); a
             network from before this setting has none.
-        head_spectra: Whether the variance of each artefact is that of a patch that holds it, times the probability that this one
+        presence: Whether the variance of each artefact is that of a patch that holds it, times the probability that this one
             does, which :meth:`presence` tells by the patch's texture and spectra. A network from before this setting does not.
 
     Source: Shaw et al. 2021, section 4; Isensee et al. 2019; NiftyNet ``no_new_net``; dropout: Roy et al. 2019.
@@ -42,12 +42,11 @@ class DecoupledUNet(nn.Module):
         head_channels: int,
         start_log_variance: dict[str, float],
         dropout: float = 0.0,
-        head_spectra: bool = False,
+        presence: bool = False,
     ):
         super().__init__()
         self.causes = tuple(causes)
         self.head_channels = head_channels
-        self.head_spectra = head_spectra
         self.dropout = dropout
         self.channels = tuple(channels)
         *levels, bottom = channels
@@ -68,7 +67,7 @@ class DecoupledUNet(nn.Module):
             }
         )
         self.presence_of = nn.ModuleDict(
-            {cause: _Presence() for cause in causes if head_spectra and cause not in (TASK, TOTAL)}
+            {cause: _Presence() for cause in causes if presence and cause not in (TASK, TOTAL)}
         )
 
     @property
@@ -95,11 +94,11 @@ class DecoupledUNet(nn.Module):
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             upsampled = F.interpolate(features, scale_factor=2, mode="trilinear", align_corners=False)
             features = self._drop(block(torch.cat([upsampled, skip], dim=1)))
-        raw = _of_all_heads(list(self.log_variance.values()), features, texture(image) if self.head_channels else None)
+        rough = texture(image) if self.head_channels or self.presence_of else None
+        raw = _of_all_heads(list(self.log_variance.values()), features, rough)
         if self.presence_of:
-            raw = (
-                raw + F.pad(F.logsigmoid(self.presence(image).detach()), (1, 0))[..., None, None, None]
-            )  # the task is always there
+            share = F.logsigmoid(self._log_odds(image, rough)).detach()
+            raw = raw + F.pad(share, (1, 0))[..., None, None, None]  # the task is always there
         return self.segmentation(features), limit(raw, *LOG_VARIANCE_LIMITS)
 
     def presence(self, image: Tensor) -> Tensor:
@@ -107,9 +106,14 @@ class DecoupledUNet(nn.Module):
 
         Args:
             image: As of :meth:`forward`.
+
+        Source: ours.
         """
+        return self._log_odds(image, texture(image))
+
+    def _log_odds(self, image: Tensor, rough: Tensor) -> Tensor:
         with torch.autocast(image.device.type, enabled=False):  # what tells artefacts apart can be slight
-            seen = torch.cat([relative(over_patch(texture(image))), relative(over_patch(spectra(image)))], dim=1)
+            seen = torch.cat([relative(over_patch(rough)), relative(over_patch(spectra(image)))], dim=1)
             return torch.cat([told(seen) for told in self.presence_of.values()], dim=1)
 
     def _drop(self, features: Tensor) -> Tensor:

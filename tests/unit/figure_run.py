@@ -85,7 +85,7 @@ class Run:
                 absence_weight=0.0,
                 segmentation_loss="plain",
                 beta=0.5,
-                head_spectra=True,
+                presence=True,
             ),
             "3": lambda: figure_3(self.wide, both[0], self.artefacts, example_severity=0.75),
             "4": lambda: figure_4(self.wide, *both, self.artefacts, example_severity=0.75),

@@ -83,7 +83,7 @@ def wide_layers(channels, head_channels, patch_size, batch_size):
         (lambda card: card["network"]["start_log_variance"].update(task=1e300), "a number outside -100 to 100"),
         (lambda card: card["network"].update(__class__="x"), "network has the keys"),
         (lambda card: card["network"].update(dropout=2), "dropout is 2"),
-        (lambda card: card["network"].update(head_spectra=1), "head_spectra is neither"),
+        (lambda card: card["network"].update(presence=1), "presence is neither"),
         (lambda card: card.update(artefacts=["noise"]), "artefacts differ"),
         (lambda card: card.update(spacing_mm=1e-9), "spacing_mm is 1e-09, outside"),
         (lambda card: card.update(epsilon="0.1"), "epsilon is '0.1'"),

@@ -170,8 +170,8 @@ def test_units_are_millimetres():
     image = head()
     pose = np.eye(4)
     pose[0, 3] = 4.0
-    assert torch.allclose(motion._mover(image, [4.0] * 3, [0, 0, 0])(pose), image.roll(-1, 0), atol=1e-5)
-    assert torch.allclose(motion._mover(image, [2.0] * 3, [0, 0, 0])(pose), image.roll(-2, 0), atol=1e-5)
+    assert torch.allclose(motion._in_pose(image, pose, [4.0] * 3, [0, 0, 0]), image.roll(-1, 0), atol=1e-5)
+    assert torch.allclose(motion._in_pose(image, pose, [2.0] * 3, [0, 0, 0]), image.roll(-2, 0), atol=1e-5)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 2.0, 3.0), (2.0, 2.0, 0.8)])
@@ -186,7 +186,7 @@ def test_rotation_is_rigid_in_millimetres_where_voxels_are_not_cubes(spacing_mm,
     centre = (np.array(smooth.shape) - 1) / 2
     offset = centre - matrix @ centre + to_voxels @ pose[:3, 3]
     expected = ndimage.affine_transform(smooth.numpy(), matrix, offset, order=5, mode="nearest")
-    found = motion._mover(smooth, spacing_mm, [0, 0, 0])(pose)
+    found = motion._in_pose(smooth, pose, spacing_mm, [0, 0, 0])
     assert np.abs(found.numpy() - expected).max() < 2e-3
 
 

@@ -146,7 +146,7 @@ def test_only_heads_with_channels_of_their_own_see_a_patchs_level():
 
 def told(odds):
     """Return a network that gives every patch these log odds of holding noise, and the same without the factor."""
-    with_odds = DecoupledUNet(("task", "noise"), **SMALL, head_spectra=True).eval()
+    with_odds = DecoupledUNet(("task", "noise"), **SMALL, presence=True).eval()
     without = DecoupledUNet(("task", "noise"), **SMALL).eval()
     with torch.no_grad():
         for head in with_odds.log_variance.values():
@@ -179,5 +179,5 @@ def test_the_probability_learns_from_no_variance():
 
 
 def test_a_network_of_one_variance_for_all_causes_tells_no_artefact():
-    assert not DecoupledUNet(("total",), **SMALL, head_spectra=True).presence_of
-    assert not DecoupledUNet(("task",), **SMALL, head_spectra=True).presence_of
+    assert not DecoupledUNet(("total",), **SMALL, presence=True).presence_of
+    assert not DecoupledUNet(("task",), **SMALL, presence=True).presence_of

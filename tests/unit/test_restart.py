@@ -97,7 +97,7 @@ class Training:
             "network": {
                 "channels": [4, 8],
                 "head_channels": 4,
-                "head_spectra": True,
+                "presence": True,
                 "start_log_variance": {"task": 0.0, "artefact": 0.0},
             },
             "training": training,

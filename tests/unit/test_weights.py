@@ -39,7 +39,7 @@ def test_the_cards_settings_are_those_that_the_release_configuration_asks_for():
     recipe |= config["training"]["stages"]["student"]
     card = open_model().card
     older = {
-        "head_spectra": False,
+        "presence": False,
         "presence_weight": 0.0,
         "presence_learning_rate_factor": 1.0,
     }  # the card is older than these keys

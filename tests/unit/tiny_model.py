@@ -18,7 +18,7 @@ SHAPE = {
     "causes": ["task", *ARTEFACTS],
     "channels": [4, 8],
     "head_channels": 2,
-    "head_spectra": True,
+    "presence": True,
     "start_log_variance": {"task": -2.0, "artefact": -4.0},
 }
 

@@ -44,7 +44,7 @@ rule figure_2:
         code=fingerprint("figure_2"),
         artefacts=ARTEFACTS,
         settings={key: config["training"][key] for key in ("route", "absence_weight", "segmentation_loss", "beta")}
-        | {"head_spectra": config["network"]["head_spectra"]},
+        | {"presence": config["network"]["presence"]},
     message:
         "Drawing figure 2: the three stages of training."
     script:

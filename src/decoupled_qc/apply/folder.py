@@ -112,7 +112,7 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     network, inference = card.get("network"), card.get("inference")
     if not isinstance(network, dict) or not isinstance(inference, dict):
         yield "network or inference is missing"
-    if set(network) - {"dropout", "head_spectra"} != {"causes", "channels", "head_channels", "start_log_variance"}:
+    if set(network) - {"dropout", "presence"} != {"causes", "channels", "head_channels", "start_log_variance"}:
         yield f"network has the keys {sorted(network)}"
     causes, channels, hidden = network["causes"], network["channels"], network["head_channels"]
     named = isinstance(causes, list) and 2 <= len(causes) <= 32 and len({*map(str, causes)}) == len(causes)
@@ -128,8 +128,8 @@ def _problems_of_card(card: dict) -> Iterator[str]:
     dropout = network.get("dropout", 0.0)
     if not is_number(dropout) or not 0 <= dropout < 1:
         yield f"dropout is {dropout!r}, not in [0, 1)"
-    if not isinstance(network.get("head_spectra", False), bool):
-        yield "head_spectra is neither true nor false"
+    if not isinstance(network.get("presence", False), bool):
+        yield "presence is neither true nor false"
     start = network["start_log_variance"]
     if not isinstance(start, dict) or set(start) != {"task", "artefact"} or not all(map(is_number, start.values())):
         yield "start_log_variance is not two numbers"

@@ -16,7 +16,7 @@
    adds a shift of (I - R) h to every pose: at 10 degrees 0.17 mm for each mm, so that cropping a scan would change its motion.)
 
 Planes differ along the slow axis alone, so that one-dimensional transforms along it do: in the other two directions each would
-be transformed to and fro. A pose costs a resampling and a one-dimensional FFT of which its segment's planes are kept.
+be transformed to and fro. A pose costs four shears and a one-dimensional FFT of which its segment's planes are kept.
 
 Source: Shaw et al. 2021, section 3, after Shaw et al. 2020 ("demeaned" sequence of affine transforms); steps as in the
 first author's public code, numbers in the configuration. Shears in Fourier space instead of B-splines are our choice.
@@ -24,7 +24,7 @@ first author's public code, numbers in the configuration. Shears in Fourier spac
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -144,11 +144,11 @@ def apply(image: Tensor, record: dict) -> Tensor:
     # The slow axis is moved last, where its transforms and planes lie one after the other in memory.
     order = [axis for axis in range(3) if axis != record["slow_axis"]] + [record["slow_axis"]]
     still = magnitude(image).permute(order).contiguous()
-    in_pose = _mover(still, np.take(record["spacing_mm"], order), np.take(record["centre_mm"], order))
+    about_head = np.take(record["spacing_mm"], order), np.take(record["centre_mm"], order)
     kspace = torch.empty_like(still, dtype=torch.complex64)
     for segment, pose in zip(*trajectory(record, still.shape[-1]), strict=True):
         if segment:
-            _read(kspace, in_pose(pose[np.ix_([*order, 3], [*order, 3])]), segment)
+            _read(kspace, _in_pose(still, pose[np.ix_([*order, 3], [*order, 3])], *about_head), segment)
     return torch.fft.ifft(kspace).movedim(-1, record["slow_axis"])
 
 
@@ -266,15 +266,17 @@ def _step(index: Sequence[int], axis: int, step: int, n: int) -> tuple[int, ...]
     return tuple((place + step) % n if number == axis else place for number, place in enumerate(index))
 
 
-def _mover(image: Tensor, spacing_mm: Sequence[float], centre_mm: Sequence[float]) -> Callable[[np.ndarray], Tensor]:
-    """Return a function of a pose (4 x 4, mm, about the head's centre): the volume as it is where the pose takes each voxel."""
+def _in_pose(image: Tensor, pose: np.ndarray, spacing_mm: Sequence[float], centre_mm: Sequence[float]) -> Tensor:
+    """Return the volume as it is where a pose takes each voxel.
+
+    Args:
+        image: (D, H, W), float32.
+        pose: (4, 4), mm, about the head's centre.
+        spacing_mm, centre_mm: Of the voxels; of the head, from the volume's centre; along each axis.
+    """
     size, centre = np.array(spacing_mm), np.array(centre_mm)
-
-    def in_pose(pose: np.ndarray) -> Tensor:
-        turn, shift = pose[:3, :3], pose[:3, 3]
-        return moved(image, turn * size / size[:, None], (shift + centre - turn @ centre) / size)
-
-    return in_pose
+    turn, shift = pose[:3, :3], pose[:3, 3]
+    return moved(image, turn * size / size[:, None], (shift + centre - turn @ centre) / size)
 
 
 def _read(kspace: Tensor, image: Tensor, segment: range) -> None:

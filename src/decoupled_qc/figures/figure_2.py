@@ -25,7 +25,7 @@ def figure_2(
     absence_weight: float,
     segmentation_loss: str,
     beta: float,
-    head_spectra: bool,
+    presence: bool,
 ) -> Drawing:
     """Draw what each network sees, what it learns from and what is frozen.
 
@@ -33,7 +33,7 @@ def figure_2(
         artefacts: In the config's order, with their own colours.
         route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.training.recipe.Recipe`; what differs from the
             paper is in the caption.
-        head_spectra: See :class:`decoupled_qc.network.DecoupledUNet`.
+        presence: See :class:`decoupled_qc.network.DecoupledUNet`.
     """
     figure = style.new_figure(WIDTH, HEIGHT)
     axes = figure.subplots()
@@ -72,7 +72,7 @@ def figure_2(
         left = 6 + place * (WIDTH - 12) / len(artefacts)
         axes.plot([left, left + 5], [3, 3], color=colours[name], linewidth=2.5, solid_capstyle="butt")
         axes.text(left + 6.5, 3, name, fontsize=style.SMALL_PT, va="center")
-    if route != "paper" or segmentation_loss != "attenuated" or beta or head_spectra:
+    if route != "paper" or segmentation_loss != "attenuated" or beta or presence:
         axes.text(
             first,
             22.8,
@@ -88,7 +88,7 @@ def figure_2(
     differs = "" if segmentation_loss == "attenuated" else " Its segmentation learns from plain cross-entropy."
     if beta:
         differs += f" A voxel's likelihood is weighted by (Σσ² + ε) to the power {beta:g} (Seitzer et al. 2022)."
-    if head_spectra:
+    if presence:
         differs += (
             " An artefact's σ² is multiplied by the probability that the patch holds the artefact, told by a perceptron from the "
             "patch's roughness and spectra; it learns from what the simulator put in."
