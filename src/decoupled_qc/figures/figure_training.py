@@ -12,7 +12,7 @@ TERMS = (
     ("loss", "loss", style.TONES[0], "-"),
     ("cross_entropy", "cross-entropy", style.TONES[1], "--"),
     ("consistency", "consistency", style.TONES[2], "-"),
-    ("presence", "presence of artefacts", style.TONES[3], "--"),
+    ("presence", "presence", style.TONES[3], "--"),
 )
 LADDER = (
     ("epsilon", "\N{GREEK SMALL LETTER EPSILON}", style.TONES[0], "-"),
