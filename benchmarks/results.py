@@ -84,7 +84,7 @@ SLOWER = (
     "steps for each teacher in place of 750, took 1862 s; the longer one would have taken an estimated 2200 s there"
 )
 SHEARS = (
-    "four Fourier shears a pose keep the noise of a scan, of which a trilinear resampling, TorchIO's default, leaves a quarter; "
+    "four Fourier shears a pose keep the noise of what they move, of which a trilinear one, TorchIO's default, leaves a quarter; "
     "by B-splines TorchIO takes four times as long as ours"
 )
 STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"
