@@ -9,6 +9,7 @@ from phantom import head
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from decoupled_qc.simulation import rigid
 from decoupled_qc.simulation.rigid import moved, shears
 
 angles = st.lists(st.floats(-25, 25).filter(lambda angle: angle == 0 or abs(angle) > 1e-6), min_size=3, max_size=3)
@@ -82,3 +83,20 @@ def test_what_lies_at_one_end_does_not_come_in_at_the_other():
     found = moved(image, np.eye(3), np.array([0, 0, -4.0]))  # four voxels up, as its last voxel below
     assert found[:, :, :9].min() > 0.9 and found[:, :, 12:].abs().max() < 0.15
     assert moved(torch.ones(24, 20, 22), turn([6, 4, 9]), np.array([3.0, 2, 1])).sub(1).abs().max() < 1e-5
+
+
+def test_slabs_make_no_difference_and_threads_not_a_bit(monkeypatch):
+    image, matrix, shift = head((40, 48, 44)), turn((5, 4, -3)), np.array([0.5, 1.5, -2.0])
+    whole = moved(image, matrix, shift)
+    monkeypatch.setattr(rigid, "SLAB_BYTES", 4096)  # as many slabs as there are planes
+    found = {}
+    for threads in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found[threads] = moved(image, matrix, shift)
+    assert torch.equal(found[1], found[2])
+    assert torch.allclose(found[1], whole, atol=1e-5)
+
+
+def test_a_volume_of_fewer_planes_than_slabs_is_moved():
+    image = torch.ones((2, 1000, 800))
+    assert torch.allclose(moved(image, turn((0, 0, 3)), np.array([0.0, 4.0, 0.0])), image, atol=1e-5)

@@ -245,8 +245,8 @@ def inspect(clean: Tensor, corrupted: Tensor) -> dict:
     Args:
         clean, corrupted: (D, H, W), float32.
     """
-    cross = to_kspace(corrupted) * to_kspace(clean).conj()
-    cross = cross / cross.abs().clamp(min=torch.finfo(torch.float32).tiny)
+    cross = to_kspace(corrupted).mul_(to_kspace(clean).conj())
+    cross /= cross.abs().clamp_(min=torch.finfo(torch.float32).tiny)
     for axis, n in enumerate(clean.shape):
         weight = torch.exp(-0.5 * (frequencies(n) / n / CORRELATION_WIDTH) ** 2)
         cross *= along(axis, weight).to(cross.device, torch.float32)

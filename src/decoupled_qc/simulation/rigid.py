@@ -9,19 +9,25 @@ in three dimensions).
 """
 
 import math
-from collections.abc import Iterator
-from itertools import permutations
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise, permutations
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy import fft
+from scipy.fft import next_fast_len
 from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, Tensor)
 
 ROUNDING = 1e-14  # of entries of a rotation matrix
 STILL = 1e-6  # voxels: a shift that no one could see
 FAST = 8  # transforms of a multiple of this many samples are faster than of many others
+SLAB_BYTES = 2**21  # of a volume, shifted at a time by one thread: with its transforms about what the cache holds
 BLEND = 4  # voxels from one end of a line to the other, beyond all that is shifted in
 
 
@@ -109,30 +115,73 @@ def _sheared(image: Tensor, shear: Shear) -> Tensor:
     """Return the image at the places where a shear takes its voxels, along each line by the Fourier shift theorem."""
     axis, n = shear.axis, image.shape[shear.axis]
     ramps = list(_shifts(image, shear))
-    reach = sum(float(np.abs(shift).max()) for _, shift in ramps)
-    if reach < STILL:
+    reach = math.ceil(sum(float(np.abs(shift).max()) for _, shift in ramps) - STILL)
+    if reach <= 0:
         return image
-    length = FAST * next_fast_len(-(-(n + 2 * math.ceil(reach) + BLEND) // FAST), real=True)
-    closed = _closed(image, axis, length, math.ceil(reach))
-    frequency = np.arange(length // 2 + 1) / length
-    phases = []
-    for other, shift in ramps:
-        phase = np.exp(2j * math.pi * np.multiply.outer(shift, frequency)).astype(np.complex64)
-        shape = [1, 1, 1]
-        shape[other], shape[axis] = phase.shape
-        phases.append(np.ascontiguousarray(phase if other < axis else phase.T).reshape(shape))
+    length = FAST * next_fast_len(-(-(n + 2 * reach + BLEND) // FAST), real=True)
+    bridge = np.clip((np.arange(length - n) + 1 - reach) / (length - n + 1 - 2 * reach), 0, 1).astype(np.float32)
+    bridge = bridge.reshape([-1 if place == axis else 1 for place in range(3)])
+    phases = [_phase(axis, other, shift, length) for other, shift in ramps]
     if image.is_cuda:
-        spectrum = torch.fft.rfft(closed, dim=axis)
-        for phase in phases:
-            spectrum *= torch.from_numpy(phase).to(image.device)
-        whole = torch.fft.irfft(spectrum, n=length, dim=axis)
-    else:  # by PyTorch the bits of transforms and of products of complex numbers depend on the threads
-        workers = torch.get_num_threads()
-        spectrum = rfft(closed.numpy(), axis=axis, workers=workers)
-        for phase in phases:
-            spectrum *= phase
-        whole = torch.from_numpy(irfft(spectrum, n=length, axis=axis, overwrite_x=True, workers=workers))
-    return whole.narrow(axis, 0, n)
+        on_device = [torch.from_numpy(array).to(image.device) for array in (bridge, *phases)]
+        return _shifted(
+            image, axis, *on_device, functions=_along_axis(torch.cat, torch.fft.rfft, torch.fft.irfft, dim=axis)
+        )
+    return torch.from_numpy(_shifted_in_slabs(image.numpy(), axis, bridge, phases))
+
+
+def _shifted_in_slabs(lines: NDArray, axis: int, bridge: NDArray, phases: list[NDArray]) -> NDArray:
+    """Return lines shifted by phase ramps, a slab of them at a time, which stays in the cache of the thread that shifts it.
+
+    By SciPy's transforms: the bits of PyTorch's on a CPU depend on the number of threads.
+    """
+    functions = _along_axis(np.concatenate, fft.rfft, fft.irfft, axis=axis)
+    across = 1 if axis == 0 else 0
+    found = np.empty_like(lines)
+
+    def shift(slab: tuple[slice, ...]) -> None:
+        parts = [phase[slab] if phase.shape[across] > 1 else phase for phase in phases]
+        found[slab] = _shifted(lines[slab], axis, bridge, *parts, functions=functions)
+
+    n_slabs = min(max(1, lines.nbytes // SLAB_BYTES), lines.shape[across])
+    edges = np.linspace(0, lines.shape[across], n_slabs + 1).astype(int)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(shift, (_part(across, slice(*pair)) for pair in pairwise(edges))))
+    return found
+
+
+def _shifted(lines: Array, axis: int, bridge: Array, *phases: Array, functions: Sequence[Callable]) -> Array:
+    """Return lines shifted by phase ramps, with functions that join arrays, and transform them to and fro, along the lines.
+
+    Such a shift is cyclic: what leaves at one end comes in at the other. So lines are made longer: they go on as their last
+    voxel, then, by the weights of a bridge, over into their first, which lies before the beginning.
+    """
+    join, rfft, irfft = functions
+    n = lines.shape[axis]
+    first, last = lines[_part(axis, slice(0, 1))], lines[_part(axis, slice(n - 1, n))]
+    closed = join([lines, last + (first - last) * bridge])
+    spectrum = rfft(closed)
+    for phase in phases:
+        spectrum *= phase
+    return irfft(spectrum, closed.shape[axis])[_part(axis, slice(0, n))]
+
+
+def _along_axis(*functions: Callable, **axis: int) -> list[Callable]:
+    """Return functions that work along an axis, by the name that their library has for it."""
+    return [partial(function, **axis) for function in functions]
+
+
+def _part(axis: int, part: slice) -> tuple[slice, ...]:
+    """Return the index of a part of a volume along one axis."""
+    return tuple(part if place == axis else slice(None) for place in range(3))
+
+
+def _phase(axis: int, other: int, shift: NDArray, length: int) -> NDArray:
+    """Return exp(2 pi i k s) for the frequencies k of lines along an axis and the shifts s that they have along another."""
+    phase = np.exp(2j * math.pi * np.multiply.outer(shift, np.arange(length // 2 + 1) / length)).astype(np.complex64)
+    shape = [1, 1, 1]
+    shape[other], shape[axis] = phase.shape
+    return np.ascontiguousarray(phase if other < axis else phase.T).reshape(shape)
 
 
 def _shifts(image: Tensor, shear: Shear) -> Iterator[tuple[int, NDArray]]:
@@ -142,17 +191,3 @@ def _shifts(image: Tensor, shear: Shear) -> Iterator[tuple[int, NDArray]]:
         middle = (image.shape[other] - 1) / 2
         yield other, shear.slopes[other] * (np.arange(image.shape[other]) - middle) + offset
         offset = 0.0
-
-
-def _closed(image: Tensor, axis: int, length: int, reach: int) -> Tensor:
-    """Return the image with lines as long as said, which go on as their last voxel, then go over into their first.
-
-    A shift by phase ramps is cyclic: what leaves at one end comes in at the other. There is then what lies next to it.
-    """
-    n = image.shape[axis]
-    weight = (torch.arange(length - n, device=image.device) + 1 - reach) / (length - n + 1 - 2 * reach)
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    weight = weight.clamp(0, 1).reshape(shape)
-    first, last = image.narrow(axis, 0, 1), image.narrow(axis, n - 1, 1)
-    return torch.cat([image, torch.lerp(last, first, weight)], dim=axis)
