@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
+from decoupled_qc.analysis.scores import higher_is_better
 
 pytestmark = pytest.mark.baselines
 RUN = "results/smoke"
@@ -34,7 +34,7 @@ def test_the_leaderboard_ranks_every_baseline_on_the_same_scans(analysis):
     assert ranked[["rho", "aurc"]].notna().all(axis=None) and len(ranked) >= 30
     fewer = ranked.n_scans < ranked.n_scans.max()  # a measure that is NA on some scans says so
     assert ranked[fewer].note.str.contains("scans left out: a value is missing").all()
-    meant = ranked.rho * np.where(ranked.score.isin(HIGHER_IS_BETTER), 1, -1)
+    meant = ranked.rho * np.where(ranked.score.isin(higher_is_better()), 1, -1)
     assert list(ranked["rank"]) == list(meant.rank(method="min", ascending=False))
     unranked = table[table["rank"].isna()]
     assert set(unranked.score) <= {"ridge_dice"} and unranked.note.notna().all()

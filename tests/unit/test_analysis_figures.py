@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from phantom import SETTINGS
 
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
-from decoupled_qc.analysis.scores import HIGHER_IS_BETTER
+from decoupled_qc.analysis.scores import higher_is_better
 from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_severity import figure_severity
 from decoupled_qc.figures.figure_simulator import SEVERITIES
@@ -44,12 +44,12 @@ def test_leaderboard_ranks_by_strength_and_holds_entropy(run):
         board = run.board[(run.board["set"] == name) & run.board["rho"].notna()]
         assert members["rank"].tolist() == board["rank"].tolist()
         assert {"artefact_uncertainty", "entropy", "snr", "cnr"} <= set(members["score"])
-    np.testing.assert_allclose(rows["strength"], rows["rho"] * np.where(rows["score"].isin(HIGHER_IS_BETTER), 1, -1))
+    np.testing.assert_allclose(rows["strength"], rows["rho"] * np.where(rows["score"].isin(higher_is_better()), 1, -1))
 
 
 def test_leaderboard_tells_what_needs_a_reference_and_what_goes_the_other_way(run):
     own = (run.correlation["set"] == "simulated") & (run.correlation["target"] == "dice")
-    up = run.correlation["score"].isin([*HIGHER_IS_BETTER, "entropy"])  # entropy as it should not be
+    up = run.correlation["score"].isin([*higher_is_better(), "entropy"])  # entropy as it should not be
     turned = run.correlation.assign(rho=run.correlation["rho"].abs() * np.where(up, 1, -1))
     turned.loc[own & (turned["score"] == "entropy"), ["rho", "ci_low", "ci_high"]] = [0.99, 0.98, 1.0]
     rows = leaderboard(ranked(turned, run.risk, run.replicates, run.ranges, dice_cut=0.85), stand_in=True).rows

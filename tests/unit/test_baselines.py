@@ -12,14 +12,12 @@ import torch
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.evaluation import baselines
 from decoupled_qc.evaluation.baselines import score_baseline
-from decoupled_qc.evaluation.disagreement import (
-    intersection_over_union,
-    pairwise_dice,
-    structure_entropy,
-    volume_variation,
-)
 from decoupled_qc.evaluation.metrics import dice, entropy
 from decoupled_qc.inference import predict
+from decoupled_qc.measures.iou import intersection_over_union
+from decoupled_qc.measures.pairwise_dice import pairwise_dice
+from decoupled_qc.measures.structure_entropy import structure_entropy
+from decoupled_qc.measures.volume_cv import volume_variation
 from decoupled_qc.models import load_model, save_model
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.seeds import rng_for

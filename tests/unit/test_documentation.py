@@ -1,15 +1,21 @@
 """What the documentation shows is there and works."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import torch
 import yaml
 from snakemake.utils import update_config
 
-from decoupled_qc import artefacts
+from decoupled_qc import artefacts, measures
+from decoupled_qc.analysis.scores import direction, of_image
+from decoupled_qc.evaluation import scoring
+from decoupled_qc.evaluation.evidence import Evidence
+from decoupled_qc.paper import typeset
 from decoupled_qc.seeds import rng_for
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +39,15 @@ def test_every_link_within_the_repository_leads_somewhere(page):
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), f"{page.name}: {name}#{anchor}"
 
 
+def python_of_the_readme(word):
+    """Return the one block of Python in the README with a word in it."""
+    blocks = re.findall(r"```python\n(.*?)\n```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (code,) = (block for block in blocks if word in block)
+    return code
+
+
 def test_the_artefact_of_the_readme_is_one(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    code = python_of_the_readme("Shading")
     (tmp_path / "shading.py").write_text(code)
     monkeypatch.setattr(artefacts, "FOLDER", tmp_path)
     monkeypatch.setattr(artefacts, "__path__", [str(tmp_path)])
@@ -43,6 +56,26 @@ def test_the_artefact_of_the_readme_is_one(tmp_path, monkeypatch):
     left = (artefacts.load("shading").apply(image, record) / image).movedim(record["axis"], 0).flatten(1)
     assert record["loss"] == pytest.approx(0.4)
     assert torch.allclose(left[[0, -1]], torch.tensor([[1.0], [0.6]]).expand(2, left.shape[1]), atol=1e-5)
+
+
+def test_the_score_of_the_readme_needs_its_file_alone(tmp_path, monkeypatch):
+    """It is scored, with the reason where it is missing, turned by its meaning, and printed under its title."""
+    (tmp_path / "skew_gm.py").write_text(python_of_the_readme("Skewness"))
+    monkeypatch.setattr(measures, "__path__", [*measures.__path__, str(tmp_path)])
+    measures.available.cache_clear()
+    try:
+        image = np.random.default_rng(0).random((12, 12, 12), dtype=np.float32) ** 4  # most is dark
+        grey = np.ones(image.shape, bool)
+        maps = {"task": np.zeros(image.shape, np.float32), "noise": np.zeros(image.shape, np.float32)}
+        seen = Evidence(image, np.full(image.shape, 2), grey.astype(np.float32), grey, maps, (1.0, 1.0, 1.0), 1)
+        assert dict(scoring._scores(seen))["skew_gm", "predicted"] > 1
+        nothing = dataclasses.replace(seen, predicted=~grey)
+        missing = dict(scoring._scores(nothing))["skew_gm", "predicted"]
+        assert scoring._reason("skew_gm", missing) == "no voxel was called grey matter"
+        assert direction("skew_gm:predicted") == -1 and of_image("skew_gm:predicted")
+        assert typeset.title_of("skew_gm") == "Skewness in GM"
+    finally:
+        measures.available.cache_clear()
 
 
 def test_the_configuration_of_the_readme_is_one():

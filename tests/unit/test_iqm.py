@@ -6,7 +6,23 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from decoupled_qc.evaluation import iqm, metrics
+from decoupled_qc.evaluation.metrics import dice
+from decoupled_qc.evaluation.regions import enclosed_white, head_and_air
+from decoupled_qc.measures.artefact_uncertainty import (
+    mean_uncertainty_near,
+    mean_uncertainty_off_boundary,
+    patch_max_uncertainty,
+    top_uncertainty,
+)
+from decoupled_qc.measures.cjv import cjv
+from decoupled_qc.measures.cnr import tissue_cnr
+from decoupled_qc.measures.edge_strength import average_edge_strength
+from decoupled_qc.measures.efc import efc
+from decoupled_qc.measures.fber import fber
+from decoupled_qc.measures.fwhm_mm import fwhm_mm
+from decoupled_qc.measures.gradient_entropy import gradient_entropy
+from decoupled_qc.measures.snrd import DIETRICH, snr_dietrich
+from decoupled_qc.measures.wm2max import wm2max
 
 SHAPE = (48, 50, 52)
 
@@ -28,29 +44,29 @@ def noisy(image, sd, seed=0):
 
 def test_cjv_of_known_noise(phantom):
     image, grey, white = phantom
-    assert iqm.cjv(image, grey, white) == pytest.approx(0, abs=1e-6)
-    assert iqm.cjv(noisy(image, 0.02), grey, white) == pytest.approx((0.02 + 0.02) / 0.5, rel=0.05)
-    assert math.isnan(iqm.cjv(image, np.zeros(SHAPE, bool), white))
-    assert math.isnan(iqm.cjv(np.ones(SHAPE), grey, white))
+    assert cjv(image, grey, white) == pytest.approx(0, abs=1e-6)
+    assert cjv(noisy(image, 0.02), grey, white) == pytest.approx((0.02 + 0.02) / 0.5, rel=0.05)
+    assert math.isnan(cjv(image, np.zeros(SHAPE, bool), white))
+    assert math.isnan(cjv(np.ones(SHAPE), grey, white))
 
 
 def test_white_matter_that_grey_matter_encloses(phantom):
     image, grey, white = phantom
-    found = iqm.enclosed_white(noisy(image, 0.02), grey, (0.6, 0.6, 0.6))  # of a radius of 5.4 mm
-    assert metrics.dice(found, white) > 0.98
-    cnr, expected = (iqm.tissue_cnr(noisy(image, 0.02), grey, mask) for mask in (found, white))
+    found = enclosed_white(noisy(image, 0.02), grey, (0.6, 0.6, 0.6))  # of a radius of 5.4 mm
+    assert dice(found, white) > 0.98
+    cnr, expected = (tissue_cnr(noisy(image, 0.02), grey, mask) for mask in (found, white))
     assert cnr == pytest.approx(expected, rel=0.02)
-    assert not iqm.enclosed_white(image, np.zeros(SHAPE, bool), (1.0, 1.0, 1.0)).any()
+    assert not enclosed_white(image, np.zeros(SHAPE, bool), (1.0, 1.0, 1.0)).any()
 
 
 def test_efc_is_0_for_one_voxel_1_for_all_alike_and_between_for_blur(phantom):
     single = np.zeros(SHAPE)
     single[3, 4, 5] = 7
-    assert iqm.efc(single) == pytest.approx(0, abs=1e-9)
-    assert iqm.efc(np.full(SHAPE, 3.0)) == pytest.approx(1)
+    assert efc(single) == pytest.approx(0, abs=1e-9)
+    assert efc(np.full(SHAPE, 3.0)) == pytest.approx(1)
     image = phantom[0]
-    assert iqm.efc(image) < iqm.efc(ndimage.gaussian_filter(image, 3)) < 1
-    assert math.isnan(iqm.efc(np.zeros(SHAPE)))
+    assert efc(image) < efc(ndimage.gaussian_filter(image, 3)) < 1
+    assert math.isnan(efc(np.zeros(SHAPE)))
 
 
 def test_efc_of_worked_numbers(phantom):
@@ -58,21 +74,21 @@ def test_efc_of_worked_numbers(phantom):
     expected = (0.6 * math.log(1 / 0.6) + 0.8 * math.log(1 / 0.8)) / (2 * math.log(2))
     assert expected == pytest.approx(0.349861, abs=1e-6)
     image = np.array([0.0, 3.0, 4.0, 0.0]).reshape(1, 2, 2)
-    assert iqm.efc(image) == pytest.approx(expected) and iqm.efc(70 * image) == pytest.approx(expected)
+    assert efc(image) == pytest.approx(expected) and efc(70 * image) == pytest.approx(expected)
     # k alike of n: each share 1 / sqrt(k), E = sqrt(k) log sqrt(k).
     _, grey, _ = phantom
     k, n = grey.sum(), grey.size
-    assert iqm.efc(grey.astype(float)) == pytest.approx(math.sqrt(k / n) * math.log(k) / math.log(n))
+    assert efc(grey.astype(float)) == pytest.approx(math.sqrt(k / n) * math.log(k) / math.log(n))
     # White matter of 1 and grey matter of 0.5: B^2 = w + g / 4.
     image, grey, white = phantom
     total, g, w = math.sqrt(white.sum() + grey.sum() / 4), grey.sum(), white.sum()
     entropy = w / total * math.log(total) + g * 0.5 / total * math.log(2 * total)
-    assert iqm.efc(image) == pytest.approx(entropy / (math.sqrt(n) * math.log(math.sqrt(n))), rel=1e-6)
+    assert efc(image) == pytest.approx(entropy / (math.sqrt(n) * math.log(math.sqrt(n))), rel=1e-6)
 
 
 def test_head_and_air_of_a_ball(phantom):
     image, grey, white = phantom
-    head, air = iqm.head_and_air(noisy(image, 0.02))
+    head, air = head_and_air(noisy(image, 0.02))
     body = grey | white
     assert (head & body).sum() > 0.93 * body.sum() and (head & ~body).sum() < 0.05 * body.sum()
     assert not (air & ndimage.binary_dilation(body, iterations=1)).any() and air.sum() > 0.5 * air.size
@@ -84,20 +100,20 @@ def test_dietrich_snr_and_fber_of_known_noise(phantom):
     scan = noisy(image, sd)
     head, air = grey | white, ~ndimage.binary_dilation(grey | white, iterations=3)
     # Air of a magnitude image is Rayleigh: sd x sqrt((4 - pi) / 2) by moments; 1.4826 MAD of it is 0.6648 sd.
-    assert iqm.snr_dietrich(scan, grey, air) == pytest.approx(0.5 / sd * iqm.DIETRICH / 0.6648, rel=0.03)
+    assert snr_dietrich(scan, grey, air) == pytest.approx(0.5 / sd * DIETRICH / 0.6648, rel=0.03)
     # The median of x^2 in air is 2 ln 2 sd^2.
     signal = np.median(scan[head] ** 2)
-    assert iqm.fber(scan, head, air) == pytest.approx(signal / (2 * math.log(2) * sd**2), rel=0.05)
+    assert fber(scan, head, air) == pytest.approx(signal / (2 * math.log(2) * sd**2), rel=0.05)
 
 
 def test_without_air_or_noise_in_it_there_is_no_number(phantom):
     image, grey, white = phantom
     nowhere = np.zeros(SHAPE, bool)
-    head, air = iqm.head_and_air(image)  # brain-extracted: air is all zeros
+    head, air = head_and_air(image)  # brain-extracted: air is all zeros
     assert air.any()
     for empty in (air, nowhere):
-        assert math.isnan(iqm.fber(image, head, empty))
-        assert math.isnan(iqm.snr_dietrich(image, grey, empty))
+        assert math.isnan(fber(image, head, empty))
+        assert math.isnan(snr_dietrich(image, grey, empty))
 
 
 def test_a_defaced_scan_has_no_measure_of_air(phantom):
@@ -105,7 +121,7 @@ def test_a_defaced_scan_has_no_measure_of_air(phantom):
     scan = noisy(image, 0.02)
     scan[:, 40:] = 0  # a block in front of the face, a fifth of all
     head, air = grey | white, ~ndimage.binary_dilation(grey | white, iterations=3)
-    assert math.isnan(iqm.fber(scan, head, air)) and math.isnan(iqm.snr_dietrich(scan, grey, air))
+    assert math.isnan(fber(scan, head, air)) and math.isnan(snr_dietrich(scan, grey, air))
 
 
 @pytest.mark.parametrize("fwhm", [4.0, 6.0])
@@ -114,34 +130,32 @@ def test_fwhm_of_smoothed_noise(fwhm):
     sigmas = [fwhm / size / math.sqrt(8 * math.log(2)) for size in spacing_mm]
     rng = np.random.default_rng(0)
     image = ndimage.gaussian_filter(rng.normal(size=(80, 80, 80)), sigmas)
-    assert iqm.fwhm_mm(image, np.ones(image.shape, bool), spacing_mm) == pytest.approx(fwhm, rel=0.1)
-    assert math.isnan(iqm.fwhm_mm(np.ones(SHAPE), np.ones(SHAPE, bool), spacing_mm))
+    assert fwhm_mm(image, np.ones(image.shape, bool), spacing_mm) == pytest.approx(fwhm, rel=0.1)
+    assert math.isnan(fwhm_mm(np.ones(SHAPE), np.ones(SHAPE, bool), spacing_mm))
 
 
 def test_wm2max_falls_when_something_outshines_the_brain(phantom):
     image, _, white = phantom
-    assert iqm.wm2max(image, white) == pytest.approx(1.0)
+    assert wm2max(image, white) == pytest.approx(1.0)
     image = image.copy()
     image[:8, :8, :8] = 4.0
-    assert iqm.wm2max(image, white) == pytest.approx(0.25)
-    assert math.isnan(iqm.wm2max(image, np.zeros(SHAPE, bool)))
+    assert wm2max(image, white) == pytest.approx(0.25)
+    assert math.isnan(wm2max(image, np.zeros(SHAPE, bool)))
 
 
 def test_wm2max_of_worked_numbers():
     # 0 to 10000 by ones: the 99.95th percentile is 9995; the median of the white matter's 4000, 6000, 8000 is 6000.
     image = np.arange(10001.0).reshape(73, 137, 1)
-    assert iqm.wm2max(image, np.isin(image, [4000, 6000, 8000])) == pytest.approx(6000 / 9995)
+    assert wm2max(image, np.isin(image, [4000, 6000, 8000])) == pytest.approx(6000 / 9995)
     image[-1, -1] = 1e9  # one bright voxel moves nothing, as a maximum would
-    assert iqm.wm2max(image, np.isin(image, [4000, 6000, 8000])) == pytest.approx(6000 / 9995)
+    assert wm2max(image, np.isin(image, [4000, 6000, 8000])) == pytest.approx(6000 / 9995)
 
 
 def test_gradient_entropy_rises_with_blur_and_needs_an_edge(phantom):
     image = phantom[0]
-    assert iqm.gradient_entropy(image) < iqm.gradient_entropy(ndimage.gaussian_filter(image, 2)) <= 1
-    assert iqm.gradient_entropy(np.add.outer(np.add.outer(np.arange(9.0), np.zeros(9)), np.zeros(9))) == pytest.approx(
-        1
-    )
-    assert math.isnan(iqm.gradient_entropy(np.ones(SHAPE)))
+    assert gradient_entropy(image) < gradient_entropy(ndimage.gaussian_filter(image, 2)) <= 1
+    assert gradient_entropy(np.add.outer(np.add.outer(np.arange(9.0), np.zeros(9)), np.zeros(9))) == pytest.approx(1)
+    assert math.isnan(gradient_entropy(np.ones(SHAPE)))
 
 
 def test_aggregators_of_a_map_with_one_hot_patch(phantom):
@@ -149,30 +163,28 @@ def test_aggregators_of_a_map_with_one_hot_patch(phantom):
     variance = np.full(SHAPE, 0.1)
     variance[:10, :10, :10] = 1.1
     mask = grey | white
-    assert metrics.top_uncertainty(variance) == pytest.approx(0.1 + 1000 / round(0.05 * variance.size))
-    assert metrics.patch_max_uncertainty(variance, (2.0, 2.0, 2.0)) == pytest.approx(1.1)
-    assert metrics.patch_max_uncertainty(variance, (1.0, 1.0, 1.0)) == pytest.approx(0.1 + 1 / 8)
-    assert metrics.patch_max_uncertainty(variance, (0.1, 0.1, 0.1)) == pytest.approx(variance.mean())
-    assert metrics.mean_uncertainty_near(variance, mask, 0) == pytest.approx(0.1)
+    assert top_uncertainty(variance) == pytest.approx(0.1 + 1000 / round(0.05 * variance.size))
+    assert patch_max_uncertainty(variance, (2.0, 2.0, 2.0)) == pytest.approx(1.1)
+    assert patch_max_uncertainty(variance, (1.0, 1.0, 1.0)) == pytest.approx(0.1 + 1 / 8)
+    assert patch_max_uncertainty(variance, (0.1, 0.1, 0.1)) == pytest.approx(variance.mean())
+    assert mean_uncertainty_near(variance, mask, 0) == pytest.approx(0.1)
     boundary = ndimage.binary_dilation(mask) & ~ndimage.binary_erosion(mask)
     edged = np.where(boundary, 5.0, variance)
-    assert metrics.mean_uncertainty_off_boundary(edged, mask) == pytest.approx(variance[~boundary].mean())
-    assert metrics.mean_uncertainty_off_boundary(variance, np.zeros(SHAPE, bool)) == pytest.approx(variance.mean())
+    assert mean_uncertainty_off_boundary(edged, mask) == pytest.approx(variance[~boundary].mean())
+    assert mean_uncertainty_off_boundary(variance, np.zeros(SHAPE, bool)) == pytest.approx(variance.mean())
 
 
 def test_average_edge_strength_of_a_step_is_its_slope_and_falls_with_blur_and_noise(phantom):
     step = np.zeros((40, 44, 3))
     step[:, 22:] = 0.5
     step[:, 33:] = 1.0  # each edge: slope (0.5 / 2) over two columns, of which Canny keeps one; 40 rows, two edges
-    assert iqm.average_edge_strength(step) == pytest.approx(0.25 * math.sqrt(80) / 80, rel=0.1)
-    assert iqm.average_edge_strength(7 * step) == pytest.approx(iqm.average_edge_strength(step))
+    assert average_edge_strength(step) == pytest.approx(0.25 * math.sqrt(80) / 80, rel=0.1)
+    assert average_edge_strength(7 * step) == pytest.approx(average_edge_strength(step))
     image = noisy(phantom[0], 0.01)
-    strength = iqm.average_edge_strength(image)
-    assert iqm.average_edge_strength(ndimage.gaussian_filter(image, 2)) < 0.7 * strength
-    assert iqm.average_edge_strength(noisy(image, 0.15)) < 0.7 * strength
+    strength = average_edge_strength(image)
+    assert average_edge_strength(ndimage.gaussian_filter(image, 2)) < 0.7 * strength
+    assert average_edge_strength(noisy(image, 0.15)) < 0.7 * strength
 
 
 def test_average_edge_strength_needs_an_edge():
-    assert math.isnan(iqm.average_edge_strength(np.ones(SHAPE))) and math.isnan(
-        iqm.average_edge_strength(np.zeros(SHAPE))
-    )
+    assert math.isnan(average_edge_strength(np.ones(SHAPE))) and math.isnan(average_edge_strength(np.zeros(SHAPE)))

@@ -3,7 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from decoupled_qc.evaluation import iqm, metrics
+from decoupled_qc.evaluation import metrics
+from decoupled_qc.measures.artefact_uncertainty import mean_uncertainty_near
+from decoupled_qc.measures.cnr import tissue_cnr
+from decoupled_qc.measures.snr import tissue_snr
 from decoupled_qc.seeds import rng_for
 
 
@@ -30,8 +33,8 @@ def test_regional_uncertainty_looks_only_near_the_mask():
     variance[4, 4, 4], variance[0, 0, 0] = 7.0, 1000.0
     mask = np.zeros((9, 9, 9), dtype=bool)
     mask[4, 4, 4] = True
-    assert metrics.mean_uncertainty_near(variance, mask, 1) == pytest.approx(1.0)  # a cross of 7 voxels
-    assert math.isnan(metrics.mean_uncertainty_near(variance, np.zeros_like(mask), 1))
+    assert mean_uncertainty_near(variance, mask, 1) == pytest.approx(1.0)  # a cross of 7 voxels
+    assert math.isnan(mean_uncertainty_near(variance, np.zeros_like(mask), 1))
 
 
 @pytest.fixture
@@ -46,18 +49,18 @@ def two_tissues():
 
 def test_snr_and_cnr_of_two_tissues(two_tissues):
     image, grey = two_tissues
-    assert iqm.tissue_snr(image, grey) == pytest.approx(10, rel=0.02)
-    assert iqm.tissue_cnr(image, grey, ~grey) == pytest.approx(0.3 / math.hypot(0.05, 0.04), rel=0.02)
+    assert tissue_snr(image, grey) == pytest.approx(10, rel=0.02)
+    assert tissue_cnr(image, grey, ~grey) == pytest.approx(0.3 / math.hypot(0.05, 0.04), rel=0.02)
 
 
 def test_snr_and_cnr_do_not_depend_on_the_intensity_scale(two_tissues):
     image, grey = two_tissues
-    assert iqm.tissue_snr(1000 * image, grey) == pytest.approx(iqm.tissue_snr(image, grey))
-    assert iqm.tissue_cnr(1000 * image, grey, ~grey) == pytest.approx(iqm.tissue_cnr(image, grey, ~grey))
+    assert tissue_snr(1000 * image, grey) == pytest.approx(tissue_snr(image, grey))
+    assert tissue_cnr(1000 * image, grey, ~grey) == pytest.approx(tissue_cnr(image, grey, ~grey))
 
 
 def test_no_tissue_and_no_spread_have_no_number(two_tissues):
     image, grey = two_tissues
-    assert math.isnan(iqm.tissue_snr(image, np.zeros_like(grey)))
-    assert math.isnan(iqm.tissue_cnr(image, grey, np.zeros_like(grey)))
-    assert math.isnan(iqm.tissue_snr(np.ones_like(image), grey))
+    assert math.isnan(tissue_snr(image, np.zeros_like(grey)))
+    assert math.isnan(tissue_cnr(image, grey, np.zeros_like(grey)))
+    assert math.isnan(tissue_snr(np.ones_like(image), grey))

@@ -112,6 +112,13 @@ def test_other_volumes_under_the_same_names_train_and_test_again(project):
     assert {"keep_clean", "simulate", "sweep", "mix", "validation", "take_real"} <= planned.keys()
 
 
+def test_a_measure_scores_anew_and_predicts_nothing_anew(project):
+    project.edit("src/decoupled_qc/measures/efc.py", "HIGHER_IS_BETTER = False", "HIGHER_IS_BETTER = True")
+    planned = project.planned()
+    assert len(planned["score"]) > 1 and planned["correlate"]
+    assert not {"train_task", "predict", "simulate", "score_baseline"} & planned.keys()
+
+
 def test_a_figure_function_redraws_that_figure_only(project):
     project.edit("src/decoupled_qc/figures/figure_7.py", "\nimport", "\nEDITED = True\nimport")
     assert project.planned().keys() == {"figure_7", "report"}

@@ -103,6 +103,11 @@ def artefact_fingerprint(name):
     return provenance.fingerprint(provenance.PACKAGE_ROOT / "artefacts" / f"{name}.py")
 
 
+def measure_fingerprints(names):
+    """Return the fingerprints of the modules of scores, which are loaded by name and so not seen among the imports."""
+    return {name: provenance.fingerprint(provenance.PACKAGE_ROOT / "measures" / f"{name}.py") for name in names}
+
+
 def source_fingerprint(kind):
     """Return the fingerprint of a source of scans, which is loaded by name and so not seen among the imports."""
     return provenance.fingerprint(Path(sources.__file__).parent / f"{kind}.py") if kind != "heads" else None

@@ -1,11 +1,23 @@
 """From maps to one tidy table, which is all that the statistics read."""
 
+from decoupled_qc import measures
+
 SCORING = config["scoring"]
 MEASURES = SCORING["measures"]["table"]
 if MEASURES and FETCH and Path(MEASURES).is_relative_to(SCANS_PATH):
     MEASURES = f"{OUT}/cohort/fetched.tsv"  # it is fetched with the scans
 elif MEASURES and not Path(MEASURES).is_file():
     raise WorkflowError(f"{MEASURES} does not exist: correct config key scoring.measures.table.")
+
+
+def of_looks(wildcards):
+    """Return the fingerprints of scores of several looks at a scan."""
+    return measure_fingerprints(measures.with_function("compare"))
+
+
+def of_scans(wildcards):
+    """Return the fingerprints of all other scores."""
+    return measure_fingerprints(sorted(set(measures.available()) - set(measures.with_function("compare"))))
 
 
 rule score:
@@ -24,6 +36,7 @@ rule score:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("score"),
+        measure_code=of_scans,
         scoring={key: SCORING[key] for key in ("dilation_voxels", "stand_in_rating_cuts")},
         measures=lambda wildcards: SCORING["measures"] if wildcards.condition == "real" else None,
     message:
@@ -73,6 +86,7 @@ rule score_baseline:
         gpu_turn=ON_GPU,
     params:
         code=fingerprint("score_baseline"),
+        measure_code=of_looks,
         blocks=baseline_params,
     message:
         "Scoring condition {wildcards.condition} with the baseline {wildcards.baseline}."

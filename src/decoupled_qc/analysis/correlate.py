@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.analysis import correlation, difference, risk_coverage
-from decoupled_qc.analysis.scores import HIGHER_IS_BETTER, MISSING, numbers, refuse
+from decoupled_qc.analysis.scores import MISSING, direction, higher_is_better, numbers, refuse
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="COLUMN",
-        help=f"a score that falls as scans get worse, for the failures; known without it: {', '.join(HIGHER_IS_BETTER)}",
+        help=f"a score that falls as scans get worse, for the failures; known without it: {', '.join(higher_is_better())}",
     )
     parser.add_argument(
         "--out",
@@ -139,7 +139,7 @@ def _failures(
     scans: pd.DataFrame, scores: list[str], failure: risk_coverage.Failure, better: list[str], draws: dict
 ) -> pd.DataFrame:
     """Return how well every score finds failed scans; one that is named as better when higher is turned first."""
-    turned = {f"{name}:own": -scans[f"{name}:own"] for name in better if name not in HIGHER_IS_BETTER}
+    turned = {f"{name}:own": -scans[f"{name}:own"] for name in better if direction(name) < 0}
     columns = [f"{score}:own" for score in scores]
     found = risk_coverage.one_set(scans.assign(**turned), failure, columns, **draws)
     unused = ["aggregation", "n_anatomies", "threshold", "n_validation_subjects"]

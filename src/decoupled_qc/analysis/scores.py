@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from decoupled_qc import measures
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
@@ -35,20 +36,6 @@ NOT_SCORES = (
     "share_inside",
 )
 OURS = "artefact_uncertainty:mean"
-OF_IMAGE = ("snr", "snrd", "cnr", "cjv", "fber", "wm2max", "efc", "fwhm_mm", "gradient_entropy", "edge_strength")
-# Of every other score a higher value is worse.
-HIGHER_IS_BETTER = (
-    "snr",
-    "snrd",
-    "snr_total",
-    "cnr",
-    "fber",
-    "wm2max",
-    "edge_strength",
-    "ridge_dice",
-    "pairwise_dice",
-    "iou",
-)
 RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
 STAND_IN = "stand_in"  # of a rating that no rater gave
 RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
@@ -231,7 +218,7 @@ def of_image(column: str) -> bool:
     Args:
         column: ``<metric>:<aggregation>``.
     """
-    return column.split(":")[0] in OF_IMAGE
+    return measures.entry(column.split(":")[0], "OF_IMAGE", False)
 
 
 def needs_reference(score: str, aggregation: str) -> bool:
@@ -251,12 +238,17 @@ def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
 
 
 def direction(score: str) -> int:
-    """Return 1 if more of a score means a better scan, else -1.
+    """Return 1 if more of a score means a better scan, else -1, as of a score that has no module.
 
     Args:
         score: Its name, or its column, ``<metric>:<aggregation>``.
     """
-    return 1 if score.split(":")[0] in HIGHER_IS_BETTER else -1
+    return 1 if measures.entry(score.split(":")[0], "HIGHER_IS_BETTER", False) else -1
+
+
+def higher_is_better() -> list[str]:
+    """Return the names of all scores of which more means a better scan."""
+    return [name for name in measures.available() if direction(name) > 0]
 
 
 def strength(correlations: pd.DataFrame) -> pd.Series:

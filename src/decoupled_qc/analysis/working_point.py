@@ -63,7 +63,7 @@ def _at_cut(
     failed = test["dice:gm"] < cut
     limit = _limit(tables.distrust(to_find, score))
     flagged = tables.distrust(test, score) >= limit
-    turn = -1.0 if metric in tables.HIGHER_IS_BETTER else 1.0
+    turn = -float(tables.direction(score))
     for measure, members, right, kind in (
         ("sensitivity", failed, flagged, "failed"),
         ("specificity", ~failed, ~flagged, "good"),

@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decoupled_qc.causes import TASK
-from decoupled_qc.evaluation import iqm, metrics
+from decoupled_qc.evaluation import metrics
+from decoupled_qc.evaluation.regions import enclosed_white
 from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.grids import foreground
+from decoupled_qc.measures.cnr import tissue_cnr
+from decoupled_qc.measures.snr import tissue_snr
 from decoupled_qc.predictions import Prediction
 
 
@@ -22,8 +25,8 @@ def measure(
     - ``volume_scale_ml``: sum of the voxels' variances (eq. 8) above that of certain voxels, what error bars scale with.
     - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the head and its margin, eq. 9; higher is worse.
     - ``artefact_uncertainty``: that of all artefacts together.
-    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.evaluation.iqm.enclosed_white`; higher is
-      better.
+    - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.evaluation.regions.enclosed_white`;
+      higher is better.
     - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
       than air, and mean of grey matter, intensities in [0, 1]: what a scan of another kind differs in.
     - ``edge_share``: share of grey matter in the outermost voxels, next to 0 unless the field of view cuts the brain.
@@ -48,8 +51,8 @@ def measure(
         "task_uncertainty": means.pop(TASK),
         "artefact_uncertainty": sum(means.values()),
         **{f"uncertainty_{cause}": mean for cause, mean in means.items()},
-        "snr": iqm.tissue_snr(values, grey),
-        "cnr": iqm.tissue_cnr(values, grey, iqm.enclosed_white(values, grey, (spacing_mm,) * 3)),
+        "snr": tissue_snr(values, grey),
+        "cnr": tissue_cnr(values, grey, enclosed_white(values, grey, (spacing_mm,) * 3)),
         "head_ml": float(head.sum()) * voxel_ml,
         "head_level": float(values[head].mean()) if head.any() else math.nan,
         "head_spread": float(values[head].std()) if head.any() else math.nan,

@@ -10,15 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from decoupled_qc import measures
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.evaluation import metrics
-from decoupled_qc.evaluation.disagreement import (
-    intersection_over_union,
-    pairwise_dice,
-    structure_entropy,
-    volume_variation,
-)
+from decoupled_qc.evaluation.evidence import Looks
 from decoupled_qc.inference import predict
 from decoupled_qc.models import load_model
 from decoupled_qc.network import DecoupledUNet
@@ -27,8 +23,6 @@ from decoupled_qc.seeds import rng_for
 from decoupled_qc.simulation.bias import bias_field
 from decoupled_qc.simulation.kspace import rescale
 from decoupled_qc.training.draws import drawing_for
-
-EMPTY = "no voxel was called grey matter"
 
 
 def score_baseline(
@@ -90,7 +84,8 @@ def score_baseline(
         ]
         identity = (scan.subject, scan.scan, *about, scan.condition, scan.artefact, scan.severity)
         for metric, value in _measures(found, reference):
-            rows.append((*identity, metric, name, value, "" if math.isfinite(value) else EMPTY))
+            note = "" if math.isfinite(value) else measures.entry(metric, "MISSING", "not a finite number")
+            rows.append((*identity, metric, name, value, note))
     return pd.DataFrame(rows, columns=[*COLUMNS, "note"])
 
 
@@ -103,11 +98,9 @@ def _measures(found: list[tuple[Tensor, float]], reference: np.ndarray) -> Itera
         yield "total_variance", found[0][1]
         yield "entropy", float(metrics.entropy(mean).mean())
         return
-    labels = probabilities > 0.5
-    yield "pairwise_dice", pairwise_dice(labels)
-    yield "iou", intersection_over_union(labels)
-    yield "volume_cv", volume_variation(labels)
-    yield "structure_entropy", structure_entropy(mean)
+    looks = Looks(probabilities > 0.5, mean)
+    for name in measures.with_function("compare"):
+        yield name, measures.load(name).compare(looks)
 
 
 def _looks(

@@ -6,7 +6,7 @@ from decoupled_qc.analysis.scores import STAND_IN
 from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
 
-# A real scan has no reference: SNR and CNR are taken in predicted masks, see decoupled_qc.evaluation.iqm.enclosed_white.
+# A real scan has no reference: SNR and CNR are taken in predicted masks, see decoupled_qc.evaluation.regions.enclosed_white.
 PANELS = (
     ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
     ("snr", "predicted", "SNR (predicted grey matter)"),

@@ -33,7 +33,7 @@ def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]
     )
     panels[0].set_ylabel("grey-matter Dice")
     elsewhere = [
-        f"{typeset.LABELS[score]} {style.rho_text(found)}"
+        f"{typeset.title_of(score)} {style.rho_text(found)}"
         for score in ("snr", "cnr")
         if (found := scatter.find(correlation, "simulated", "dice", score, "predicted")) is not None
     ]

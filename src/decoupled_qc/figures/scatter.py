@@ -49,7 +49,7 @@ def draw_panels(
         state(axes, found)
         axes.set_xlabel(label)
         style.letter(axes, index)
-        stated.append(f"{typeset.LABELS[score]}: {style.rho_text(found)}" if found is not None else "")
+        stated.append(f"{typeset.title_of(score)}: {style.rho_text(found)}" if found is not None else "")
     handles, labels = grid[0].get_legend_handles_labels()
     n_lines = -(-len(labels) // MOST_LEGEND_COLUMNS)
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, -(-len(labels) // max(1, n_lines))))

@@ -164,7 +164,7 @@ def score_label(score: str, aggregation: str) -> str:
     if score.startswith("variance_"):
         name = f"{score.removeprefix('variance_')} variance"
     else:
-        name = typeset.LABELS.get(score, score).replace("_", " ")
+        name = typeset.title_of(score).replace("_", " ")
     how = AGGREGATIONS.get(aggregation, aggregation.replace("_", " "))
     return f"{name} ({how})" if how else name
 

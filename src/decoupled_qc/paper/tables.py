@@ -139,7 +139,7 @@ def spread(row: tuple) -> str:
 def label(set_name: str, score: str) -> str:
     """Return a score's name as a table shows it, SNR and CNR with the masks they are taken in."""
     measure, mask = OTHER_MASKS.get(set_name, {}).get(score, (score, TISSUE_MASK[set_name]))
-    return (typeset.LABELS | GM_MEAN_LABEL).get(measure, measure) + (
+    return GM_MEAN_LABEL.get(measure, typeset.title_of(measure)) + (
         f", {mask} masks" if measure in ("snr", "cnr") else ""
     )
 

@@ -6,30 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from decoupled_qc import measures
 from decoupled_qc.files import write_whole
 
-LABELS = {  # of scores
-    "artefact_uncertainty": "Artefact uncertainty",
-    "entropy": "Entropy",
-    "snr": "SNR",
-    "cnr": "CNR",
-    "cjv": "CJV",
-    "efc": "EFC",
-    "fber": "FBER",
-    "snrd": "SNRd",
-    "wm2max": "WM2MAX",
-    "fwhm_mm": "FWHM",
-    "gradient_entropy": "Gradient entropy",
-    "edge_strength": "Average edge strength",
-    "ridge_dice": "Ridge",
-    "pairwise_dice": "Pairwise Dice",
-    "iou": "IoU",
-    "volume_cv": "Volume CV",
-    "structure_entropy": "Entropy in GM",
-    "total_variance": "Total variance",
-    "dice": "GM Dice",
-}
 LONGEST_FLOAT = 35  # rows that fit onto a page
+
+
+def title_of(metric: str) -> str:
+    """Return the name of a score, or of Dice, as tables and figures print it; its own where it has no module."""
+    return "GM Dice" if metric == "dice" else measures.entry(metric, "TITLE", metric)
 
 
 def number(value: float, digits: int) -> str:
