@@ -91,7 +91,7 @@ def test_brightness_spreads_as_stated(head):
 def test_every_subject_has_a_look_of_its_own_and_the_map_survives_the_disk(head, anatomy_folder, tmp_path):
     anatomy = read_anatomy(anatomy_folder)
     assert np.array_equal(anatomy.labels, labelmaps.read_label_map(head / LABELS)[0])
-    acquisition = {"resolution_mm": [1.0, 1.5], "stripped_probability": 0.5}
+    acquisition = {"resolution_mm": [1.0, 1.5], "resliced_fwhm_mm": [0.0, 2.0], "stripped_probability": 0.5}
     settings = {"spacing_mm": 3.0, "warp": WARP, "appearance": APPEARANCE, "acquisition": acquisition}
     make_subjects(anatomy_folder, tmp_path, anatomy="toy", n_subjects={"train": 8}, seed=6, **settings)
     table = pd.read_csv(tmp_path / "subjects.tsv", sep="\t")

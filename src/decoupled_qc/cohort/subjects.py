@@ -12,7 +12,7 @@ from scipy import ndimage
 from decoupled_qc.cohort import labelmaps
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
-from decoupled_qc.cohort.appearance import vary
+from decoupled_qc.cohort.appearance import reslice, vary
 from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, check_volumes, read_manifest
 from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
@@ -61,7 +61,8 @@ def make_subjects(
         warp: Keyword arguments of :func:`decoupled_qc.cohort.warps.random_warp`.
         appearance: Keyword arguments of :func:`decoupled_qc.cohort.appearance.vary`, without ``contrast_quantile``.
         acquisition: ``resolution_mm``, smallest and largest voxel of the scanner along each axis, from which a subject is
-            resampled; ``stripped_probability``, of a scan that comes without its skull.
+            resampled; ``resliced_fwhm_mm``, least and most smoothing by what was done to it since, full width at half maximum;
+            ``stripped_probability``, of a scan that comes without its skull.
 
     Raises:
         InputError: A role is unknown, or a warp folds.
@@ -93,6 +94,8 @@ def make_subjects(
             contrast_quantile=(first + number * GOLDEN_RATIO) % 1,
             **appearance,
         )
+        resliced_mm = rng_for(seed, subject, "reslicing").uniform(*acquisition["resliced_fwhm_mm"])
+        scan = reslice(scan, resliced_mm / spacing_mm)
         stripped = bool(rng.random() < acquisition["stripped_probability"])
         if stripped:
             scan = strip(scan, fractions, spacing_mm, rng)
@@ -103,7 +106,7 @@ def make_subjects(
         labelled = LABEL_SOURCE if source.labels is None else LABEL_MAP_SOURCE
         row = {"subject": subject, "scan": subject, "anatomy": anatomy, "role": role, **names, "label_source": labelled}
         log.info("%s (%s): min Jacobian %.2f, max displacement %.1f mm", subject, role, *deformation.values())
-        return {**row, **deformation, **look, "stripped": stripped}
+        return {**row, **deformation, **look, "resliced_fwhm_mm": resliced_mm, "stripped": stripped}
 
     rows = side_by_side(make, enumerate(roles, start=1))
     pd.DataFrame(rows).to_csv(folder / "subjects.tsv", sep="\t", index=False, float_format="%.4f")
