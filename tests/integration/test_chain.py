@@ -103,6 +103,7 @@ def test_every_analysis_states_a_value_or_the_reason_why_not(results):
         "decoupling_index",
         "additivity_slope",
         "head_correlation",
+        "naming_accuracy",
         "share_inside",
         "share_inside_gain",
     }

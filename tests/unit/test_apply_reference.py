@@ -10,11 +10,11 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import RidgeCV
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
-from decoupled_qc.apply.causes import discriminant, lead, named_cause
+from decoupled_qc.analysis.naming import cause_model, discriminant, lead, named_cause
 from decoupled_qc.apply.expected_dice import LEAST_SD, PENALTIES, expected_dice, interval
 from decoupled_qc.apply.kind import kind_measures, kind_model, unlike_together
 from decoupled_qc.apply.model_card import write_model_card
-from decoupled_qc.apply.reference import cause_model, input_ranges, summarise, widened
+from decoupled_qc.apply.reference import input_ranges, summarise, widened
 from decoupled_qc.apply.verdict import (
     judge,
     nearest_severity,

@@ -40,6 +40,7 @@ rule decouple:
         "../../envs/environment.yaml"
     params:
         code=fingerprint("decoupling"),
+        error_rate=config["analysis"]["error_rate"],
         n_boot=config["analysis"]["n_boot"],
         seed=config["seed"],
     message:

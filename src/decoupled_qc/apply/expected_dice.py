@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
+from decoupled_qc.analysis.naming import LEAST_SD, SMALLEST, features
 from decoupled_qc.analysis.prediction import dice_interval, interval_ratio
-from decoupled_qc.apply.causes import LEAST_SD, SMALLEST, features
 
 TARGET = "dice:gm"
 PENALTIES = np.logspace(-2, 3, 20)  # of which leave-one-out picks one

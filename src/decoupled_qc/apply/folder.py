@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from decoupled_qc.apply.causes import NO_CAUSE
+from decoupled_qc.analysis.naming import NO_CAUSE
 from decoupled_qc.apply.reference_checks import FORMAT, is_number, problems_of_reference
 from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.causes import CLEAN, TASK, TOTAL

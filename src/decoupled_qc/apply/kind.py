@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
 from decoupled_qc.analysis.conformal import held_out
-from decoupled_qc.apply.causes import SMALLEST
+from decoupled_qc.analysis.naming import SMALLEST
 
 WIDENING = 0.25  # by which what validation scans span is stretched, because they are few
 LEAST_SD = 0.05  # of a logarithm: that few scans agree within 5 % says nothing against one that does not

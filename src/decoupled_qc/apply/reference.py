@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from decoupled_qc.analysis.conformal import conformal_quantile, held_out
+from decoupled_qc.analysis.conformal import conformal_quantile
+from decoupled_qc.analysis.naming import cause_model
 from decoupled_qc.analysis.volumes import SMALLEST_ML
-from decoupled_qc.apply.causes import NO_CAUSE, discriminant, lead
 from decoupled_qc.apply.expected_dice import dice_model
 from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.kind import WIDENING, kind_model
@@ -186,48 +186,6 @@ def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_u
     names = [f"{low:g}-{high:g}" for low, high in pairwise(bands)]
     member = pd.cut(scans["severity"], bands, labels=names)
     return {name: _sorted(scans.loc[member == name, score]) for name in names}
-
-
-def cause_model(measured: pd.DataFrame, artefacts: list[str], level: float) -> tuple[dict, dict]:
-    """Return how the cause is named, and how often that is right for scans of a subject that the fit has not seen.
-
-    Model: ``functions`` of :func:`decoupled_qc.apply.causes.discriminant`, and the ``threshold`` that the most likely artefact
-    stays below on a share ``level`` of the clean scans. Accuracy: ``named``, cause → how often it was right when it was named
-    (``accuracy``, None if it never was), of ``n`` scans; ``overall``: share of ``n`` corrupted scans with the right
-    cause, chance is 1 / artefacts; ``if_forced``: the same where the most likely artefact is always named; ``confusion``: what
-    was simulated → what was named → scans.
-
-    Args:
-        measured: From :func:`measure_scans`.
-        artefacts: Of the model.
-        level: (0, 1).
-    """
-    truth, subject = measured["artefact"].to_numpy(), measured["subject"].to_numpy()
-    likeliest, excess = np.empty(len(measured), dtype=object), np.empty(len(measured))
-    for own in held_out(subject):
-        functions = discriminant(measured[~own], artefacts)
-        found = [lead(scan, functions, artefacts) for scan in measured[own].to_dict("records")]
-        likeliest[own], excess[own] = zip(*found, strict=True)
-    corrupted = truth != NO_ARTEFACT
-    threshold = float(np.quantile(excess[~corrupted], level)) if not corrupted.all() else 0.0
-    named = np.where(excess > threshold, likeliest, NO_CAUSE)
-    of_name = {}
-    for cause in (NO_CAUSE, *artefacts):
-        member = named == cause
-        accuracy = float((truth[member] == cause).mean()) if member.any() else None
-        of_name[cause] = {"accuracy": accuracy, "n": int(member.sum())}
-    confusion = {
-        name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_CAUSE, *artefacts)}
-        for name in (NO_ARTEFACT, *artefacts)
-    }
-    model = {"functions": discriminant(measured, artefacts), "threshold": threshold}
-    return model, {
-        "named": of_name,
-        "overall": float((named == truth)[corrupted].mean()),
-        "if_forced": float((likeliest == truth)[corrupted].mean()),
-        "n": int(corrupted.sum()),
-        "confusion": confusion,
-    }
 
 
 def widened(values: pd.Series) -> list[float]:

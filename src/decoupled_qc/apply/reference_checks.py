@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from decoupled_qc.apply.causes import NO_CAUSE
+from decoupled_qc.analysis.naming import NO_CAUSE
 from decoupled_qc.apply.kind import kind_measures
 from decoupled_qc.apply.verdict import PLAIN_REASONS
 

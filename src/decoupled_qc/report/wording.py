@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from decoupled_qc.apply.causes import NO_CAUSE
+from decoupled_qc.analysis.naming import NO_CAUSE
 
 DECISIONS = {"pass": "Pass", "review": "Review", "fail": "Fail"}
 

@@ -8,6 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
+from decoupled_qc.analysis.conformal import held_out
+from decoupled_qc.analysis.scores import CLEAN
+
 NO_CAUSE = "none"
 SMALLEST = 1e-12  # of a mean variance
 LEAST_SD = 1e-6  # of a log mean variance, so that a head that never moves divides nothing by 0
@@ -75,3 +78,45 @@ def named_cause(found: Mapping[str, float], model: Mapping, artefacts: list[str]
     """
     artefact, excess = lead(found, model["functions"], artefacts)
     return artefact if excess > model["threshold"] else NO_CAUSE
+
+
+def cause_model(measured: pd.DataFrame, artefacts: list[str], level: float) -> tuple[dict, dict]:
+    """Return how the cause is named, and how often that is right for scans of a subject that the fit has not seen.
+
+    Model: ``functions`` of :func:`discriminant`, and the ``threshold`` that the most likely artefact
+    stays below on a share ``level`` of the clean scans. Accuracy: ``named``, cause → how often it was right when it was named
+    (``accuracy``, None if it never was), of ``n`` scans; ``overall``: share of ``n`` corrupted scans with the right
+    cause, chance is 1 / artefacts; ``if_forced``: the same where the most likely artefact is always named; ``confusion``: what
+    was simulated → what was named → scans.
+
+    Args:
+        measured: Validation scans, as for :func:`discriminant`, with ``subject``.
+        artefacts: Of the model.
+        level: (0, 1).
+    """
+    truth, subject = measured["artefact"].to_numpy(), measured["subject"].to_numpy()
+    likeliest, excess = np.empty(len(measured), dtype=object), np.empty(len(measured))
+    for own in held_out(subject):
+        functions = discriminant(measured[~own], artefacts)
+        found = [lead(scan, functions, artefacts) for scan in measured[own].to_dict("records")]
+        likeliest[own], excess[own] = zip(*found, strict=True)
+    corrupted = truth != CLEAN
+    threshold = float(np.quantile(excess[~corrupted], level)) if not corrupted.all() else 0.0
+    named = np.where(excess > threshold, likeliest, NO_CAUSE)
+    of_name = {}
+    for cause in (NO_CAUSE, *artefacts):
+        member = named == cause
+        accuracy = float((truth[member] == cause).mean()) if member.any() else None
+        of_name[cause] = {"accuracy": accuracy, "n": int(member.sum())}
+    confusion = {
+        name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_CAUSE, *artefacts)}
+        for name in (CLEAN, *artefacts)
+    }
+    model = {"functions": discriminant(measured, artefacts), "threshold": threshold}
+    return model, {
+        "named": of_name,
+        "overall": float((named == truth)[corrupted].mean()),
+        "if_forced": float((likeliest == truth)[corrupted].mean()),
+        "n": int(corrupted.sum()),
+        "confusion": confusion,
+    }
