@@ -36,7 +36,7 @@ def naming_accuracy(
         seed: The run's.
 
     Returns:
-        The columns of :data:`decoupled_qc.analysis.decoupling.COLUMNS`; NaN with a reason in ``note`` where a number does not exist.
+        The columns of :data:`decoupled_qc.analysis.decoupling.COLUMNS`; NaN with a reason in ``note`` where there is no number.
     """
     rows = []
     for names, one in tables.each_model(scores, subjects):
