@@ -20,6 +20,33 @@ from decoupled_qc.figures.figure_training import figure_training
 from decoupled_qc.figures.leaderboard import leaderboard
 
 
+def test_leakage_shows_what_all_heads_name_where_there_were_validation_scans(run):
+    assert "discriminant" not in run.draw("leakage").caption
+    shares = {
+        (kind, cause): float(kind == cause) for kind in ("none", *run.artefacts) for cause in ("none", *run.artefacts)
+    }
+    named = pd.DataFrame(
+        [
+            {"quantity": "named", "artefact": kind, "head": cause, "value": value}
+            for (kind, cause), value in shares.items()
+        ]
+        + [
+            {
+                "quantity": "naming_accuracy",
+                "artefact": "all",
+                "head": "all",
+                "value": 0.75,
+                "ci_low": 0.6,
+                "ci_high": 0.9,
+            }
+        ]
+    ).assign(set="simulated", note="")
+    drawing = figure_leakage(pd.concat([run.decoupling, named]), run.artefacts)
+    assert "(c) What a discriminant" in drawing.caption and "0.75 [0.60, 0.90]" in drawing.caption
+    panel = drawing.figure.axes[2]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["none", *run.artefacts]
+
+
 def test_leakage_states_where_the_variance_lies_if_an_artefact_was_local(run):
     assert "exceeds" not in run.draw("leakage").caption
     first = run.decoupling[run.decoupling["quantity"] == "decoupling_index"].head(1)

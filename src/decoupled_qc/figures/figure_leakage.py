@@ -1,4 +1,4 @@
-"""Leakage: which head rises on which artefact, and which artefact a scan is taken for."""
+"""Leakage: which head rises on which artefact, which artefact a scan is taken for, and which one all heads together name."""
 
 import numpy as np
 import pandas as pd
@@ -14,28 +14,32 @@ LIMIT_SD = 30
 
 
 def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
-    """Draw the leakage matrix and the confusion matrix of the simulated scans.
+    """Draw the leakage matrix of the simulated scans, and the confusions of the highest head and of all heads together.
 
     Args:
-        decoupling: As :func:`decoupled_qc.analysis.decoupling.decoupling` returns it, of one network.
+        decoupling: As :func:`decoupled_qc.analysis.decoupling.decoupling` and
+            :func:`decoupled_qc.analysis.naming_accuracy.naming_accuracy` return it, of one network.
         artefacts: In the config's order.
     """
     rows = decoupling.loc[decoupling["set"] == "simulated", COLUMNS]
     figure = style.new_figure(style.TWO_COLUMNS_MM, 72)
-    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 1, 1.2])
     shown = [name for name in artefacts if name in set(rows["artefact"])]
     rises = rows[rows["quantity"].isin(["leakage", "task_drift"])]
     heads = [*shown, *sorted(set(rises["head"]) - set(shown))]
     _heat_map(left, rises, shown, heads, SymLogNorm(1, vmin=-LIMIT_SD, vmax=LIMIT_SD), "RdBu_r", 1)
     given = rows[rows["quantity"] == "attribution"]
-    _heat_map(right, given, shown, shown, Normalize(0, 1), "Blues", 2)
-    left.set(title="rise over the same subject's clean scan\n(standard deviations of clean)", xlabel="head")
-    right.set(title="share of scans on which this head\nrises most (rows add up to 1)", xlabel="taken for")
+    _heat_map(middle, given, shown, shown, Normalize(0, 1), "Blues", 2)
+    answers = [*(["none"] if rows["quantity"].eq("named").any() else []), *shown]
+    _heat_map(right, rows[rows["quantity"] == "named"], answers, answers, Normalize(0, 1), "Blues", 2)
+    left.set(title="rise over the subject's clean scan\n(standard deviations of clean)", xlabel="head")
+    middle.set(title="share of scans on which\nthis head rises most", xlabel="taken for")
+    right.set(title="share of scans named so\nby all heads together", xlabel="named")
     left.set_ylabel("artefact in the scan")
-    for index, axes in enumerate((left, right)):
+    for index, axes in enumerate((left, middle, right)):
         style.letter(axes, index)
-    named = ("decoupling_index", "attribution_accuracy", "share_inside_gain")
-    stated = {name: _stated(rows, name) for name in named}
+    quantities = ("decoupling_index", "attribution_accuracy", "naming_accuracy", "share_inside_gain")
+    stated = {name: _stated(rows, name) for name in quantities}
     chance = f"1/{len(shown)}" if shown else "NA"
     caption = (
         "(a) Rise of each head's log mean variance on each artefact, paired by subject, in standard deviations of "
@@ -43,6 +47,11 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
         f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
         f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
     )
+    if stated["naming_accuracy"] != "NA":
+        caption += (
+            " (c) What a discriminant of all heads names, fitted on validation subjects, as a verdict does; the likeliest artefact "
+            f"is the right one on a share of {stated['naming_accuracy']} of the corrupted scans."
+        )
     if stated["share_inside_gain"] != "NA":
         caption += (
             f" Where an artefact covers a part of the scan, the share of its head's variance in that part exceeds the part's "
