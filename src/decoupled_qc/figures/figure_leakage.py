@@ -49,8 +49,8 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     )
     if stated["naming_accuracy"] != "NA":
         caption += (
-            " (c) What a discriminant of all heads names, fitted on validation subjects, as a verdict does; the likeliest artefact "
-            f"is the right one on a share of {stated['naming_accuracy']} of the corrupted scans."
+            " (c) What a discriminant of all heads names, fitted on validation subjects, as a verdict does; the likeliest "
+            f"artefact is the right one on a share of {stated['naming_accuracy']} of the corrupted scans."
         )
     if stated["share_inside_gain"] != "NA":
         caption += (
