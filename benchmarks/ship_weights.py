@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 from quality import PLAUSIBLE_ML
 
-from decoupled_qc.analysis.naming import NO_CAUSE, lead
+from decoupled_qc.analysis.naming import lead
 from decoupled_qc.analysis.prediction import spread
 from decoupled_qc.apply.folder import MODEL_CARD, SHIPPED, open_model
 from decoupled_qc.apply.model_card import model_card
@@ -29,6 +29,7 @@ from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference import VALIDATION, measure_scans, summarise
 from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.apply.self_test import write_expected
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.files import write_whole
 from decoupled_qc.models import CARD, WEIGHTS
@@ -94,7 +95,7 @@ def _corrupted(scans: pd.DataFrame, clean: pd.DataFrame, reference: dict, spacin
     right = scans["cause"] == scans["artefact"]
     functions, artefacts = reference["cause_model"]["functions"], reference["artefacts"]
     likeliest = pd.Series([lead(scan, functions, artefacts)[0] for scan in scans.to_dict("records")])
-    forced, clear = (likeliest == scans["artefact"]).mean(), (clean["cause"] == NO_CAUSE).sum()
+    forced, clear = (likeliest == scans["artefact"]).mean(), (clean["cause"] == NO_ARTEFACT).sum()
     n, chance = scans.groupby("set")["scan"].nunique().sum(), 1 / scans["artefact"].nunique()
     yield f"""
 The same {n} scans with one simulated artefact each, put on all over a scan that was already on the model's grid of
@@ -110,7 +111,7 @@ Share right, and mean predicted Dice ({clean["predicted_dice"].mean():.2f} witho
             f"{(c['cause'] == artefact).mean():.0%}, {c['predicted_dice'].mean():.2f} (n = {len(c)})" for c in cells
         ]
         yield f"| {artefact} | " + " | ".join(texts) + " |"
-    causes = [NO_CAUSE, *artefacts]
+    causes = [NO_ARTEFACT, *artefacts]
     yield "\nWhich cause they were given, all severities together. Rows: what was simulated; columns: what was named.\n"
     yield "|  | " + " | ".join(causes) + " | n |"
     yield "|---" * (len(causes) + 2) + "|"

@@ -42,7 +42,7 @@ def test_leakage_shows_what_all_heads_name_where_there_were_validation_scans(run
         ]
     ).assign(set="simulated", note="")
     drawing = figure_leakage(pd.concat([run.decoupling, named]), run.artefacts)
-    assert "(c) What a discriminant" in drawing.caption and "0.75 [0.60, 0.90]" in drawing.caption
+    assert "(c) What a verdict would name" in drawing.caption and "0.75 [0.60, 0.90]" in drawing.caption
     panel = drawing.figure.axes[2]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["none", *run.artefacts]
 

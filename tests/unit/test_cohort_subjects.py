@@ -1,3 +1,5 @@
+import math
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -137,19 +139,26 @@ def test_labels_follow_the_image(anatomy):
         assert len(inside) > 5 and np.allclose(inside, level / image.max(), atol=0.02)
 
 
-def test_reslicing_smooths_noise_as_the_mean_of_neighbours_does_and_none_changes_no_bit():
-    """A Gaussian of 1.18 voxels has the variance of linear interpolation in the middle, 1/4, and passes as little noise."""
-    noise = rng_for(0, "noise").random((60, 60, 60), dtype=np.float32)
-    noise = (noise - noise.min()) / (noise.max() - noise.min())
-    assert np.array_equal(reslice(noise, 0.0), noise)
-    slopes = {}
-    for name, scan in {"as it is": noise, "resliced": reslice(noise, np.sqrt(2 * np.log(2)))}.items():
-        assert scan.min() == 0 and scan.max() == 1
-        slopes[name] = np.diff(scan, axis=0).var() / (2 * scan.var())  # 1 - the correlation of neighbours
-    kernel = np.exp(-0.5 * (np.arange(-2, 3) / 0.5) ** 2)
-    correlation = np.correlate(kernel, kernel, "full")
-    assert slopes["as it is"] == pytest.approx(1, abs=0.02)
-    assert slopes["resliced"] == pytest.approx(1 - correlation[5] / correlation[4], abs=0.02)
+@pytest.mark.parametrize("fwhm", [0.5, 1.18, 2.0])
+def test_reslicing_smooths_a_scan_and_its_noise_by_a_gaussian_of_that_width(fwhm):
+    """Of white noise it leaves the mean of exp(-(2 pi s f)^2) over frequencies, erf(pi s) / (2 sqrt(pi) s), along each axis."""
+    sd = fwhm / math.sqrt(8 * math.log(2))
+    noise = rng_for(0, "noise").standard_normal((60, 64, 57), dtype=np.float32)
+    smooth = reslice(noise, fwhm)
+    assert smooth.dtype == np.float32 and smooth.shape == noise.shape and smooth.min() == 0 and smooth.max() == 1
+    scale = np.dot(smooth.ravel(), noise.ravel()) / np.dot(noise.ravel(), noise.ravel())  # of the min-max scaling
+    share = [math.erf(math.pi * width * sd) / (2 * math.sqrt(math.pi) * width * sd) for width in (1, math.sqrt(0.5))]
+    expected = (share[0] / share[1] ** 2) ** 3  # variance over the square of what is still alike
+    assert smooth.var() / (scale**2 * noise.var()) == pytest.approx(expected, rel=0.05)
+    along = np.exp(-0.5 * ((np.arange(41) - 20) / 2.0) ** 2)  # a blob of variance 4
+    blob = np.einsum("i,j,k->ijk", along, along, along).astype(np.float32)
+    profile = reslice(blob, fwhm)[20, 20].astype(float)
+    assert (profile @ (np.arange(41) - 20) ** 2) / profile.sum() == pytest.approx(4 + sd**2, abs=0.01)
+
+
+def test_no_reslicing_changes_no_bit():
+    scan = rng_for(0, "scan").random((5, 6, 7), dtype=np.float32)
+    assert np.array_equal(reslice(scan, 0.0), scan)
 
 
 def test_contrast_is_what_was_drawn_and_reaches_partial_volume(anatomy):

@@ -71,7 +71,7 @@ def test_the_score_of_the_readme_needs_its_file_alone(tmp_path, monkeypatch):
         assert dict(scoring._scores(seen))["skew_gm", "predicted"] > 1
         nothing = dataclasses.replace(seen, predicted=~grey)
         missing = dict(scoring._scores(nothing))["skew_gm", "predicted"]
-        assert scoring._reason("skew_gm", missing) == "no voxel was called grey matter"
+        assert scoring._reason("skew_gm", missing) == "no voxel was called grey matter, or all alike"
         assert direction("skew_gm:predicted") == -1 and of_image("skew_gm:predicted")
         assert typeset.title_of("skew_gm") == "Skewness in GM"
     finally:

@@ -97,6 +97,25 @@ def test_slabs_make_no_difference_and_threads_not_a_bit(monkeypatch):
     assert torch.allclose(found[1], whole, atol=1e-5)
 
 
-def test_a_volume_of_fewer_planes_than_slabs_is_moved():
-    image = torch.ones((2, 1000, 800))
-    assert torch.allclose(moved(image, turn((0, 0, 3)), np.array([0.0, 4.0, 0.0])), image, atol=1e-5)
+def test_a_volume_of_fewer_planes_than_slabs_is_moved(monkeypatch):
+    image = torch.from_numpy(ndimage.gaussian_filter(np.random.default_rng(0).random((2, 1000, 800)), 3)).float()
+    found = moved(image, turn((0, 0, 3)), np.array([0.0, 4.0, 0.0]))
+    monkeypatch.setattr(rigid, "SLAB_BYTES", image.nbytes)
+    assert torch.allclose(found, moved(image, turn((0, 0, 3)), np.array([0.0, 4.0, 0.0])), atol=1e-5)
+    assert (found - image).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_lines_are_shifted_alike_by_the_functions_of_a_gpu(axis):
+    """PyTorch's, here on the CPU."""
+    image, length = head((20, 22, 24)), 40
+    bridge = np.linspace(0, 1, length - image.shape[axis], dtype=np.float32).reshape(
+        [-1 if place == axis else 1 for place in range(3)]
+    )
+    phases = [
+        rigid._phase(axis, other, np.linspace(-2, 2, image.shape[other]), length) for other in range(3) if other != axis
+    ]
+    slabs = rigid._shifted_in_slabs(image.numpy(), axis, bridge, phases)
+    functions = rigid._along_axis(torch.cat, torch.fft.rfft, torch.fft.irfft, dim=axis)
+    whole = rigid._shifted(image, axis, *map(torch.from_numpy, (bridge, *phases)), functions=functions)
+    assert np.allclose(slabs, whole.numpy(), atol=1e-5)

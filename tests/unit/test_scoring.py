@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from decoupled_qc import measures
 from decoupled_qc.analysis.scores import one_row_a_scan, read_scores
+from decoupled_qc.errors import InputError
+from decoupled_qc.evaluation import scoring
 from decoupled_qc.evaluation.scoring import score_condition
 from decoupled_qc.predictions import Prediction, write_prediction
 from decoupled_qc.scan_table import read_scan_table
@@ -91,6 +94,12 @@ def test_every_score_of_the_leaderboard_is_there(tmp_path):
             table.loc[(name, "reference"), "value"], rel=0.05
         )
     assert table.loc[("artefact_uncertainty", "mean"), "value"] == pytest.approx(0.2, rel=1e-3)  # the task's left out
+
+
+def test_a_score_must_not_have_the_name_of_what_is_none(monkeypatch):
+    monkeypatch.setattr(measures, "with_function", lambda function: ["dice"])
+    with pytest.raises(InputError, match="measures/dice.py has the name of what is no score"):
+        next(scoring._scores(None))
 
 
 def test_surfaces_and_probabilities_are_judged_in_voxels_of_the_scan_and_in_the_brain(tmp_path):

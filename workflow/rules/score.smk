@@ -3,6 +3,8 @@
 from decoupled_qc import measures
 
 SCORING = config["scoring"]
+with one_sentence():
+    measures.with_function("measure")  # a score that does not say which way it goes stops before any job
 MEASURES = SCORING["measures"]["table"]
 if MEASURES and FETCH and Path(MEASURES).is_relative_to(SCANS_PATH):
     MEASURES = f"{OUT}/cohort/fetched.tsv"  # it is fetched with the scans
@@ -11,13 +13,14 @@ elif MEASURES and not Path(MEASURES).is_file():
 
 
 def of_looks(wildcards):
-    """Return the fingerprints of scores of several looks at a scan."""
-    return measure_fingerprints(measures.with_function("compare"))
+    """Return the fingerprints of the scores of baselines' looks at a scan."""
+    return measure_fingerprints(sorted({*measures.with_function("look"), *measures.with_function("compare")}))
 
 
 def of_scans(wildcards):
-    """Return the fingerprints of all other scores."""
-    return measure_fingerprints(sorted(set(measures.available()) - set(measures.with_function("compare"))))
+    """Return the fingerprints of all scores but those of baselines' looks alone."""
+    only_looks = set(of_looks(wildcards)) - set(measures.with_function("measure"))
+    return measure_fingerprints([name for name in measures.available() if name not in only_looks])
 
 
 rule score:

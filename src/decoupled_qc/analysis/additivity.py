@@ -8,6 +8,7 @@ import pandas as pd
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.decoupling import COLUMNS
 from decoupled_qc.analysis.resampling import stated_interval, subject_draws
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.seeds import rng_for
 
 MIXED = "mix"  # the condition
@@ -41,7 +42,7 @@ def additivity(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, see
 def _pairs(wide: pd.DataFrame) -> pd.DataFrame:
     """Return a row a mixed scan: subject, anatomy, artefact, ``parts`` (x) and ``mixture`` (y); NaN where a part is missing."""
     single = wide[tables.simulated(wide)].groupby(["subject", "artefact"])[tables.OURS].mean()
-    clean = single[single.index.get_level_values("artefact") == tables.CLEAN].droplevel("artefact")
+    clean = single[single.index.get_level_values("artefact") == NO_ARTEFACT].droplevel("artefact")
     mixed = wide[wide["condition"] == MIXED]
     base = mixed["subject"].map(clean)
     parts = [

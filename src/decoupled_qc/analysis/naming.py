@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
 from decoupled_qc.analysis.conformal import held_out
-from decoupled_qc.analysis.scores import CLEAN
+from decoupled_qc.causes import NO_ARTEFACT
 
-NO_CAUSE = "none"
 SMALLEST = 1e-12  # of a mean variance
 LEAST_SD = 1e-6  # of a log mean variance, so that a head that never moves divides nothing by 0
 
@@ -34,7 +33,7 @@ def discriminant(measured: pd.DataFrame, artefacts: list[str]) -> dict[str, dict
     """
     x = np.stack([features(scan, artefacts) for scan in measured.to_dict("records")])
     kind = measured["artefact"].to_numpy()
-    kinds = [name for name in (NO_CAUSE, *artefacts) if (kind == name).any()]
+    kinds = [name for name in (NO_ARTEFACT, *artefacts) if (kind == name).any()]
     means = np.stack([x[kind == name].mean(axis=0) for name in kinds])
     inside = x - means[[kinds.index(name) for name in kind]]
     sd = np.maximum(inside.std(axis=0), LEAST_SD)
@@ -63,7 +62,7 @@ def lead(found: Mapping[str, float], functions: Mapping[str, Mapping], artefacts
     """
     x = features(found, artefacts)
     values = {name: float(np.dot(one["weights"], x)) + one["offset"] for name, one in functions.items()}
-    clean = values.pop(NO_CAUSE, -math.inf)
+    clean = values.pop(NO_ARTEFACT, -math.inf)
     artefact = max(values, key=values.get)
     return artefact, values[artefact] - clean
 
@@ -77,7 +76,7 @@ def named_cause(found: Mapping[str, float], model: Mapping, artefacts: list[str]
         artefacts: Of the model.
     """
     artefact, excess = lead(found, model["functions"], artefacts)
-    return artefact if excess > model["threshold"] else NO_CAUSE
+    return artefact if excess > model["threshold"] else NO_ARTEFACT
 
 
 def cause_model(measured: pd.DataFrame, artefacts: list[str], level: float) -> tuple[dict, dict]:
@@ -100,17 +99,17 @@ def cause_model(measured: pd.DataFrame, artefacts: list[str], level: float) -> t
         functions = discriminant(measured[~own], artefacts)
         found = [lead(scan, functions, artefacts) for scan in measured[own].to_dict("records")]
         likeliest[own], excess[own] = zip(*found, strict=True)
-    corrupted = truth != CLEAN
+    corrupted = truth != NO_ARTEFACT
     threshold = float(np.quantile(excess[~corrupted], level)) if not corrupted.all() else 0.0
-    named = np.where(excess > threshold, likeliest, NO_CAUSE)
+    named = np.where(excess > threshold, likeliest, NO_ARTEFACT)
     of_name = {}
-    for cause in (NO_CAUSE, *artefacts):
+    for cause in (NO_ARTEFACT, *artefacts):
         member = named == cause
         accuracy = float((truth[member] == cause).mean()) if member.any() else None
         of_name[cause] = {"accuracy": accuracy, "n": int(member.sum())}
     confusion = {
-        name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_CAUSE, *artefacts)}
-        for name in (CLEAN, *artefacts)
+        name: {cause: int(((truth == name) & (named == cause)).sum()) for cause in (NO_ARTEFACT, *artefacts)}
+        for name in (NO_ARTEFACT, *artefacts)
     }
     model = {"functions": discriminant(measured, artefacts), "threshold": threshold}
     return model, {

@@ -7,12 +7,16 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.decoupling import COLUMNS, TASK, heads_of, variance_of
-from decoupled_qc.analysis.naming import NO_CAUSE, cause_model, lead
+from decoupled_qc.analysis.naming import cause_model, lead
 from decoupled_qc.analysis.resampling import SHARE, mean_interval
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.seeds import rng_for
 
 VALIDATION = "validation"  # the condition
-ACCURACY = {"quantity": "naming_accuracy", "artefact": "all", "head": "all"}
+ACCURACY, FORCED = (
+    {"quantity": name, "artefact": "all", "head": "all"} for name in ("naming_accuracy", "naming_accuracy_if_forced")
+)
+LEAST_SUBJECTS = 2  # with validation scans of each kind, since one at a time is left out
 
 
 def naming_accuracy(
@@ -23,11 +27,11 @@ def naming_accuracy(
     Attribution, in :func:`decoupled_qc.analysis.decoupling.decoupling`, asks each head alone how far it rises; this asks what
     all of them together tell, as a verdict does (:func:`decoupled_qc.analysis.naming.cause_model`). Quantities:
 
-    - ``naming_accuracy``: share of corrupted scans whose own artefact is the likeliest, ``none`` being no answer; chance is
-      1 / artefacts.
-    - ``named``: share of an artefact's scans (``none``: of clean ones) that are given this cause, ``none`` among the answers.
+    - ``naming_accuracy``: share of corrupted scans of which the right artefact is named, ``none`` being an answer too.
+    - ``naming_accuracy_if_forced``: the same of the likeliest artefact, ``none`` being no answer; chance is 1 / artefacts.
+    - ``named``: share of an artefact's scans (``none``: of clean ones) that are given this cause.
 
-    Sets: ``simulated`` and ``matched``, as there.
+    Sets: ``simulated`` and ``matched``, as there. Higher is better but for what is named wrongly.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -44,40 +48,42 @@ def naming_accuracy(
         measured = one.rename(columns={variance_of(head): f"uncertainty_{head}" for head in heads})
         measured = measured.dropna(subset=[f"uncertainty_{head}" for head in heads])
         validation = measured[measured["condition"] == VALIDATION]
-        artefacts = [head for head in heads if head in set(validation["artefact"])]
+        n_subjects = validation.groupby("artefact")["subject"].nunique()
+        artefacts = [head for head in heads if n_subjects.get(head, 0) >= LEAST_SUBJECTS]
+        known = measured["artefact"].isin([*artefacts, NO_ARTEFACT])
         sets = {
             "simulated": tables.simulated(measured),
             "matched": measured["condition"].str.startswith("sweep-"),
         }
-        if len(artefacts) < 2 or validation["subject"].nunique() < 2:
+        if len(artefacts) < 2 or n_subjects.get(NO_ARTEFACT, 0) < LEAST_SUBJECTS:
             row = {"set": "simulated", **ACCURACY, **tables.counted(measured[sets["simulated"]]), "n_boot": n_boot}
-            rows.append({**names, **row, "note": "no value: no validation scans of two subjects and two artefacts"})
+            note = f"no value: no validation scans of {LEAST_SUBJECTS} subjects, clean and with two artefacts"
+            rows.append({**names, **row, "note": note})
             continue
-        model, _ = cause_model(validation, artefacts, 1 - error_rate)
+        model, _ = cause_model(measured[(measured["condition"] == VALIDATION) & known], artefacts, 1 - error_rate)
         for set_name, members in sets.items():
-            scans = measured[members & measured["artefact"].isin([*artefacts, tables.CLEAN])]
+            scans = measured[members & known]
             if scans["artefact"].isin(artefacts).any():
-                found = [lead(scan, model["functions"], artefacts) for scan in scans.to_dict("records")]
-                likeliest, excess = map(np.array, zip(*found, strict=True))
-                named = np.where(excess > model["threshold"], likeliest, NO_CAUSE)
-                rows += [
-                    {**names, "set": set_name, **row} for row in _rows(scans, likeliest, named, set_name, n_boot, seed)
-                ]
+                found = _rows(scans, model, artefacts, set_name, n_boot, seed)
+                rows += [{**names, "set": set_name, **row} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _rows(
-    scans: pd.DataFrame, likeliest: np.ndarray, named: np.ndarray, set_name: str, n_boot: int, seed: int
+    scans: pd.DataFrame, model: dict, artefacts: list[str], set_name: str, n_boot: int, seed: int
 ) -> Iterator[dict]:
-    """Yield the accuracy, then the confusions, of one network and set."""
+    """Yield the accuracies, then the confusions, of one network and set."""
+    found = [lead(scan, model["functions"], artefacts) for scan in scans.to_dict("records")]
+    likeliest, excess = map(np.array, zip(*found, strict=True))
+    named = np.where(excess > model["threshold"], likeliest, NO_ARTEFACT)
     truth = scans["artefact"].to_numpy()
-    kinds = sorted(set(truth), key=lambda name: (name != tables.CLEAN, name))
-    artefacts = [name for name in kinds if name != tables.CLEAN]
-    cells = [(ACCURACY, truth != tables.CLEAN, likeliest == truth)]
+    corrupted = truth != NO_ARTEFACT
+    cells = [(ACCURACY, corrupted, named == truth), (FORCED, corrupted, likeliest == truth)]
     cells += [
         ({"quantity": "named", "artefact": kind, "head": cause}, truth == kind, named == cause)
-        for kind in kinds
-        for cause in (NO_CAUSE, *artefacts)
+        for kind in (NO_ARTEFACT, *artefacts)
+        if (truth == kind).any()
+        for cause in (NO_ARTEFACT, *artefacts)
     ]
     for cell, member, right in cells:
         of_it, values = scans[member], right[member].astype(float)

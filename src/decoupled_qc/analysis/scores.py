@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc import measures
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 
@@ -40,7 +41,6 @@ RATED = "rated"  # the aggregation of a rating that raters gave to scans with re
 STAND_IN = "stand_in"  # of a rating that no rater gave
 RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
 MISSING = ("", "na", "n/a", "nan")
-CLEAN = "none"  # the artefact of a scan without one
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -223,7 +223,7 @@ def of_image(column: str) -> bool:
 
 def needs_reference(score: str, aggregation: str) -> bool:
     """Say whether a score is taken in the reference's masks, which a new scan does not have, or regressed on such."""
-    return aggregation == "reference" or score == "ridge_dice"
+    return aggregation == "reference" or measures.entry(score, "NEEDS_REFERENCE", False)
 
 
 def distrust(scans: pd.DataFrame, score: str) -> np.ndarray:
@@ -286,7 +286,7 @@ def all_and_each_kind(scans: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]
     """
     if len(scans):
         yield "all", scans
-    kinds = scans.groupby(scans["artefact"].replace(CLEAN, "clean"), sort=True)
+    kinds = scans.groupby(scans["artefact"].replace(NO_ARTEFACT, "clean"), sort=True)
     yield from sorted(kinds, key=lambda kind: (kind[0] != "clean", kind[0]))
 
 

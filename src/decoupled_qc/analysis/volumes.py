@@ -18,6 +18,7 @@ from decoupled_qc.analysis.conformal import (
     weighted_quantiles,
 )
 from decoupled_qc.analysis.resampling import SHARE, mean_interval
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.seeds import rng_for
 
 COLUMNS = (
@@ -105,7 +106,7 @@ def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.
 
 def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
     """Yield the rows of one network."""
-    with_artefact = (test["artefact"] != tables.CLEAN).to_numpy()
+    with_artefact = (test["artefact"] != NO_ARTEFACT).to_numpy()
     for bars in ABOVE_CLEAN:
         half = {level: np.where(with_artefact, test[bars] * _normal(level), np.nan) for level in LEVELS}
         yield from _scored(test, half, bars, NOTHING, np.zeros(len(test)), n_boot, seed)
@@ -223,11 +224,11 @@ def _scored(
 def _groups(test: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, which scans): all, those with an artefact, each artefact, and weak and strong ones."""
     yield "all", np.ones(len(test), bool)
-    with_artefact = (test["artefact"] != tables.CLEAN).to_numpy()
+    with_artefact = (test["artefact"] != NO_ARTEFACT).to_numpy()
     if with_artefact.any():
         yield WITH_ARTEFACT, with_artefact
     for artefact in sorted(test["artefact"].unique()):
-        name = "clean" if artefact == tables.CLEAN else artefact
+        name = "clean" if artefact == NO_ARTEFACT else artefact
         yield name, (test["artefact"] == artefact).to_numpy()
     for name, above, up_to in SEVERITY_BINS:
         member = ((test["severity"] > above) & (test["severity"] <= up_to)).to_numpy()

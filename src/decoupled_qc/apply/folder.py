@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from decoupled_qc.analysis.naming import NO_CAUSE
 from decoupled_qc.apply.reference_checks import FORMAT, is_number, problems_of_reference
 from decoupled_qc.apply.results_folder import REFERENCE
-from decoupled_qc.causes import CLEAN, TASK, TOTAL
+from decoupled_qc.causes import CLEAN, NO_ARTEFACT, TASK, TOTAL
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model
@@ -34,7 +33,7 @@ LIMITS = {  # of numbers in model.json: what lies outside is a mistake, or meant
 }
 MAX_LOG_VARIANCE = 100.0  # where one may start: far beyond what the network lets out
 NAME = re.compile(r"[a-z0-9]{1,30}")
-TAKEN = {NO_CAUSE, CLEAN, TOTAL}  # names that tables and maps have for something else
+TAKEN = {NO_ARTEFACT, CLEAN, TOTAL}  # names that tables and maps have for something else
 DTYPES = {"F64", "F32", "F16", "BF16"}  # of weights, as safetensors calls them
 LONGEST_PROBLEM = 300  # characters: a file from anyone may hold anything
 

@@ -12,8 +12,8 @@ from decoupled_qc.apply.folder import MODEL_CARD
 from decoupled_qc.apply.kind import WIDENING
 from decoupled_qc.apply.reference import EDGE_SHARE, severities
 from decoupled_qc.apply.results_folder import REFERENCE
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.models import CARD, WEIGHTS
-from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 RANKED = {"artefact_uncertainty": "artefact uncertainty", "snr": "SNR", "cnr": "CNR"}  # masks are predicted ones
@@ -47,7 +47,7 @@ def model_card(
         means = [f"{pd.Series(values).mean():.2f} (n = {len(values)})" for values in found.values()]
         dice.append([artefact, *means])
     confusion = reference["cause_accuracy"]["confusion"]
-    ranges = [[name, f"{low:.3g}", f"{high:.3g}"] for name, (low, high) in reference["input_ranges"].items()]
+    ranges = [[name, *map(_three_digits, ends)] for name, ends in reference["input_ranges"].items()]
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(TEMPLATE.read_text()).render(
         card=card,
@@ -64,6 +64,11 @@ def model_card(
         edge_share=EDGE_SHARE,
         widening=WIDENING,
     )
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three significant digits, a large one without a power of ten."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _correlations(measured: pd.DataFrame) -> list[list]:

@@ -20,6 +20,7 @@ from decoupled_qc.apply.kind import WIDENING, kind_model
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.reference_checks import BANDED, FORMAT
 from decoupled_qc.apply.results_folder import REFERENCE
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation import metrics
@@ -28,7 +29,6 @@ from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
 from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.scans import read_scan
-from decoupled_qc.simulation.conditions import NO_ARTEFACT
 
 log = logging.getLogger(__name__)
 

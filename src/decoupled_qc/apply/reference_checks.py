@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from decoupled_qc.analysis.naming import NO_CAUSE
 from decoupled_qc.apply.kind import kind_measures
 from decoupled_qc.apply.verdict import PLAIN_REASONS
+from decoupled_qc.causes import NO_ARTEFACT
 
 FORMAT = 3  # of model.json and reference.json
 BANDED = ("artefact_uncertainty", "task_uncertainty", "gm_volume_ml", "snr", "cnr")  # and each artefact's own
@@ -86,7 +86,7 @@ def _of_scores(clean: Mapping, severity: Mapping, artefacts: list[str]) -> Itera
 def _of_cause_model(model: Mapping, artefacts: list[str]) -> Iterator[str]:
     yield from _number("cause_model.threshold", model["threshold"])
     functions = model["functions"]
-    if not isinstance(functions, dict) or set(functions) != {NO_CAUSE, *artefacts}:
+    if not isinstance(functions, dict) or set(functions) != {NO_ARTEFACT, *artefacts}:
         yield "'cause_model.functions' is no JSON object of none and the artefacts of model.json"
     for kind, one in functions.items():
         key = f"cause_model.functions.{kind}"
@@ -100,7 +100,7 @@ def _of_cause_model(model: Mapping, artefacts: list[str]) -> Iterator[str]:
 
 def _of_causes(found: Mapping, artefacts: list[str]) -> Iterator[str]:
     named = found["named"]
-    if not isinstance(named, dict) or set(named) != {NO_CAUSE, *artefacts}:
+    if not isinstance(named, dict) or set(named) != {NO_ARTEFACT, *artefacts}:
         yield "'cause_accuracy.named' is no JSON object of none and the artefacts of model.json"
     for cause, one in named.items():
         if not isinstance(one, dict) or not {"accuracy", "n"} <= set(one):

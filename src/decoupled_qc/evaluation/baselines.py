@@ -39,9 +39,9 @@ def score_baseline(
 ) -> pd.DataFrame:
     """Return a baseline's scores of every scan of a condition.
 
-    Several segmentations of a scan, from several networks or from several draws of one, give Roy's four measures of how
-    far they disagree; a single one gives its total variance and its entropy. Every baseline also gives the Dice of its own
-    segmentation, the mean of its probabilities, which is no score of the scan.
+    Several segmentations of a scan, from several networks or from several draws of one, give every score of
+    :mod:`decoupled_qc.measures` that compares them, such as Roy's four; a single one gives every score of one look. Every
+    baseline also gives the Dice of its own segmentation, the mean of its probabilities, which is no score of the scan.
 
     Args:
         model_folders: Networks that take part.
@@ -94,13 +94,10 @@ def _measures(found: list[tuple[Tensor, float]], reference: np.ndarray) -> Itera
     probabilities = np.stack([probability.numpy() for probability, _ in found])
     mean = probabilities.mean(axis=0)
     yield "dice", metrics.dice(mean > 0.5, reference)
-    if len(found) == 1:
-        yield "total_variance", found[0][1]
-        yield "entropy", float(metrics.entropy(mean).mean())
-        return
-    looks = Looks(probabilities > 0.5, mean)
-    for name in measures.with_function("compare"):
-        yield name, measures.load(name).compare(looks)
+    looks = Looks(probabilities > 0.5, mean, float(np.mean([variance for _, variance in found])))
+    function = "look" if len(found) == 1 else "compare"
+    for name in measures.with_function(function):
+        yield name, getattr(measures.load(name), function)(looks)
 
 
 def _looks(

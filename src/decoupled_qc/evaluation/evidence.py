@@ -12,7 +12,7 @@ from decoupled_qc.dseg import GREY_MATTER, WHITE_MATTER
 from decoupled_qc.evaluation import metrics, regions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """A scan, its reference, and what a network says of it, all (D, H, W) on one grid.
 
@@ -64,7 +64,13 @@ class Evidence:
 
 
 class Looks(NamedTuple):
-    """Several segmentations of one scan: labels (N >= 2, D, H, W), boolean, and the mean of their probabilities (D, H, W)."""
+    """One segmentation of a scan, or several.
+
+    - ``labels``: (N, D, H, W), boolean, grey matter;
+    - ``probability``: (D, H, W), of grey matter, the mean over looks;
+    - ``total_variance``: sum of all causes' variances, its mean over the volume and the looks.
+    """
 
     labels: NDArray[np.bool_]
     probability: NDArray[np.float32]
+    total_variance: float

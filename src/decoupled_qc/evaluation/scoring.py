@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc import measures
-from decoupled_qc.analysis.scores import COLUMNS
+from decoupled_qc.analysis.scores import COLUMNS, NOT_SCORES
+from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation import calibration, metrics
 from decoupled_qc.evaluation.evidence import Evidence
 from decoupled_qc.evaluation.surfaces import SurfaceDistances
@@ -25,7 +26,7 @@ OF_PROBABILITY = {  # metric → function of the probability and the truth of th
     "log_loss_nats": calibration.negative_log_likelihood,
     "error_overlap": calibration.uncertainty_error_overlap,
 }
-MISSING = {  # what a scan lacks that has no value; of a score its module says so
+WHY_MISSING = {  # what a scan lacks that has no value; of a score its module says so
     "share_inside": "the map is all zeros",
     "hausdorff_95_mm": "no grey matter in the reference, or none was found",
     **dict.fromkeys(OF_PROBABILITY, "no voxel of the reference is brain"),
@@ -88,12 +89,14 @@ def _reason(metric: str, value: float) -> str:
     """Return why a value is missing, nothing where it is there."""
     if math.isfinite(value):
         return ""
-    return MISSING.get(metric) or measures.entry(metric, "MISSING", "not a finite number")
+    return WHY_MISSING.get(metric) or measures.entry(metric, "MISSING", "not a finite number")
 
 
 def _scores(evidence: Evidence) -> Iterator[tuple[tuple[str, str], float]]:
     """Yield ((metric, aggregation), value) of every score of one scan."""
     for name in measures.with_function("measure"):
+        if name in NOT_SCORES:
+            raise InputError(f"src/decoupled_qc/measures/{name}.py has the name of what is no score: give it another.")
         for aggregation, value in measures.load(name).measure(evidence).items():
             yield (name, aggregation), value
     for cause, values in evidence.variance.items():

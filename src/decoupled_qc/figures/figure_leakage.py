@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, SymLogNorm
 
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.paper import typeset
@@ -23,22 +24,31 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     """
     rows = decoupling.loc[decoupling["set"] == "simulated", COLUMNS]
     figure = style.new_figure(style.TWO_COLUMNS_MM, 72)
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 1, 1.2])
+    is_named = rows["quantity"].eq("named").any()
+    panels = figure.subplots(1, 2 + is_named, width_ratios=[1.15, 1, 1.2][: 2 + is_named])
+    left, middle = panels[:2]
     shown = [name for name in artefacts if name in set(rows["artefact"])]
     rises = rows[rows["quantity"].isin(["leakage", "task_drift"])]
     heads = [*shown, *sorted(set(rises["head"]) - set(shown))]
     _heat_map(left, rises, shown, heads, SymLogNorm(1, vmin=-LIMIT_SD, vmax=LIMIT_SD), "RdBu_r", 1)
     given = rows[rows["quantity"] == "attribution"]
     _heat_map(middle, given, shown, shown, Normalize(0, 1), "Blues", 2)
-    answers = [*(["none"] if rows["quantity"].eq("named").any() else []), *shown]
-    _heat_map(right, rows[rows["quantity"] == "named"], answers, answers, Normalize(0, 1), "Blues", 2)
+    if is_named:
+        answers = [NO_ARTEFACT, *shown]
+        _heat_map(panels[2], rows[rows["quantity"] == "named"], answers, answers, Normalize(0, 1), "Blues", 2)
+        panels[2].set(title="share of scans named so\nby all heads together", xlabel="named")
     left.set(title="rise over the subject's clean scan\n(standard deviations of clean)", xlabel="head")
     middle.set(title="share of scans on which\nthis head rises most", xlabel="taken for")
-    right.set(title="share of scans named so\nby all heads together", xlabel="named")
     left.set_ylabel("artefact in the scan")
-    for index, axes in enumerate((left, middle, right)):
+    for index, axes in enumerate(panels):
         style.letter(axes, index)
-    quantities = ("decoupling_index", "attribution_accuracy", "naming_accuracy", "share_inside_gain")
+    quantities = (
+        "decoupling_index",
+        "attribution_accuracy",
+        "naming_accuracy",
+        "naming_accuracy_if_forced",
+        "share_inside_gain",
+    )
     stated = {name: _stated(rows, name) for name in quantities}
     chance = f"1/{len(shown)}" if shown else "NA"
     caption = (
@@ -47,10 +57,11 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
         f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
         f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
     )
-    if stated["naming_accuracy"] != "NA":
+    if is_named:
+        forced = stated["naming_accuracy_if_forced"]
         caption += (
-            " (c) What a discriminant of all heads names, fitted on validation subjects, as a verdict does; the likeliest "
-            f"artefact is the right one on a share of {stated['naming_accuracy']} of the corrupted scans."
+            " (c) What a verdict would name: the likeliest by a discriminant of all heads, fitted on validation "
+            f"subjects, or none. Naming accuracy {stated['naming_accuracy']}, forced to name one {forced}."
         )
     if stated["share_inside_gain"] != "NA":
         caption += (
@@ -88,7 +99,9 @@ def _heat_map(
     if rows.empty:
         axes.set_axis_off()
         return
-    values = rows.pivot(index="artefact", columns="head", values="value").loc[artefacts, heads].to_numpy()
+    values = (
+        rows.pivot(index="artefact", columns="head", values="value").reindex(index=artefacts, columns=heads).to_numpy()
+    )
     axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto")
     for row, column in np.ndindex(values.shape):
         value = values[row, column]

@@ -12,7 +12,7 @@ MISSING = "no voxel was called grey matter"
 
 
 def compare(looks: Looks) -> float:
-    """Return it of several looks at one scan."""
+    """Return the intersection over union of all looks, see below."""
     return intersection_over_union(looks.labels)
 
 

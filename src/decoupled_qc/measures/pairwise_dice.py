@@ -9,11 +9,10 @@ from decoupled_qc.evaluation.metrics import dice
 
 TITLE = "Pairwise Dice"
 HIGHER_IS_BETTER = True
-MISSING = "no voxel was called grey matter"
 
 
 def compare(looks: Looks) -> float:
-    """Return it of several looks at one scan."""
+    """Return the mean Dice of every two looks, see below."""
     return pairwise_dice(looks.labels)
 
 

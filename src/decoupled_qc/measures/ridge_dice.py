@@ -2,3 +2,4 @@
 
 TITLE = "Ridge"
 HIGHER_IS_BETTER = True
+NEEDS_REFERENCE = True  # regressed on measures in its masks too

@@ -2,3 +2,4 @@
 
 TITLE = "SNR (total)"
 HIGHER_IS_BETTER = True
+OF_IMAGE = True

@@ -13,7 +13,7 @@ MISSING = "no voxel was called grey matter"
 
 
 def compare(looks: Looks) -> float:
-    """Return it of several looks at one scan."""
+    """Return the mean entropy where the mean of all looks calls grey matter, see below."""
     return structure_entropy(looks.probability)
 
 

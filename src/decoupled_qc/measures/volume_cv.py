@@ -12,7 +12,7 @@ MISSING = "no voxel was called grey matter"
 
 
 def compare(looks: Looks) -> float:
-    """Return it of several looks at one scan."""
+    """Return the coefficient of variation of the volumes, see below."""
     return volume_variation(looks.labels)
 
 

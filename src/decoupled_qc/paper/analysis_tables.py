@@ -27,7 +27,8 @@ DECOUPLING = {
     ("matched", "decoupling_index", "all"): "decoupling index at equal severities (0 to 1)",
     ("simulated", "attribution_accuracy", "all"): "attribution accuracy (share of scans)",
     ("matched", "attribution_accuracy", "all"): "attribution accuracy at equal severities (share of scans)",
-    ("simulated", "naming_accuracy", "all"): "naming accuracy of all heads together (share of scans)",
+    ("simulated", "naming_accuracy", "all"): "naming accuracy (share of scans)",
+    ("simulated", "naming_accuracy_if_forced", "all"): "naming accuracy where none is no answer (share of scans)",
     ("simulated", "share_inside_gain", "all"): "gain of variance inside the artefact (share of variance)",
     ("mixtures", "additivity_slope", "all"): "mixtures: slope on the sum of their parts (ratio)",
     ("mixtures", "additivity_slope", "each"): "slope (ratio)",
@@ -220,8 +221,8 @@ def decoupling_parts(table: pd.DataFrame, artefacts: list[str]) -> Parts:
     ]
     if any(len(shown) for shown, key in zip(found, DECOUPLING, strict=True) if key[1] == "naming_accuracy"):
         notes.append(
-            "naming accuracy: share of corrupted scans whose artefact is the likeliest by a linear discriminant of all heads, "
-            "fitted on validation subjects, as a verdict names causes."
+            "naming accuracy: share of corrupted scans of which a verdict would name the right artefact, by a linear "
+            "discriminant of all heads that was fitted on validation subjects."
         )
     if any(len(shown) for shown, key in zip(found, DECOUPLING, strict=True) if key[0] == "matched"):
         notes.append(

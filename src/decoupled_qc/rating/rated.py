@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.cohort.manifest import REAL, read_manifest
 from decoupled_qc.errors import InputError
 from decoupled_qc.rating.judgements import acquisition
-from decoupled_qc.simulation.conditions import NO_ARTEFACT
 from decoupled_qc.simulation.kspace import rescale
 
 UNNAMED = "real"  # the artefact of a scan whose name does not tell how it was acquired

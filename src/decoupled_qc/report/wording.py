@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from decoupled_qc.analysis.naming import NO_CAUSE
+from decoupled_qc.causes import NO_ARTEFACT
 
 DECISIONS = {"pass": "Pass", "review": "Review", "fail": "Fail"}
 
@@ -51,7 +51,7 @@ def verdict(row: Mapping) -> str:
         dice += f" ({span})"
     cause = text(row.get("cause"))
     of_what = "most likely artefact, if any" if decision == DECISIONS["pass"] else "most likely cause"
-    named = "no artefact stands out" if cause in ("", NO_CAUSE) else f"{of_what}: {cause}"
+    named = "no artefact stands out" if cause in ("", NO_ARTEFACT) else f"{of_what}: {cause}"
     return f"{decision}: {dice}; {named}{_how_sure(row)}."
 
 
@@ -63,6 +63,6 @@ def _how_sure(row: Mapping) -> str:
     if accuracy is None:
         return f" (never named on validation scans, of {subjects:.0f} subjects)"
     share, of_subjects = f"{100 * accuracy:.0f} %", f"of {subjects:.0f} subjects"
-    if text(row.get("cause")) in ("", NO_CAUSE):  # artefacts too weak to stand out are so called too
+    if text(row.get("cause")) in ("", NO_ARTEFACT):  # artefacts too weak to stand out are so called too
         return f" ({share} of the {scans:.0f} validation scans so called held none, {of_subjects})"
     return f" (right for {share} of the {scans:.0f} validation scans so named, {of_subjects})"

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from decoupled_qc import artefacts
+from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.simulation.kspace import rescale
 
-NO_ARTEFACT = "none"
 WHOLE_RANGE = (0.0, 1.0)  # of severities
 
 

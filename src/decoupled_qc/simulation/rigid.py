@@ -137,7 +137,7 @@ def _shifted_in_slabs(lines: NDArray, axis: int, bridge: NDArray, phases: list[N
     """
     functions = _along_axis(np.concatenate, fft.rfft, fft.irfft, axis=axis)
     across = 1 if axis == 0 else 0
-    found = np.empty_like(lines)
+    found = np.empty(lines.shape, np.float32)
 
     def shift(slab: tuple[slice, ...]) -> None:
         parts = [phase[slab] if phase.shape[across] > 1 else phase for phase in phases]
