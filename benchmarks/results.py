@@ -80,12 +80,12 @@ POOLING = (
     "trilinear interpolation are 7 % of our step, and both keep volumes (pooling its indices, 8 bytes each) for the way back"
 )
 SLOWER = (
-    "measured on a shared machine that needed 1.5 times the processor time a step of that on which the recipe before, with 500 "
-    "steps for each teacher in place of 750, took 1862 s; the longer one would have taken an estimated 2200 s there"
+    "from a fresh clone on a shared machine, with tests beside; one without these took 2826 s there. The recipe before, with 500 "
+    "steps for each teacher in place of 750, took 1862 s on a machine that needed two thirds of the processor time a step"
 )
 SHEARS = (
     "four Fourier shears a pose keep the noise of what they move, of which a trilinear one, TorchIO's default, leaves a quarter; "
-    "by B-splines TorchIO takes four times as long as ours"
+    "by B-splines TorchIO takes six times as long as ours"
 )
 STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"
 WHY = {
