@@ -27,6 +27,7 @@ from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.leaderboard import leaderboard
 from decoupled_qc.analysis.localisation import localisation
+from decoupled_qc.analysis.naming_accuracy import naming_accuracy
 from decoupled_qc.analysis.prediction import decision_coverage, decisions
 from decoupled_qc.analysis.rank_ranges import rank_ranges
 from decoupled_qc.analysis.real import real_artefacts
@@ -103,6 +104,7 @@ def parts(file: Path, subjects: pd.DataFrame) -> dict[str, Callable[[], pd.DataF
         "decoupling": keep("decoupling", decoupling, *run, **DRAWS),
         "between_heads": keep("between_heads", between_heads, *run, **DRAWS),
         "additivity": keep("additivity", additivity, *run, **DRAWS),
+        "naming_accuracy": keep("naming_accuracy", naming_accuracy, *run, error_rate=0.2, **DRAWS),
         "localisation": keep("localisation", localisation, *run, **DRAWS),
         "severity_trend": keep("severity_trend", severity_trend, *run, **DRAWS),
         "segmentation": keep("segmentation", segmentation, *run, **DRAWS),

@@ -5,11 +5,11 @@ from decoupled_qc import measures
 SCORING = config["scoring"]
 with one_sentence():
     measures.with_function("measure")  # a score that does not say which way it goes stops before any job
-MEASURES = SCORING["measures"]["table"]
-if MEASURES and FETCH and Path(MEASURES).is_relative_to(SCANS_PATH):
-    MEASURES = f"{OUT}/cohort/fetched.tsv"  # it is fetched with the scans
-elif MEASURES and not Path(MEASURES).is_file():
-    raise WorkflowError(f"{MEASURES} does not exist: correct config key scoring.measures.table.")
+MEASURES_TABLE = SCORING["measures"]["table"]
+if MEASURES_TABLE and FETCH and Path(MEASURES_TABLE).is_relative_to(SCANS_PATH):
+    MEASURES_TABLE = f"{OUT}/cohort/fetched.tsv"  # it is fetched with the scans
+elif MEASURES_TABLE and not Path(MEASURES_TABLE).is_file():
+    raise WorkflowError(f"{MEASURES_TABLE} does not exist: correct config key scoring.measures.table.")
 
 
 def of_looks(wildcards):
@@ -28,7 +28,7 @@ rule score:
         condition=f"{OUT}/conditions/{{condition}}",
         predictions=f"{OUT}/predictions/{{model}}/rep-{{rep}}/{{condition}}",
         ratings=lambda wildcards: ratings_of(wildcards.condition),
-        measures=lambda wildcards: MEASURES if MEASURES and wildcards.condition == "real" else [],
+        measures=lambda wildcards: MEASURES_TABLE if MEASURES_TABLE and wildcards.condition == "real" else [],
     output:
         f"{OUT}/scores/{{model}}/rep-{{rep}}/{{condition}}.csv",
     log:

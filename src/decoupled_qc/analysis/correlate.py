@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.analysis import correlation, difference, risk_coverage
-from decoupled_qc.analysis.scores import MISSING, direction, higher_is_better, numbers, refuse
+from decoupled_qc.analysis.scores import SPELT_MISSING, direction, higher_is_better, numbers, refuse
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
@@ -214,5 +214,5 @@ def read_table(
 
 
 def _holds_numbers(cells: pd.Series) -> bool:
-    present = cells[~cells.str.strip().str.lower().isin(MISSING)]
+    present = cells[~cells.str.strip().str.lower().isin(SPELT_MISSING)]
     return len(present) > 0 and pd.to_numeric(present, errors="coerce").notna().mean() > 0.5

@@ -40,7 +40,7 @@ OURS = "artefact_uncertainty:mean"
 RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
 STAND_IN = "stand_in"  # of a rating that no rater gave
 RATED_STAND_IN = "rated_stand_in"  # of raters' ratings of scans whose artefacts are stand-ins
-MISSING = ("", "na", "n/a", "nan")
+SPELT_MISSING = ("", "na", "n/a", "nan")
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     Raises:
         InputError: A cell is neither missing nor a finite number.
     """
-    absent = cells.str.strip().str.lower().isin(MISSING)
+    absent = cells.str.strip().str.lower().isin(SPELT_MISSING)
     found = pd.to_numeric(cells.where(~absent), errors="coerce").astype(float)
     bad = ~absent & ~np.isfinite(found)
     refuse(path, bad, f"column '{cells.name}' is not a finite number: correct it, or leave it empty if missing")
