@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from decoupled_qc import provenance
+from decoupled_qc import measures, provenance
 from decoupled_qc.cohort import sources
 from decoupled_qc.configuration import check_config
 from decoupled_qc.errors import InputError
@@ -106,6 +106,19 @@ def artefact_fingerprint(name):
 def measure_fingerprints(names):
     """Return the fingerprints of the modules of scores, which are loaded by name and so not seen among the imports."""
     return {name: provenance.fingerprint(provenance.PACKAGE_ROOT / "measures" / f"{name}.py") for name in names}
+
+
+def of_looks(wildcards):
+    """Return the fingerprints of the scores of baselines' looks at a scan."""
+    with one_sentence():
+        return measure_fingerprints(sorted({*measures.with_function("look"), *measures.with_function("compare")}))
+
+
+def of_scans(wildcards):
+    """Return the fingerprints of all scores but those of baselines' looks alone."""
+    with one_sentence():
+        only_looks = set(of_looks(wildcards)) - set(measures.with_function("measure"))
+        return measure_fingerprints([name for name in measures.available() if name not in only_looks])
 
 
 def source_fingerprint(kind):

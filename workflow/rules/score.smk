@@ -1,26 +1,11 @@
 """From maps to one tidy table, which is all that the statistics read."""
 
-from decoupled_qc import measures
-
 SCORING = config["scoring"]
-with one_sentence():
-    measures.with_function("measure")  # a score that does not say which way it goes stops before any job
 MEASURES_TABLE = SCORING["measures"]["table"]
 if MEASURES_TABLE and FETCH and Path(MEASURES_TABLE).is_relative_to(SCANS_PATH):
     MEASURES_TABLE = f"{OUT}/cohort/fetched.tsv"  # it is fetched with the scans
 elif MEASURES_TABLE and not Path(MEASURES_TABLE).is_file():
     raise WorkflowError(f"{MEASURES_TABLE} does not exist: correct config key scoring.measures.table.")
-
-
-def of_looks(wildcards):
-    """Return the fingerprints of the scores of baselines' looks at a scan."""
-    return measure_fingerprints(sorted({*measures.with_function("look"), *measures.with_function("compare")}))
-
-
-def of_scans(wildcards):
-    """Return the fingerprints of all scores but those of baselines' looks alone."""
-    only_looks = set(of_looks(wildcards)) - set(measures.with_function("measure"))
-    return measure_fingerprints([name for name in measures.available() if name not in only_looks])
 
 
 rule score:
