@@ -169,5 +169,7 @@ def test_several_jobs_give_the_same_results(model, tmp_path):
     _, one = predict(tmp_path / "one", model, *scans)
     code, two = predict(tmp_path / "two", model, *scans, more=("--jobs", "2", "--no-pages"))
     assert code == 0
-    two = two.loc[one.index]
-    assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
+    one, two = (table.drop(columns="seconds") for table in (one, two.loc[one.index]))
+    pd.testing.assert_frame_equal(
+        one, two, rtol=1e-5
+    )  # each job has a thread less, which changes the last bits of sums
