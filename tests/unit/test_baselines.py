@@ -12,12 +12,10 @@ import torch
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.evaluation import baselines
 from decoupled_qc.evaluation.baselines import score_baseline
+from decoupled_qc.evaluation.evidence import Looks
 from decoupled_qc.evaluation.metrics import dice, entropy
 from decoupled_qc.inference import predict
-from decoupled_qc.measures.iou import intersection_over_union
-from decoupled_qc.measures.pairwise_dice import pairwise_dice
-from decoupled_qc.measures.structure_entropy import structure_entropy
-from decoupled_qc.measures.volume_cv import volume_variation
+from decoupled_qc.measures import iou, pairwise_dice, structure_entropy, volume_cv
 from decoupled_qc.models import load_model, save_model
 from decoupled_qc.network import DecoupledUNet
 from decoupled_qc.seeds import rng_for
@@ -37,20 +35,18 @@ def slabs(*planes):
 
 def test_roys_measures_of_nested_slabs():
     """Of slabs of 4, 5 and 6 planes: |A and B| is the smaller, |A or B| the larger."""
-    labels = slabs(4, 5, 6)
-    assert pairwise_dice(labels) == pytest.approx((8 / 9 + 8 / 10 + 10 / 11) / 3)
-    assert intersection_over_union(labels) == pytest.approx(4 / 6)
-    assert volume_variation(labels) == pytest.approx(1 / 5)
-    probability = np.array([0.9, 0.6, 0.4, 0.0])
-    assert structure_entropy(probability) == pytest.approx(entropy(np.array([0.9, 0.6])).mean())
+    looks = Looks(slabs(4, 5, 6), np.array([0.9, 0.6, 0.4, 0.0]), 0.0)
+    assert pairwise_dice.compare(looks) == pytest.approx((8 / 9 + 8 / 10 + 10 / 11) / 3)
+    assert iou.compare(looks) == pytest.approx(4 / 6)
+    assert volume_cv.compare(looks) == pytest.approx(1 / 5)
+    assert structure_entropy.compare(looks) == pytest.approx(entropy(np.array([0.9, 0.6])).mean())
 
 
 def test_roys_measures_where_all_agree_and_where_nothing_was_found():
-    same, none = slabs(5, 5), slabs(0, 0)
-    assert (pairwise_dice(same), intersection_over_union(same), volume_variation(same)) == (1, 1, 0)
-    assert pairwise_dice(none) == 1
-    assert math.isnan(intersection_over_union(none)) and math.isnan(volume_variation(none))
-    assert math.isnan(structure_entropy(np.zeros((2, 2, 2))))
+    same, none = (Looks(slabs(planes, planes), np.zeros((2, 2, 2)), 0.0) for planes in (5, 0))
+    assert (pairwise_dice.compare(same), iou.compare(same), volume_cv.compare(same)) == (1, 1, 0)
+    assert pairwise_dice.compare(none) == 1
+    assert all(math.isnan(measure.compare(none)) for measure in (iou, volume_cv, structure_entropy))
 
 
 def test_a_view_is_turned_back_to_where_it_was():
@@ -130,7 +126,9 @@ def test_an_ensemble_is_rated_by_how_far_its_members_disagree(place):
     first, second = probabilities > 0.5
     assert found["pairwise_dice"] == pytest.approx(dice(first, second))
     assert found["iou"] == pytest.approx((first & second).sum() / (first | second).sum())
-    assert found["structure_entropy"] == pytest.approx(structure_entropy(probabilities.mean(axis=0)))
+    assert found["structure_entropy"] == pytest.approx(
+        structure_entropy.compare(Looks(probabilities > 0.5, probabilities.mean(axis=0), 0.0))
+    )
     assert set(found) == {"dice", "pairwise_dice", "iou", "volume_cv", "structure_entropy"}
 
 

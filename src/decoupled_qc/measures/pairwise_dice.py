@@ -12,16 +12,8 @@ HIGHER_IS_BETTER = True
 
 
 def compare(looks: Looks) -> float:
-    """Return the mean Dice of every two looks, see below."""
-    return pairwise_dice(looks.labels)
-
-
-def pairwise_dice(labels: np.ndarray) -> float:
     """Return the mean Dice over all pairs of segmentations; lower is worse, 1 where all agree.
-
-    Args:
-        labels: (N >= 2, D, H, W), boolean.
 
     Source: Roy et al. 2019 (d_MC); for ensembles Zenk et al. 2025.
     """
-    return float(np.mean([dice(first, second) for first, second in itertools.combinations(labels, 2)]))
+    return float(np.mean([dice(first, second) for first, second in itertools.combinations(looks.labels, 2)]))
