@@ -129,7 +129,7 @@ def test_risk_figure_lies_between_oracle_and_the_mean(run):
 
 def test_risk_figure_says_how_many_failed_at_each_cut(run):
     n_failed = run.risk.query("score == 'artefact_uncertainty' and measure == 'auroc' and dice_cut == 0.85")["n_failed"]
-    assert f"0.85\n{n_failed.iloc[0]:.0f}" in texts(run.draw("risk"))
+    assert f"0.85\nn={n_failed.iloc[0]:.0f}" in texts(run.draw("risk"))
 
 
 def test_severity_figure_begins_with_the_clean_scans_on_a_logarithmic_axis(run):
@@ -137,7 +137,9 @@ def test_severity_figure_begins_with_the_clean_scans_on_a_logarithmic_axis(run):
     drawing = figure_severity(wide, run.trend, run.artefacts)
     clean = drawing.rows[drawing.rows["severity"] == 0]
     assert len(clean) == 6 and set(clean["scan"].str.split("_").str[1]) == {"clean"}
-    assert drawing.figure.axes[-1].get_yscale() == "log" and "at 5 severities" in drawing.caption
+    assert drawing.figure.axes[-1].get_yscale() == "log" and "at severity 0.2, 0.4, 0.6, 0.8, 1" in drawing.caption
+    places = drawing.figure.axes[0].get_lines()[0].get_xdata()
+    assert places[0] == drawing.figure.axes[0].get_xticks()[0] < 0 and places[1] == 0.2  # clean stands beside the axis
 
 
 def test_a_colour_of_an_artefact_stands_for_nothing_else(run):
@@ -151,7 +153,8 @@ def test_a_colour_of_an_artefact_stands_for_nothing_else(run):
 def test_leaderboard_says_which_scores_are_of_fewer_scans(run):
     fewer = run.board["n_scans"] - (run.board["score"] == "entropy")
     drawing = leaderboard(run.board.assign(n_scans=fewer), stand_in=True)
-    assert "Entropy (mean), 23 scans" in texts(drawing) and "SNR (reference masks), 2" not in texts(drawing)
+    place = drawing.rows.query("set == 'simulated' and score == 'entropy'")["rank"].iloc[0]
+    assert f"{place} (n = 23)" in texts(drawing) and "(n = 24)" not in texts(drawing)
     assert "24 scans, 4 subjects" in texts(drawing)
 
 
@@ -194,7 +197,7 @@ def test_training_figure_holds_every_curve_and_the_warnings(artefacts):
     drawing = figure_training(metrics, looks, ["The noise variance sits at its limit."], "a network", ARTEFACTS)
     assert_texts_fit(drawing.figure)
     assert drawing.caption.endswith("The noise variance sits at its limit.")
-    assert "3 validation scans" in drawing.caption and "At the end 0.90 on clean windows" in drawing.caption
+    assert "3 validation scans" in drawing.caption and "At the end Dice is 0.90 on clean windows" in drawing.caption
     rows = drawing.rows.set_index(["quantity", "input"])
     assert rows.loc[("loss", "training"), "value"].to_numpy() == pytest.approx(metrics["loss"].to_numpy())
     assert rows.loc[("presence", "training"), "value"].to_numpy() == pytest.approx(metrics["presence"].to_numpy())

@@ -1,5 +1,6 @@
 """What holds for every figure: it fits the page, says when it is a stand-in, and stands what a run may lack."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from PIL import Image
 from decoupled_qc.analysis.scores import is_stand_in
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, read_slices
+from decoupled_qc.figures.images import gather_scans, read_slices, show_scan
 from decoupled_qc.paper import tables, typeset
+from decoupled_qc.simulation.affected import part_of_artefacts
 
 
 @pytest.mark.parametrize("name", ["4", "7", "8"])
@@ -102,6 +104,46 @@ def test_slices_are_axial_and_in_the_upper_half_of_the_grey_matter(run):
 def test_a_scan_without_a_row_in_scans_tsv_is_named(run):
     with pytest.raises(InputError, match="sub-nobody"):
         read_slices(gather_scans(run.scans("clean")), ["sub-nobody"], [], [])
+
+
+FAR = {"axis": 0, "centre": 0.25, "far_side": True}
+
+
+@pytest.mark.parametrize(
+    ("records", "share"),
+    [
+        ([], 1.0),
+        ([{"local": None}], 1.0),
+        ([{"artefact": "torchio-noise"}], 1.0),  # a foreign simulator's
+        ([{"local": FAR}], 0.75),
+        ([{"local": FAR}, {"local": FAR | {"far_side": False}}], 1.0),
+        ([{"local": FAR}, {"local": None}], 1.0),
+    ],
+)
+def test_the_part_of_a_scan_is_that_of_its_artefacts_together(records, share):
+    part = part_of_artefacts(records, (40, 4, 4))
+    assert part.mean() == share and (part == part[:, :1, :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("affected", "lines", "said"), [(1.0, 0, ""), (0.4, 1, ""), (0.0, 0, "slice outside the part")]
+)
+def test_a_dashed_line_shows_which_part_of_a_slice_an_artefact_covers(run, affected, lines, said):
+    scans = gather_scans(run.scans("clean"))
+    found = read_slices(scans, [scans["scan"].iloc[0]], [], [])[0]
+    width = found.image.shape[1]
+    where = np.broadcast_to(np.arange(width) < affected * width, found.image.shape)
+    axes = style.new_figure(50, 50).subplots()
+    show_scan(axes, replace(found, affected=where))
+    assert len(axes.collections) == lines and axes.get_xlabel() == said
+
+
+def test_a_foreign_artefact_has_the_marker_of_ours_and_tells_its_tool_by_the_fill():
+    names = ["monai-spike", "torchio-spike", "torchio-motion", "none"]
+    marks = style.markers(ARTEFACTS, names)
+    assert marks["monai-spike"] == marks["torchio-spike"] == marks["spike"] == style.markers(ARTEFACTS, [])["spike"]
+    assert len({marks[name] for name in (*ARTEFACTS, "none")}) == len(ARTEFACTS) + 1
+    assert style.hollow(names) == {"monai-spike"}
 
 
 @pytest.mark.parametrize("number", range(1, 11))

@@ -15,14 +15,15 @@ from decoupled_qc.figures.images import (
     gather_scans,
     image_grid,
     read_slices,
-    show_image,
+    show_scan,
     show_segmentation,
     show_variance,
     top_of,
 )
 
-EXPLAINED = (
-    "Above each map: its mean over the scan, the artefact uncertainty. Axial slices, left is left."  # in captions
+EXPLAINED = (  # in captions
+    "Colours rise with its root, the standard deviation. Above each map: its mean over the scan, the artefact uncertainty. "
+    "Dashed: edge of the part of the scan that an artefact covers, where it does not cover all of it. Axial slices, left is left."
 )
 ROWS = ("scan", "segmentation", "artefact variance")
 
@@ -65,7 +66,7 @@ def draw_examples(
     top = top_of(sums)
     figure, grid, bars = image_grid(len(ROWS), len(slices), slices[0].image.shape, colour_bars=True)
     for column, (found, total, title) in enumerate(zip(slices, sums, titles, strict=True)):
-        show_image(grid[0, column], found.image)
+        show_scan(grid[0, column], found)
         show_segmentation(grid[1, column], found)
         drawn = show_variance(grid[2, column], total, top)
         for row, text in enumerate((*title, f"mean {chosen[OURS].iloc[column]:.3f}")):

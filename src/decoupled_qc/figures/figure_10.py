@@ -7,11 +7,7 @@ from decoupled_qc.figures import scatter, style
 from decoupled_qc.figures.style import Drawing
 
 # A real scan has no reference: SNR and CNR are taken in predicted masks, see decoupled_qc.evaluation.regions.enclosed_white.
-PANELS = (
-    ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
-    ("snr", "predicted", "SNR (predicted grey matter)"),
-    ("cnr", "predicted", "CNR (predicted tissues)"),
-)
+PANELS = (("artefact_uncertainty", "mean"), ("snr", "predicted"), ("cnr", "predicted"))
 SPREAD = 0.12  # of points of one rating, so that none looks like another
 
 
@@ -35,7 +31,7 @@ def figure_10(
     effects = scans["artefact"].map(style.effect_of).map(place).fillna(len(place))
     scans = scans.loc[effects.sort_values(kind="stable").index]
     names = list(scans["artefact"].unique())
-    colours, markers = style.palette(artefacts, names), style.markers(names)
+    colours, markers = style.palette(artefacts, names), style.markers(artefacts, names)
     offsets = scans.groupby(rating)[rating].transform(lambda of_one: style.spread(len(of_one), SPREAD))
     scans = scans.assign(height=scans[rating] + offsets)
 
@@ -49,7 +45,7 @@ def figure_10(
         style.mark_stand_in(figure)
 
     columns = ["scan", "subject", "anatomy", "artefact", "severity", rating, "height"]
-    rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
+    rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation in PANELS]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     what = kind.capitalize() + (
         " of stand-in scans (artefacts by foreign simulators, not real scans)" if stand_in else ""

@@ -15,7 +15,6 @@ STAGES = ("1  task network", "2  one teacher per artefact", "3  student")
 COLUMN_MM = (6.0, 66.0, 126.0)  # left edges of the three stages
 BOX_MM = (46.0, 10.0)
 COLUMNS = ["stage", "network", "image", "pseudo_label_of", "loss"]
-SMALL = style.SMALL_PT - 0.5
 
 
 def figure_2(
@@ -31,8 +30,7 @@ def figure_2(
 
     Args:
         artefacts: In the config's order, with their own colours.
-        route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.training.recipe.Recipe`; what differs from the
-            paper is in the caption.
+        route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.training.recipe.Recipe`.
         presence: See :class:`decoupled_qc.network.DecoupledUNet`.
     """
     figure = style.new_figure(WIDTH, HEIGHT)
@@ -52,46 +50,56 @@ def figure_2(
     step = min(1.6, 8.0 / len(artefacts))
     for place, name in reversed(list(enumerate(artefacts))):
         _box(axes, second + place * step, 35 - place * step, "", LEARNS, edge=colours[name])
-    _box(axes, second, 35, "teacher k\nf, σ²(task), σ²(k)", LEARNS, edge=colours[artefacts[0]])
+    times = " p(k)" if presence else ""
+    _box(axes, second, 35, f"teacher k\nf, σ²(task), σ²(k){times}", LEARNS, edge=colours[artefacts[0]])
     _arrow(axes, (second + 23, 53), (second + 23, 45))
     _arrow(axes, (first + 46, 40), (second, 40), "σ²(task) of x", frozen=True)
 
     _box(axes, third, 53, "x with any artefacts", DATA)
-    _box(axes, third, 35, "student\nf, σ²(task), all σ²(k)", LEARNS)
+    _box(axes, third, 35, f"student\nf, σ²(task), all σ²(k){times}", LEARNS)
     _arrow(axes, (third + 23, 53), (third + 23, 45))
     _arrow(axes, (second + 46 + step * (len(artefacts) - 1), 40), (third, 40), "σ²(k)", frozen=True)
 
     below, end = 24.0, third + 8
     axes.plot([first + 38, first + 38, end], [35, below, below], color="#333333", linewidth=0.8, linestyle="dashed")
     _arrow(axes, (end, below), (end, 35), frozen=True)
-    axes.text((first + end) / 2 + 20, below + 1, "σ²(task) of x", ha="center", va="bottom", fontsize=SMALL)
-    for left, network in zip(COLUMN_MM, ("task network", "teacher", "student"), strict=True):
-        axes.text(left, 20, _loss(network), fontsize=SMALL, va="top", linespacing=1.3)
+    axes.text((first + end) / 2 + 20, below + 1, "σ²(task) of x", ha="center", va="bottom", fontsize=style.SMALL_PT)
+    likelihood = f"{f'V^{beta:g} ' if beta else ''}(CE / V + ½ log V)"
+    fit = [f"CE + {likelihood}" if segmentation_loss == "plain" else likelihood]
+    told = ["+ CE of p(k)"] if presence else []
+    absent = route == "routed" and absence_weight > 0
+    losses = (
+        fit,
+        [*fit, "+ L(σ²(task), task network's)", *(["+ σ²(k) where k is absent"] if absent else []), *told],
+        [
+            *fit,
+            "+ L(σ²(task), task network's)",
+            "+ Σ L(σ²(k), teacher k's)",
+            *(["+ Σ σ²(k) where k is absent"] if absent else []),
+            *told,
+        ],
+    )
+    for left, terms in zip(COLUMN_MM, losses, strict=True):
+        axes.text(left, 22.5, "\n".join(terms), fontsize=style.SMALL_PT, va="top", linespacing=1.3)
+    axes.text(first, 15.5, "V = Σσ² + ε", fontsize=style.SMALL_PT, va="top")
 
     for place, name in enumerate(artefacts):
         left = 6 + place * (WIDTH - 12) / len(artefacts)
         axes.plot([left, left + 5], [3, 3], color=colours[name], linewidth=2.5, solid_capstyle="butt")
         axes.text(left + 6.5, 3, name, fontsize=style.SMALL_PT, va="center")
-    if route != "paper" or segmentation_loss != "attenuated" or beta or presence:
-        axes.text(
-            first,
-            22.8,
-            "loss of the paper (this run's differs, see caption)",
-            fontsize=SMALL,
-            va="top",
-            fontstyle="italic",
-        )
     names = ", ".join(artefacts)
     routed = ": in the likelihood a variance with a pseudo-label is replaced by it" if route == "routed" else ""
     if route == "routed" and absence_weight > 0:
         routed += ", and a teacher's σ²(k) is pulled to 0 in images without k"
-    differs = "" if segmentation_loss == "attenuated" else " Its segmentation learns from plain cross-entropy."
+    differs = ""
+    if segmentation_loss == "plain":
+        differs += " Its segmentation learns from plain cross-entropy; the one over V is held fixed."
     if beta:
-        differs += f" A voxel's likelihood is weighted by (Σσ² + ε) to the power {beta:g} (Seitzer et al. 2022)."
+        differs += f" The weight V^{beta:g} of a voxel's likelihood is held fixed too (Seitzer et al. 2022)."
     if presence:
         differs += (
-            " An artefact's σ² is multiplied by the probability that the patch holds the artefact, told by a perceptron from the "
-            "patch's roughness and spectra; it learns from what the simulator put in."
+            " p(k): the probability that the patch holds artefact k, told by a perceptron from its roughness and spectra, "
+            "which learns from what the simulator put in."
         )
     caption = (
         f"Training in three stages; {style.plural(len(artefacts), 'artefact', 'artefacts')}: {names}. Solid arrows: input. "
@@ -102,22 +110,11 @@ def figure_2(
         f"{differs}"
     )
     rows = [
-        ("1", "task", "clean", "", "likelihood"),
-        *(("2", f"teacher-{name}", f"with {name}", "task", "likelihood + consistency") for name in artefacts),
-        ("3", "student", "with any", " ".join(["task", *artefacts]), "likelihood + consistency"),
+        ("1", "task", "clean", "", " ".join(losses[0])),
+        *(("2", f"teacher-{name}", f"with {name}", "task", " ".join(losses[1])) for name in artefacts),
+        ("3", "student", "with any", " ".join(["task", *artefacts]), " ".join(losses[2])),
     ]
     return Drawing(figure, pd.DataFrame(rows, columns=COLUMNS), caption)
-
-
-def _loss(network: str) -> str:
-    """Return the loss of a stage as text (eq. 4, 6 and its form with all causes)."""
-    fit = "CE / (Σσ² + ε) + ½ log(Σσ² + ε)"
-    terms = {
-        "task network": ["CE / (σ²(task) + ε) + ½ log(σ²(task) + ε)"],
-        "teacher": [fit, "+ L(σ²(task), task network's)"],
-        "student": [fit, "+ L(σ²(task), task network's)", "+ Σ L(σ²(k), teacher k's)"],
-    }
-    return "\n".join(terms[network])
 
 
 def _box(axes: Axes, left: float, bottom: float, text: str, face: str, edge: str = "#555555") -> None:
@@ -135,4 +132,4 @@ def _arrow(axes: Axes, start: tuple, end: tuple, text: str = "", *, frozen: bool
     arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, linestyle=style_of_line, color="#333333")
     arrow.set_linewidth(0.8)
     axes.add_patch(arrow)
-    axes.text((start[0] + end[0]) / 2, start[1] + 1.5, text, ha="center", va="bottom", fontsize=SMALL)
+    axes.text((start[0] + end[0]) / 2, start[1] + 1.5, text, ha="center", va="bottom", fontsize=style.SMALL_PT)

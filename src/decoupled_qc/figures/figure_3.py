@@ -10,7 +10,7 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.images import gather_scans, image_grid, read_slices, show_image
 from decoupled_qc.figures.style import Drawing
 
-COLUMNS = 3
+COLUMNS = 6
 
 
 def figure_3(
@@ -30,7 +30,7 @@ def figure_3(
 
     found = read_slices(scans, list(chosen.loc[names, "scan"]), [], [])
     figure, grid, _ = image_grid(
-        -(-len(names) // COLUMNS), min(COLUMNS, len(names)), found[0].image.shape, colour_bars=False
+        -(-len(names) // COLUMNS), min(COLUMNS, len(names)), found[0].image.shape, colour_bars=False, title_mm=8.0
     )
     rows = []
     for axes in grid.flat[len(names) :]:
@@ -38,22 +38,14 @@ def figure_3(
     for index, (axes, name, slices) in enumerate(zip(grid.flat, names, found, strict=False)):
         scan = chosen.loc[name]
         show_image(axes, slices.image)
-        severity = "" if name == "none" else f", severity {scan['severity']:.2f}"
+        severity = "" if name == "none" else f"\nseverity {scan['severity']:.2f}"
         axes.set_title(f"{style.artefact_label(name)}{severity}")
-        axes.text(
-            0.03,
-            0.97,
-            "abcdefghijkl"[index],
-            transform=axes.transAxes,
-            va="top",
-            color="white",
-            fontweight="bold",
-        )
+        style.letter(axes, index)
         rows.append((scan["scan"], slices.subject, name, scan["severity"], slices.slice_index))
     caption = (
         f"Simulated artefacts on one held-out subject ({rows[0][1]}, anatomy {chosen['anatomy'].iloc[0]}), axial slice "
-        f"{rows[0][4]}, left is left: (a) clean, then {', '.join(style.artefact_label(name) for name in names[1:])}. {reason}. "
-        "Each scan is scaled to [0, 1] after its artefact."
+        f"{rows[0][4]}, left is left: (a) clean, then {', '.join(style.artefact_label(name) for name in names[1:])}. {reason}; "
+        "severities of two artefacts are not equally strong. Each scan is scaled to [0, 1] after its artefact."
     )
     return Drawing(
         figure,

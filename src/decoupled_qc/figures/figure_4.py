@@ -14,9 +14,9 @@ from decoupled_qc.figures.images import (
     image_grid,
     nearest_severity,
     read_slices,
-    show_deviation,
-    show_image,
+    show_scan,
     show_segmentation,
+    show_variance,
     top_of,
 )
 from decoupled_qc.figures.style import Drawing
@@ -58,11 +58,11 @@ def figure_4(
     rows = []
     for column, (name, found) in enumerate(slices.items()):
         scan = chosen[name]
-        show_image(grid[0, column], found.image)
+        show_scan(grid[0, column], found)
         show_segmentation(grid[1, column], found)
         drawn = [
-            show_deviation(grid[2, column], found.variance["task"], tops[0]),
-            show_deviation(grid[3, column], found.variance[name], tops[1]),
+            show_variance(grid[2, column], found.variance["task"], tops[0]),
+            show_variance(grid[3, column], found.variance[name], tops[1]),
         ]
         grid[0, column].set_title(f"{name}, severity {scan['severity']:.2f}")
         grid[1, column].set_title(f"Dice {scan['dice:gm']:.2f}")
@@ -95,8 +95,8 @@ def figure_4(
         f"Held-out simulated artefacts ({style.plural(subjects['subject'], 'subject', 'subjects')} from "
         f"{style.plural(subjects['anatomy'], 'anatomy', 'anatomies')}), for each the scan with severity "
         f"nearest "
-        f"{example_severity}. Rows: scan; predicted grey matter with the reference's outline; task variance; "
-        f"variance of "
+        f"{example_severity}. Rows: scan (dashed: edge of the part that the artefact covers, "
+        f"where it does not cover all); predicted grey matter with the reference's outline; task variance; variance of "
         f"the matching artefact. Each row of maps has one scale, 0 to {tops[0]:.3g} and 0 to {tops[1]:.3g} "
         f"(99.5th "
         f"percentile of the row); colours rise with its root, the standard deviation. Axial slices, left is left. "

@@ -21,7 +21,7 @@ PARAMETERS = {
     "blur": ("ratio", "downsampling ratio of the low-pass"),
 }
 BARS = {
-    "sum_var": "\N{GREEK CAPITAL LETTER DELTA}V, summed voxel variance above clean",
+    "sum_var": "\N{GREEK CAPITAL LETTER DELTA}V, summed voxel variance above clean, taken for a volume as published",
     "sqrt_sum_var": "\N{SQUARE ROOT}\N{GREEK CAPITAL LETTER DELTA}V, root of the summed variance above clean",
 }
 
@@ -58,7 +58,7 @@ def figure_5(
         raise InputError(f"There is no sweep of {' or '.join(PARAMETERS)}: add one to key test.sweeps.")
 
     figure = style.new_figure(style.TWO_COLUMNS_MM if len(shown) > 1 else style.ONE_COLUMN_MM, 66)
-    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     colours = style.palette(artefacts, [])
     for index, (axes, name) in enumerate(zip(panels, shown, strict=True)):
         _draw_panel(axes, rows[rows["artefact"] == name], name, colours[name], index)
@@ -72,11 +72,10 @@ def figure_5(
             f"{100 * (level['volume_ml'] / level['reference_volume_ml']).mean():.0f} % "
             f"of the reference with bars of \N{PLUS-MINUS SIGN}{level['half_width_ml'].mean():.1f} mL"
         )
-    own_axes = "Each panel has its own axis. " if len(shown) > 1 else ""
     caption = (
         f"Grey-matter volume under growing {' and '.join(shown)}, from the clean scan on ({style.counts(rows)}). Points: mean "
         f"over subjects; thin lines: "
-        f"subjects; dashed: mean reference volume. {own_axes}Bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {'; '.join(worst)}."
+        f"subjects; dashed: mean reference volume. Bars: \N{PLUS-MINUS SIGN}{BARS[bars]}; {'; '.join(worst)}."
     )
     return Drawing(figure, rows, caption)
 
@@ -126,8 +125,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
             one["severity"].map(position),
             one["volume_ml"],
             color=style.CLEAN_COLOUR,
-            linewidth=0.4,
-            alpha=0.5,
+            linewidth=0.6,
+            alpha=0.7,
             label=None if number else "a subject",
         )
     place = levels["severity"].map(position)
@@ -147,7 +146,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, colour: str, index: i
         place,
         ["clean" if level == 0 else tick for level, tick in zip(levels["severity"], ticks, strict=True)],
     )
-    axes.set_ylabel("grey-matter volume (mL)")
+    if index == 0:
+        axes.set_ylabel("grey-matter volume (mL)")
     axes.set_xlabel(f"{name}: {PARAMETERS[name][1]}\nmilder \N{RIGHTWARDS ARROW} worse")
     style.legend_above(axes)
     style.letter(axes, index)

@@ -8,11 +8,7 @@ from decoupled_qc.figures.style import Drawing
 from decoupled_qc.paper import typeset
 
 # SNR and CNR of simulated scans are taken in the reference's tissue masks.
-PANELS = (
-    ("artefact_uncertainty", "mean", "artefact uncertainty (mean variance)"),
-    ("snr", "reference", "SNR (reference grey matter)"),
-    ("cnr", "reference", "CNR (reference tissues)"),
-)
+PANELS = (("artefact_uncertainty", "mean"), ("snr", "reference"), ("cnr", "reference"))
 
 
 def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]) -> Drawing:
@@ -26,12 +22,12 @@ def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]
     scans = wide[simulated(wide)]
     order = {name: index for index, name in enumerate(["none", *artefacts])}
     scans = scans.sort_values("artefact", key=lambda names: names.map(order), kind="stable")
-    colours, markers = style.palette(artefacts, []), style.markers(["none", *artefacts])
+    colours, markers = style.palette(artefacts, []), style.markers(artefacts, [])
 
     figure, panels, stated = scatter.draw_panels(
         scans, "dice:gm", PANELS, correlation, ("simulated", "dice"), colours, markers, height_mm=66
     )
-    panels[0].set_ylabel("grey-matter Dice")
+    panels[0].set_ylabel(typeset.title_of("dice"))
     elsewhere = [
         f"{typeset.title_of(score)} {style.rho_text(found)}"
         for score in ("snr", "cnr")
@@ -39,7 +35,7 @@ def figure_7(wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str]
     ]
 
     columns = ["scan", "subject", "anatomy", "artefact", "severity", "dice:gm"]
-    rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation, _ in PANELS]]
+    rows = scans[columns + [f"{score}:{aggregation}" for score, aggregation in PANELS]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     caption = (
         f"Dice of the grey-matter segmentation against each score, {style.counts(scans)}. "

@@ -8,7 +8,7 @@ from matplotlib.figure import SubFigure
 
 from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, read_slices, show_deviation, show_image, top_of
+from decoupled_qc.figures.images import gather_scans, read_slices, show_image, show_variance, top_of
 from decoupled_qc.figures.style import Drawing
 
 # The paper shows noise and wrap; a foreign simulator's ghosting is the nearest to wrap.
@@ -51,15 +51,15 @@ def figure_8(
     for row, (found, scan) in enumerate(zip(slices, examples.itertuples(), strict=True)):
         show_image(grid[row, 0], found.image)
         grid[row, 0].set_ylabel(style.artefact_label(scan.artefact))
-        drawn = {cause: show_deviation(axes, found.variance[cause], tops[cause != "task"])
+        drawn = {cause: show_variance(axes, found.variance[cause], tops[cause != "task"])
                  for axes, cause in zip(grid[row, 1:], causes, strict=True)}  # fmt: skip
     grid[0, 0].set_title("scan")
     style.letter(grid[0, 0], 0)
     for axes, cause in zip(grid[0, 1:], causes, strict=True):
         axes.set_title(f"{cause} \N{GREEK SMALL LETTER SIGMA}\N{SUPERSCRIPT TWO}")
-    for cause, axes, label in (
-        ("task", grid[-1, :2], "task variance"),
-        (artefacts[-1], grid[-1, 2:], "artefact variances, one scale"),
+    for cause, axes, label, place in (
+        ("task", grid[-1, :2], "task variance", {"anchor": (1.0, 1.0), "shrink": 0.45, "aspect": 6}),
+        (artefacts[-1], grid[-1, 2:], "artefact variances, one scale", {"aspect": 25}),
     ):
         bar = left.colorbar(
             drawn[cause],
@@ -67,11 +67,11 @@ def figure_8(
             location="bottom",
             fraction=0.05,
             pad=0.03,
-            aspect=25 if cause != "task" else 10,
+            **place,
         )
         bar.outline.set_linewidth(0.4)
         bar.set_label(label, fontsize=style.SMALL_PT)
-    medians = _draw_boxes(right, members)
+    medians = _draw_boxes(right, members, artefacts)
 
     rows = members[["scan", "subject", "anatomy", "condition", "artefact", "severity", "group", OURS]]
     rows = rows.rename(columns={OURS: "artefact_uncertainty"})
@@ -89,7 +89,8 @@ def figure_8(
     caption = (
         f"{what}. (a) {shown}, of each the scan with the median uncertainty, with the task variance (0 to "
         f"{tops[0]:.3g}) and the artefact variances (one scale, 0 to {tops[1]:.3g}); colours rise with the root of a variance, "
-        f"the standard deviation. Axial slices, left is left. (b) Artefact uncertainty of {' and of '.join(boxes)}."
+        f"the standard deviation. Axial slices, left is left. (b) Artefact uncertainty of {' and of '.join(boxes)}; "
+        "box: quartiles; whiskers: to the last scan within 1.5 times their range; points: scans, in the colours of figure 10."
     )
     return Drawing(figure, rows, caption)
 
@@ -116,26 +117,27 @@ def _examples(scans: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(chosen)
 
 
-def _draw_boxes(figure: SubFigure, members: pd.DataFrame) -> pd.Series:
-    """Draw the box plots with every scan as a point, spread sideways; return the medians by group."""
+def _draw_boxes(figure: SubFigure, members: pd.DataFrame, artefacts: Sequence[str]) -> pd.Series:
+    """Draw the box plots with every scan as a point of its artefact's colour, spread sideways; return the medians by group."""
     axes = figure.subplots()
     style.letter(axes, 1)
     order = ["clean", "artefact"]
-    groups = [members.loc[members["group"] == name, OURS].dropna() for name in order]
+    groups = [members[members["group"] == name].dropna(subset=[OURS]) for name in order]
+    colours = style.palette(artefacts, sorted(members["artefact"].unique()))
     axes.boxplot(
-        groups,
+        [scans[OURS] for scans in groups],
         positions=range(len(order)),
         widths=0.6,
         showfliers=False,
         patch_artist=True,
-        boxprops={"facecolor": "#dddddd", "linewidth": 0.7},
+        boxprops={"facecolor": "#eeeeee", "linewidth": 0.7},
         medianprops={"color": "black"},
     )
-    for place, values in enumerate(groups):
-        axes.plot(
-            place + style.spread(len(values), SPREAD), values, ".", color=style.CLEAN_COLOUR, markersize=3, alpha=0.6
-        )
-    axes.set(xlabel="", ylabel="artefact uncertainty (mean variance)")
+    for place, scans in enumerate(groups):
+        sideways = place + style.spread(len(scans), SPREAD)
+        axes.scatter(sideways, scans[OURS], s=5, color=scans["artefact"].map(colours), linewidths=0, zorder=3)
+    axes.set(xlabel="", ylabel="artefact uncertainty (mean), log scale")
+    style.log_scale(axes, "y", members[OURS])
     labels = [f"{name}\n{style.counts(members[members['group'] == name])}".replace(", ", "\n") for name in order]
     axes.set_xticks(range(len(order)), labels)
     return members.groupby("group")[OURS].median()

@@ -2,16 +2,18 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from decoupled_qc.analysis.volumes import WITH_ARTEFACT
+from decoupled_qc.analysis.volumes import NOTHING, WITH_ARTEFACT
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.paper import typeset
 
+ERROR_BAR_LEVEL = 0.9  # the one level whose coverage is drawn with its interval: those of all hide each other
 BARS = {  # (kind, calibrated on) → label
-    ("sum_var", "nothing"): "\N{GREEK CAPITAL LETTER DELTA}V (as published)",
-    ("sqrt_sum_var", "nothing"): "\N{SQUARE ROOT}\N{GREEK CAPITAL LETTER DELTA}V",
-    ("sum_sd", "nothing"): "summed sd",
+    ("sum_var", NOTHING): "\N{GREEK CAPITAL LETTER DELTA}V (as published)",
+    ("sqrt_sum_var", NOTHING): "\N{SQUARE ROOT}\N{GREEK CAPITAL LETTER DELTA}V",
+    ("sum_sd", NOTHING): "summed sd",
     ("scaled", "validation subjects"): "learnt scale",
     ("conformal", "validation subjects"): "conformal",
     ("conformal_weighted", "validation subjects"): "conformal, weighted",
@@ -19,9 +21,9 @@ BARS = {  # (kind, calibrated on) → label
     ("conformal", "other test subjects"): "conformal, crossed",
 }
 BAR_LOOKS = {  # calibrated on → how its kinds look
-    "nothing": (style.TONES[2], "-"),
-    "validation subjects": (style.TONES[0], "-"),
-    "other test subjects": (style.TONES[0], "--"),
+    NOTHING: (style.TONES[2], "-", "full"),
+    "validation subjects": (style.TONES[0], "-", "full"),
+    "other test subjects": (style.TONES[1], "--", "none"),
 }
 VERDICTS = {"pass": (style.TONES[0], "o"), "review": (style.TONES[2], "^"), "fail": (style.TONES[0], "x")}
 
@@ -42,80 +44,86 @@ def figure_calibration(
         coverage: As :func:`decoupled_qc.analysis.prediction.decision_coverage` returns it of these.
         target_dice, error_rate: Those behind the decisions.
     """
-    figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
-    left, right = figure.subplots(1, 2)
+    figure = style.new_figure(style.TWO_COLUMNS_MM, 78)
+    panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
     faulty = volumes[(volumes["scans"] == WITH_ARTEFACT) & volumes["coverage"].notna()]
-    left.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--", label="as promised")
-    for index, ((bars, on), label) in enumerate(BARS.items()):
-        own = faulty[(faulty["bars"] == bars) & (faulty["calibrated_on"] == on)].sort_values("level")
-        if own.empty:
-            continue
-        colour, dashes = BAR_LOOKS[on]
-        shift = own["level"] + 0.004 * (index - 3)  # so that bars do not hide one another
-        errors = [own["coverage"] - own["ci_low"], own["ci_high"] - own["coverage"]]
-        has_interval = own["ci_low"].notna().all()
-        left.errorbar(
-            shift,
-            own["coverage"],
-            yerr=np.maximum(errors, 0) if has_interval else None,
-            color=colour,
-            linestyle=dashes,
-            marker=style.MARKERS[index],
-            markersize=3,
-            elinewidth=0.5,
-            label=label,
-        )
-    left.set(xlabel="level that the interval states", ylabel="share of scans whose volume it holds")
-    left.set(xlim=(0.45, 1), ylim=(-0.03, 1.03))
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    if len(faulty):
-        left.set_title(style.counts_text(faulty.iloc[0], ", "), fontsize=style.SMALL_PT)
+    for axes, title, is_calibrated in zip(panels, ("not calibrated", "calibrated"), (False, True), strict=False):
+        _draw_coverage(axes, faulty[(faulty["calibrated_on"] != NOTHING) == is_calibrated])
+        axes.set_title(title)
+    panels[0].set_ylabel("share of scans whose volume it holds")
     known = decisions.dropna(subset=["predicted_dice"]) if "predicted_dice" in decisions else decisions.iloc[:0]
-    for verdict, own in known.groupby("verdict"):
-        errors = [own["predicted_dice"] - own["low"], own["high"] - own["predicted_dice"]]
-        right.errorbar(
-            own["dice"],
-            own["predicted_dice"],
-            yerr=np.maximum(errors, 0),
-            linestyle="",
-            color=VERDICTS[verdict][0],
-            marker=VERDICTS[verdict][1],
-            markersize=3,
-            elinewidth=0.3,
-            label=f"{verdict} ({len(own)})",
-        )
-    right.axline((0, 0), slope=1, color="black", linewidth=0.6, linestyle="--")
-    right.axvline(target_dice, color="black", linewidth=0.8, linestyle=":")
-    right.axhline(target_dice, color="black", linewidth=0.8, linestyle=":", label=f"wanted: {target_dice:g}")
-    right.set(xlim=(0, 1), ylim=(0, 1), xlabel="GM Dice", ylabel="predicted Dice with its interval")
-    if len(known):
-        right.set_title(style.counts(known), fontsize=style.SMALL_PT)
-    if len(known):
-        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    for index, axes in enumerate((left, right)):
+    _draw_dice(panels[2], known, target_dice)
+    for index, axes in enumerate(panels):
         style.letter(axes, index)
+    if len(faulty):
+        counted = style.counts_text(faulty.iloc[0], ", ")
+        figure.supxlabel(f"(a), (b): {counted}; (c): {style.counts(known)}", fontsize=style.SMALL_PT)
     rows = pd.concat([faulty.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
     return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(faulty, known, coverage, target_dice, error_rate))
+
+
+def _draw_coverage(axes: Axes, volumes: pd.DataFrame) -> None:
+    """Draw the coverage of some kinds of interval against their level; the highest level that all have with its interval."""
+    axes.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--", label="as promised")
+    for (bars, on), label in BARS.items():
+        own = volumes[(volumes["bars"] == bars) & (volumes["calibrated_on"] == on)].sort_values("level")
+        if own.empty:
+            continue
+        colour, dashes, fill = BAR_LOOKS[on]
+        marker = style.MARKERS[list(dict.fromkeys(kind for kind, _ in BARS)).index(bars)]
+        look = {"color": colour, "linestyle": dashes, "marker": marker, "fillstyle": fill, "markersize": 3.5}
+        axes.plot(own["level"], own["coverage"], **look, label=label)
+        one = own[np.isclose(own["level"], ERROR_BAR_LEVEL)].dropna(subset=["ci_low"])
+        axes.vlines(one["level"], one["ci_low"], one["ci_high"], color=colour, linewidth=0.7)
+    levels = sorted(volumes["level"].unique())
+    axes.set_xticks(levels, [f"{100 * level:g}" for level in levels])
+    axes.set(xlabel="level that the interval states (%)", xlim=(0.45, 1), ylim=(-0.03, 1.03))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1)
+
+
+def _draw_dice(axes: Axes, known: pd.DataFrame, target_dice: float) -> None:
+    """Draw predicted Dice with its interval against Dice, by verdict, and a ring around wrong verdicts."""
+    for verdict, (colour, marker) in VERDICTS.items():
+        own = known[known["verdict"] == verdict] if len(known) else known
+        if len(own):
+            errors = [own["predicted_dice"] - own["low"], own["high"] - own["predicted_dice"]]
+            look = {"linestyle": "", "color": colour, "marker": marker, "markersize": 3, "elinewidth": 0.3}
+            axes.errorbar(
+                own["dice"], own["predicted_dice"], yerr=np.maximum(errors, 0), **look, label=f"{verdict} ({len(own)})"
+            )
+    wrong = known[known["right"] == "no"] if len(known) else known
+    if len(wrong):
+        axes.plot(wrong["dice"], wrong["predicted_dice"], "o", markersize=7, fillstyle="none", color=style.TONES[0],
+                  label=f"wrong ({len(wrong)})")  # fmt: skip
+    axes.axline((0, 0), slope=1, color="black", linewidth=0.6, linestyle="--")
+    axes.axvline(target_dice, color="black", linewidth=0.8, linestyle=":")
+    axes.axhline(target_dice, color="black", linewidth=0.8, linestyle=":", label=f"wanted: {target_dice:g}")
+    start = np.floor(10 * known[["dice", "low"]].min().min()) / 10 if len(known) else 0.0
+    axes.set(xlim=(start, 1), ylim=(start, 1), xlabel="GM Dice", ylabel="predicted Dice with its interval")
+    if len(known):
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 def _caption(
     volumes: pd.DataFrame, decisions: pd.DataFrame, coverage: pd.DataFrame, target_dice: float, error_rate: float
 ) -> str:
     text = (
-        "(a) Coverage of the volume's intervals on scans with an artefact, with 95 % subject-bootstrap bars, beside one another "
-        "where they would hide each other. Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the "
+        "(a, b) Coverage of the volume's intervals on scans with an artefact, at 90 % with its 95 % subject-bootstrap interval. "
+        "Learnt scale and conformal are calibrated on validation subjects, 'crossed' on the "
         "other test subjects; \N{GREEK CAPITAL LETTER DELTA}V: summed voxel variance above clean, the paper's bars; its "
         "root; and the summed standard deviation above clean, not calibrated; none of the three exists for a clean scan. "
         "Weighted: validation scans count by how much likelier their uncertainty is among the test scans."
     )
-    at_90 = volumes[np.isclose(volumes["level"], 0.9)]
+    at_90 = volumes[np.isclose(volumes["level"], ERROR_BAR_LEVEL)]
     stated = [
-        f"{BARS[key]} {style.number(own['coverage'].iloc[0])}" for key, own in at_90.groupby(["bars", "calibrated_on"])
+        f"{label} {style.number(own['coverage'].iloc[0])}"
+        for (bars, on), label in BARS.items()
+        if len(own := at_90[(at_90["bars"] == bars) & (at_90["calibrated_on"] == on)])
     ]
     if stated:
         text += f" At the 90 % level: {', '.join(stated)}."
     if decisions.empty:
-        return text + " (b) No scan has a predicted Dice."
+        return text + " (c) No scan has a predicted Dice."
     counts = decisions["verdict"].value_counts()
     subjects, anatomies = (int(decisions[f"n_calibration_{name}"].max()) for name in ("subjects", "anatomies"))
     fitted_on = f"{style.plural(subjects, 'subject', 'subjects')} of {style.plural(anatomies, 'anatomy', 'anatomies')}"
@@ -128,7 +136,7 @@ def _caption(
     )
     verdicts = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
     return (
-        f"{text} (b) Dice predicted from the artefact uncertainty, fitted on {decisions['calibrated_on'].iloc[0]} "
+        f"{text} (c) Dice predicted from the artefact uncertainty, fitted on {decisions['calibrated_on'].iloc[0]} "
         f"({fitted_on}), with an interval made to hold a share of {1 - error_rate:g} of scans. It holds, with 95 % subject-"
         f"bootstrap intervals: {held}. Verdict at Dice {target_dice:g}: {verdicts}; wrong: "
         f"{(decisions['right'] == 'no').sum()}. {style.counts(decisions)}."

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.patches import Rectangle
 
 from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.figures import style
@@ -31,13 +32,18 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     rises = rows[rows["quantity"].isin(["leakage", "task_drift"])]
     heads = [*shown, *sorted(set(rises["head"]) - set(shown))]
     _heat_map(left, rises, shown, heads, SymLogNorm(1, vmin=-LIMIT_SD, vmax=LIMIT_SD), "RdBu_r", 1)
+    left.axvline(len(shown) - 0.5, color="white", linewidth=3)  # beyond it are heads of no artefact
     given = rows[rows["quantity"] == "attribution"]
     _heat_map(middle, given, shown, shown, Normalize(0, 1), "Blues", 2)
     if is_named:
-        answers = [NO_ARTEFACT, *shown]
-        _heat_map(panels[2], rows[rows["quantity"] == "named"], answers, answers, Normalize(0, 1), "Blues", 2)
-        panels[2].set(title="share of scans named so\nby all heads together", xlabel="named")
-    left.set(title="rise over the subject's clean scan\n(standard deviations of clean)", xlabel="head")
+        answers, named = [NO_ARTEFACT, *shown], rows[rows["quantity"] == "named"]
+        _heat_map(panels[2], named, answers, answers, Normalize(0, 1), "Blues", 2)
+        n_named = int(named.groupby("artefact")["n_scans"].max().sum())
+        panels[2].set(title=f"share of scans named so\nby all heads together, {n_named} scans", xlabel="named")
+    left.set(
+        title="rise of log \N{GREEK SMALL LETTER SIGMA}\N{SUPERSCRIPT TWO} over the clean scan\n(SDs of clean scans)",
+        xlabel="head",
+    )
     middle.set(title="share of scans on which\nthis head rises most", xlabel="taken for")
     left.set_ylabel("artefact in the scan")
     for index, axes in enumerate(panels):
@@ -53,7 +59,7 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
     chance = f"1/{len(shown)}" if shown else "NA"
     caption = (
         "(a) Rise of each head's log mean variance on each artefact, paired by subject, in standard deviations of "
-        f"clean scans; rows: {', '.join(shown) or 'none'}. (b) Which head rises most. "
+        f"clean scans; rows: {', '.join(shown) or 'none'}; framed: the artefact's own head. (b) Which head rises most. "
         f"Decoupling index {stated['decoupling_index']} (0 none, 1 perfect); attribution accuracy "
         f"{stated['attribution_accuracy']} (chance {chance}). 95 % intervals by bootstrap of whole subjects."
     )
@@ -75,10 +81,9 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
         two = f"{pair['artefact']} and {pair['head']}"
         caption += f" The heads of {two} order the scans most alike, \N{GREEK SMALL LETTER RHO} = {rho}."
     if len(rises):
-        colours = (
-            f"(a) red: rise, blue: fall, on a logarithmic scale beyond \N{PLUS-MINUS SIGN}1, full from {LIMIT_SD} on"
-        )
-        figure.supxlabel(f"{colours}; {style.counts_text(rows.iloc[0], ', ')}", fontsize=style.SMALL_PT)
+        colours = f"red: rise, blue: fall, on a logarithmic scale beyond \N{PLUS-MINUS SIGN}1, full from {LIMIT_SD} on"
+        counted = style.counts_text(rows.iloc[0], ", ")
+        figure.supxlabel(f"(a) {colours}. (a), (b) {counted}, each with one artefact", fontsize=style.SMALL_PT)
     else:
         figure.supxlabel("fewer than two artefacts with a head: nothing to tell apart", fontsize=style.SMALL_PT)
     return Drawing(figure, rows, caption)
@@ -107,15 +112,19 @@ def _heat_map(
         value = values[row, column]
         strong = np.isfinite(value) and abs(norm(value) - norm(0)) > 0.6 * max(norm(0), 1 - norm(0))
         colour = "white" if strong else "black"
+        shown_digits = digits if abs(value) < 100 else 0
         axes.text(
             column,
             row,
-            style.number(round(value, digits) + 0.0, digits),
+            style.number(round(value, shown_digits) + 0.0, shown_digits),
             ha="center",
             va="center",
             color=colour,
             fontsize=style.SMALL_PT,
         )
+    for name in set(artefacts) & set(heads):
+        corner = heads.index(name) - 0.5, artefacts.index(name) - 0.5
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=0.8, clip_on=False, zorder=3))
     axes.set_xticks(range(len(heads)), heads)
     axes.set_yticks(range(len(artefacts)), artefacts)
     axes.tick_params(length=0)

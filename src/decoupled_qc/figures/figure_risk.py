@@ -10,14 +10,15 @@ from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
-# Dashed: taken in reference masks, which a new scan does not have.
+# Hollow and dashed: taken in reference masks, which a new scan does not have.
+IN_REFERENCE = {"linestyle": "--", "markerfacecolor": "white"}
 SHOWN = {
     OURS: ("artefact uncertainty", {"color": style.TONES[0], "marker": "o", "linewidth": 1.6}),
     "entropy:mean": ("entropy", {"color": style.TONES[1], "marker": "^"}),
     "snr:predicted": ("SNR (predicted masks)", {"color": style.TONES[2], "marker": "s"}),
-    "snr:reference": ("SNR (reference masks)", {"color": style.TONES[2], "marker": "s", "linestyle": "--"}),
+    "snr:reference": ("SNR (reference masks)", {"color": style.TONES[2], "marker": "s", **IN_REFERENCE}),
     "cnr:predicted": ("CNR (predicted masks)", {"color": style.TONES[3], "marker": "D"}),
-    "cnr:reference": ("CNR (reference masks)", {"color": style.TONES[3], "marker": "D", "linestyle": "--"}),
+    "cnr:reference": ("CNR (reference masks)", {"color": style.TONES[3], "marker": "D", **IN_REFERENCE}),
 }
 LEGEND_COLUMNS = 4
 
@@ -58,12 +59,13 @@ def figure_risk(wide: pd.DataFrame, risk: pd.DataFrame) -> Drawing:
         xlabel="coverage: share of scans trusted", ylabel="mean 1 \N{MINUS SIGN} Dice of trusted scans", xlim=(0, 1)
     )
     right.set(
-        xlabel="Dice below which a scan has failed, and how many have",
+        xlabel="Dice below which a scan has failed (n: how many have)",
         ylabel="AUROC of failure",
         ylim=(0.4, 1.02),
     )
-    failed = risk[risk["measure"] == "auroc"].groupby("dice_cut")["n_failed"].max()
-    right.set_xticks(failed.index, [f"{cut:g}\n{n:.0f}" for cut, n in failed.items()])
+    detected = risk[risk["measure"] == "auroc"].dropna(subset=["value"])
+    failed = detected.groupby("dice_cut")["n_failed"].max()
+    right.set_xticks(failed.index, [f"{cut:g}\nn={n:.0f}" for cut, n in failed.items()])
     for index, axes in enumerate((left, right)):
         style.letter(axes, index)
         axes.set_title(style.counts(scans), fontsize=style.SMALL_PT)
@@ -74,7 +76,8 @@ def figure_risk(wide: pd.DataFrame, risk: pd.DataFrame) -> Drawing:
     caption = (
         f"(a) Mean 1 \N{MINUS SIGN} Dice of the scans trusted most by each score; (b) how well each score finds scans whose "
         "Dice is below a cut, with their number under the cut; band: 95 % subject-bootstrap interval of the artefact "
-        "uncertainty's; no point where all or no scan failed. Dashed: taken in reference masks, which a new scan does not have. "
+        "uncertainty's; no point where all or no scan failed. Dashed and hollow: taken in reference masks, "
+        "which a new scan does not have. "
         f"{style.counts(scans)}. Artefact uncertainty: AURC {_three(aurc)}, AUGRC {_three(augrc)}."
     )
     return Drawing(figure, rows, caption)

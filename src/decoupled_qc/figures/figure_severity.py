@@ -8,7 +8,8 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.figures.sweeps import swept_scans
 
-MEASURES = (("dice:gm", "GM Dice"), (OURS, "artefact uncertainty"))
+CLEAN_AT = -0.25  # of the axis of severity: beside the weakest step, which may be next to 0
+MEASURES = (("dice:gm", "GM Dice"), (OURS, "artefact uncertainty, log scale"))
 
 
 def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str]) -> Drawing:
@@ -26,6 +27,7 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
     if not shown:
         raise InputError("There is no sweep of an artefact: add one to key test.sweeps.")
     scans = swept_scans(wide, shown)
+    scans = scans.assign(place=scans["severity"].where(scans["severity"] > 0, CLEAN_AT))
     colours = style.palette(artefacts, [])
     figure = style.new_figure(style.TWO_COLUMNS_MM, 82)
     grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
@@ -33,27 +35,27 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
         own = scans[scans["artefact"] == name].sort_values("severity")
         for axes, (measure, label) in zip(grid[:, column], MEASURES, strict=True):
             for _, subject in own.groupby("subject"):
-                axes.plot(subject["severity"], subject[measure], color=style.CLEAN_COLOUR, linewidth=0.4, alpha=0.5)
-            mean = own.groupby("severity")[measure].mean()
+                axes.plot(subject["place"], subject[measure], color=style.CLEAN_COLOUR, linewidth=0.4, alpha=0.5)
+            mean = own.groupby("place")[measure].mean()
             axes.plot(mean.index, mean, color=colours[name], marker="o", markersize=2.5)
             found = trend[(trend["artefact"] == name) & (trend["measure"] == measure.split(":")[0])]
             found = found[found["aggregation"] == measure.split(":")[1]].iloc[0]
             of = "(1 \N{MINUS SIGN} Dice)" if measure == "dice:gm" else ""
             tau = f"\N{GREEK SMALL LETTER TAU}{of} = {style.number(found['tau'])}"
             axes.set_title(f"{name}\n{tau}" if measure == MEASURES[0][0] else tau, fontsize=style.SMALL_PT)
-            axes.set(xlim=(-0.05, 1.05), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
+            axes.set(xlim=(CLEAN_AT - 0.05, 1.05), xticks=[CLEAN_AT, 0, 0.5, 1], xticklabels=["clean", "0", "0.5", "1"])
             if column == 0:
                 axes.set_ylabel(label)
     # Of the whole row, which shares its axis: uncertainties of strong and weak artefacts differ too much for a linear one.
-    style.scale(grid[1, 0], "y", scans[OURS], log_from=1.0)
+    style.log_scale(grid[1, 0], "y", scans[OURS])
     figure.supxlabel(f"severity (thin: a subject, thick: the mean); {style.counts(scans)}", fontsize=style.FONT_PT)
     rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     ours = trend[(trend["measure"] == "artefact_uncertainty") & (trend["aggregation"] == "mean")].set_index("artefact")
     stated = ", ".join(f"{name} {style.number(ours.loc[name, 'tau'])}" for name in shown)
-    n_levels = int(scans[scans["severity"] > 0].groupby("artefact")["severity"].nunique().max())
+    levels = ", ".join(f"{level:g}" for level in sorted(scans.loc[scans["severity"] > 0, "severity"].unique()))
     caption = (
-        f"Dice and artefact uncertainty of the clean scan (severity 0) and at {n_levels} severities of each artefact, one "
+        f"Dice and artefact uncertainty of the clean scan and at severity {levels} of each artefact, one "
         f"realisation a subject ({style.counts(scans)}). \N{GREEK SMALL LETTER TAU}: Kendall's tau-b of severity with "
         "1 \N{MINUS SIGN} Dice or with the uncertainty, mean over subjects, without the clean scan; 1 if it rises at every step. "
         f"Artefact uncertainty: {stated}."

@@ -1,4 +1,4 @@
-"""How one network's training went: loss, ladder, variances and Dice on held-out patches."""
+"""How one network's training went: loss, epsilon and learning rate, variances and Dice on held-out patches."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,17 @@ from decoupled_qc.causes import CLEAN, TASK, TOTAL
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 
-TERMS = (
-    ("loss", "loss", style.TONES[0], "-"),
-    ("cross_entropy", "cross-entropy", style.TONES[1], "--"),
-    ("consistency", "consistency", style.TONES[2], "-"),
-    ("presence", "presence", style.TONES[3], "--"),
+TERMS = (  # column, label, what a caption says of it, look
+    ("loss", "loss", "", style.TONES[0], "-"),
+    ("cross_entropy", "cross-entropy", "", style.TONES[1], "--"),
+    (
+        "consistency",
+        "consistency",
+        "consistency: how far variances are from the frozen networks', eq. 7",
+        style.TONES[2],
+        "-",
+    ),
+    ("presence", "presence", "presence: cross-entropy of which artefacts there are", style.TONES[3], "--"),
 )
 LADDER = (
     ("epsilon", "\N{GREEK SMALL LETTER EPSILON}", style.TONES[0], "-"),
@@ -42,13 +48,15 @@ def figure_training(
     _dice(grid[1, 1], looks, colours)
     for index, axes in enumerate(grid.flat):
         style.letter(axes, index)
-    figure.supxlabel(f"step of {name}", fontsize=style.FONT_PT)
+    figure.supxlabel("training step", fontsize=style.FONT_PT)
     n_scans = style.plural(int(looks["n_scans"].iloc[0]), "validation scan", "validation scans")
     last = looks[(looks["step"] == looks["step"].max()) & (looks["input"] == CLEAN)].iloc[0]
+    terms = "; ".join(told for column, _, told, *_ in TERMS if told and metrics[column].any())
     caption = (
-        f"Training of {name}, {metrics['step'].max() + 1} steps: terms of the loss, the ladder, and in one window of each of "
-        f"{n_scans} each head's mean variance (full line: with its own artefact; dashed: clean) and Dice. At the end "
-        f"{style.number(last['dice'])} on clean windows, where twice the cross-entropy is "
+        f"{name[0].upper() + name[1:]}, {metrics['step'].max() + 1} steps. (a) Terms of the loss, of the batches that were logged"
+        f"{' (' + terms + ')' if terms else ''}. (b) \N{GREEK SMALL LETTER EPSILON} and the learning rate. (c) Each head's mean "
+        "variance (full line: with its own artefact; dashed: clean) and (d) Dice, both in one window of each of "
+        f"{n_scans}. At the end Dice is {style.number(last['dice'])} on clean windows, where twice the cross-entropy is "
         f"{style.number(last['twice_cross_entropy'], 3)}. "
     )
     caption += " ".join(warnings) if warnings else "No sign of collapse."
@@ -56,11 +64,11 @@ def figure_training(
 
 
 def _terms(axes: Axes, metrics: pd.DataFrame) -> None:
-    for column, label, colour, dashes in TERMS:
+    for column, label, _, colour, dashes in TERMS:
         if metrics[column].any():
             axes.plot(metrics["step"], metrics[column], color=colour, linestyle=dashes, linewidth=0.7, label=label)
     axes.axhline(0, color="black", linewidth=0.4)
-    axes.set_ylabel("nats, per voxel")
+    axes.set_ylabel("terms of the loss, single batches")
     style.legend_above(axes)
 
 
@@ -68,7 +76,7 @@ def _ladder(axes: Axes, metrics: pd.DataFrame) -> None:
     for column, label, colour, dashes in LADDER:
         axes.step(metrics["step"], metrics[column], where="post", color=colour, linestyle=dashes, label=label)
     axes.set_yscale("log")
-    axes.set_ylabel("ladder")
+    axes.set_ylabel("\N{GREEK SMALL LETTER EPSILON} and learning rate")
     style.legend_above(axes)
 
 
@@ -84,7 +92,9 @@ def _variances(axes: Axes, looks: pd.DataFrame, heads: list[str], colours: dict[
                     rows["step"], rows[f"variance_{head}"], color=colours[head], linestyle=style_of_line, label=label
                 )
     clean = looks[looks["input"] == CLEAN]
-    axes.plot(clean["step"], clean["twice_cross_entropy"], color="black", linestyle=":", label="2 CE, clean")
+    axes.plot(
+        clean["step"], clean["twice_cross_entropy"], color="black", linestyle=":", label="2 × cross-entropy, clean"
+    )
     if len(heads) > 1:
         axes.plot([], [], color=style.CLEAN_COLOUR, linestyle=(0, (3, 2)), label="dashed: on clean")
     axes.set_yscale("log")

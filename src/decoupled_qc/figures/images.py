@@ -1,5 +1,6 @@
 """Slices of a run's volumes, ready to draw: always axial and above the eyes, never a whole head from the side."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +19,22 @@ from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
 from decoupled_qc.scan_table import read_scan_table
+from decoupled_qc.simulation.affected import part_of_artefacts
 
 SCANS_TABLE = "scans.tsv"
 MARGIN_VOXELS = 2
 HEAD_LEVEL = 0.1  # of the brightest percentile: what counts as head when a slice is cropped
 OUR_COLOUR, REFERENCE_COLOUR = "#56b4e9", "#ffd000"
 VARIANCE_MAP = "inferno"
+EDGE_COLOUR = "#ffffff"
 
 
 @dataclass(frozen=True)
 class ScanSlices:
     """One axial slice of a scan and of a network's maps of it, (H, W) each, row 0 anterior, column 0 left.
 
-    Without predictions ``predicted`` is the reference.
+    Without predictions ``predicted`` is the reference. ``affected`` is where the scan's artefacts weigh, everywhere for one
+    that covers the whole scan.
     """
 
     scan: str
@@ -39,6 +43,7 @@ class ScanSlices:
     image: np.ndarray
     reference: np.ndarray
     predicted: np.ndarray
+    affected: np.ndarray
     variance: dict[str, np.ndarray]
 
 
@@ -92,7 +97,8 @@ def read_slices(
     for name in names:
         row = table.loc[name]
         frame = Frame(frames[name].index, rows, columns)
-        reference = frame.cut(_volume(row["dseg"])) == GREY_MATTER
+        labels = _volume(row["dseg"])
+        reference = frame.cut(labels) == GREY_MATTER
         maps = folders[row["folder"]] if folders else None
         found.append(
             ScanSlices(
@@ -102,6 +108,7 @@ def read_slices(
                 image=frame.cut(_volume(row["image"])),
                 reference=reference,
                 predicted=frame.cut(_volume(maps / f"{name}_dseg.nii.gz")) == 1 if maps else reference,
+                affected=frame.cut(part_of_artefacts(json.loads(row["records"]), labels.shape)),
                 variance={cause: frame.cut(_volume(maps / f"{name}_desc-{cause}_variance.nii.gz")) for cause in causes},
             )
         )
@@ -154,6 +161,15 @@ def show_image(axes: Axes, image: np.ndarray) -> AxesImage:
     return _show(axes, image, "gray", Normalize(0.0, float(np.percentile(image, 99.5)) or 1.0))
 
 
+def show_scan(axes: Axes, slices: ScanSlices) -> None:
+    """Draw a scan in grey with a dashed line around the part that an artefact covers; say so if the slice is not in it."""
+    show_image(axes, slices.image)
+    if not slices.affected.any():
+        axes.set_xlabel("slice outside the part", fontsize=style.SMALL_PT, labelpad=1)
+    elif not slices.affected.all():
+        axes.contour(slices.affected.astype(float), [0.5], colors=EDGE_COLOUR, linewidths=0.6, linestyles="dashed")
+
+
 def show_segmentation(axes: Axes, slices: ScanSlices) -> None:
     """Draw a scan with the predicted grey matter filled and the reference's outline."""
     show_image(axes, slices.image)
@@ -161,15 +177,10 @@ def show_segmentation(axes: Axes, slices: ScanSlices) -> None:
         fill = np.ma.masked_equal(slices.predicted.astype(float), 0)
         axes.imshow(fill, cmap=ListedColormap([OUR_COLOUR]), vmin=0, vmax=1, alpha=0.55)
     if slices.reference.any():
-        axes.contour(slices.reference.astype(float), [0.5], colors=REFERENCE_COLOUR, linewidths=0.35)
+        axes.contour(slices.reference.astype(float), [0.5], colors=REFERENCE_COLOUR, linewidths=0.5)
 
 
 def show_variance(axes: Axes, variance: np.ndarray, top: float) -> AxesImage:
-    """Draw a variance map on a scale from 0 to ``top``."""
-    return _show(axes, variance, VARIANCE_MAP, Normalize(0.0, top))
-
-
-def show_deviation(axes: Axes, variance: np.ndarray, top: float) -> AxesImage:
     """Draw a variance map on a scale from 0 to ``top`` whose colours rise with its root, so that weak maps can be read."""
     return _show(axes, variance, VARIANCE_MAP, PowerNorm(0.5, 0.0, top))
 

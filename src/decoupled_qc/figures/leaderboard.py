@@ -40,18 +40,22 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
         stand_in: Whether the real set is a stand-in.
     """
     rows = pd.concat([_shown(board, set_name, target) for set_name, target in TARGET_OF.items()], ignore_index=True)
-    height = min(30 + ROW_MM * rows["set"].value_counts().max(), MOST_MM) if len(rows) else 40
-    figure = style.new_figure(style.TWO_COLUMNS_MM, height)
-    panels = figure.subplots(1, len(TARGET_OF), sharex=True)
-    for axes, (set_name, title) in zip(panels, TITLES.items(), strict=True):
+    names = [style.score_label(row.score, row.aggregation) for row in rows.itertuples()]
+    rows = rows.assign(name=names)
+    places = {name: -index for index, name in enumerate(rows["name"].unique())}  # strongest for Dice on top
+    figure = style.new_figure(style.TWO_COLUMNS_MM, min(32 + ROW_MM * len(places), MOST_MM))
+    panels = figure.subplots(1, len(TARGET_OF), sharex=True, sharey=True)
+    panels[0].set_yticks(list(places.values()), list(places))
+    for index, (axes, (set_name, title)) in enumerate(zip(panels, TITLES.items(), strict=True)):
         shown = rows[rows["set"] == set_name]
-        _draw_panel(axes, shown)
+        _draw_panel(axes, shown, shown["name"].map(places))
+        style.letter(axes, index)
         if stand_in and set_name == "real":
             title = "stand-in scans, rating"
         counts = style.counts_text(shown.loc[shown["n_scans"].idxmax()], ", ") if len(shown) else "no scans"
         axes.set_title(f"{title}\n{counts}", fontsize=style.SMALL_PT)
     panels[0].xaxis.set_major_locator(MultipleLocator(0.5))
-    panels[0].set_xlim(right=1.1)  # room for the last number under the axis; both panels share it
+    panels[0].set_xlim(right=1.0)
     handles = [
         Line2D([], [], color=OTHER_COLOUR, marker=marker, fillstyle=fill, markersize=3.5, linestyle="", label=kind)
         for kind, (marker, fill) in MARKS.items()
@@ -61,9 +65,10 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
     )
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     if stand_in:
-        style.mark_stand_in(figure, "right panel, ")
+        style.mark_stand_in(figure, "(b) ")
     caption = (
-        "All scores, strongest first, each on the scans that have it, whose number stands beside it where it is not all; black "
+        "All scores, in the order of (a) and with their places at the right, each on the scans that have it, whose number stands "
+        "there where it is not all; black "
         "is the paper's score (eq. 9). Hollow: uses masks of the reference, which a new scan does not have. "
         "\N{GREEK SMALL LETTER RHO} is turned to the direction of the score's meaning; cross, below 0: it has the opposite sign. "
         "An interval (95 %, bootstrap of subjects) across 0 leaves that open."
@@ -74,13 +79,13 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
             f"\N{GREEK SMALL LETTER RHO} = {style.number(row.rho)}."
         )
     if stand_in:
-        caption += " The right panel's scans are stand-ins (artefacts by foreign simulators, not real scans)."
+        caption += " The scans of (b) are stand-ins (artefacts by foreign simulators, not real scans)."
     return Drawing(figure, rows, caption)
 
 
-def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
-    """Draw one set's scores from top to bottom."""
-    places = np.arange(len(shown))[::-1]
+def _draw_panel(axes: Axes, shown: pd.DataFrame, places: pd.Series) -> None:
+    """Draw one set's scores, each at its place, and how strong it is among them at the right."""
+    most = shown["n_scans"].max()
     for place, row in zip(places, shown.itertuples(), strict=True):
         own = f"{row.score}:{row.aggregation}" == OURS
         colour = OWN_COLOUR if own else OTHER_COLOUR
@@ -88,13 +93,16 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.6 if own else 0.8, zorder=1)
         look = {"markersize": 3.5, "markerfacecolor": colour if fill == "full" else "white"}
         axes.plot(row.strength, place, marker, color=colour, **look)
-    most = shown["n_scans"].max()
-    fewer = [f", {row.n_scans} scans" if row.n_scans < most else "" for row in shown.itertuples()]
-    names = [style.score_label(row.score, row.aggregation) for row in shown.itertuples()]
-    axes.set_yticks(places, [name + of for name, of in zip(names, fewer, strict=True)])
+        fewer = f" (n = {row.n_scans})" if row.n_scans < most else ""
+        at_the_right = {"xy": (1, place), "xycoords": axes.get_yaxis_transform(), "xytext": (3, 0)}
+        axes.annotate(
+            f"{row.rank}{fewer}", **at_the_right, textcoords="offset points", va="center", fontsize=style.SMALL_PT
+        )
     axes.margins(y=0.02)
     axes.axvline(0, color="black", linewidth=0.5)
-    axes.set_xlabel("\N{GREEK SMALL LETTER RHO}, above 0 as it should be\n(95 % interval)")
+    axes.set_xlabel(
+        "\N{GREEK SMALL LETTER RHO} with quality, above 0 as it should be\n(95 % interval; at the right its place)"
+    )
 
 
 def _shown(board: pd.DataFrame, set_name: str, target: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
 from decoupled_qc.paper import typeset
 
@@ -19,7 +20,7 @@ MOST_LEGEND_COLUMNS = 6
 def draw_panels(
     scans: pd.DataFrame,
     height: str,
-    panels: Sequence[tuple[str, str, str]],
+    panels: Sequence[tuple[str, str]],
     correlation: pd.DataFrame,
     cell: tuple[str, str],
     colours: dict[str, str],
@@ -32,7 +33,7 @@ def draw_panels(
     Args:
         scans: A row a scan, in the order of the legend.
         height: Column on the vertical axis.
-        panels: Score, aggregation and label of each panel.
+        panels: Score and aggregation of each panel.
         correlation: The correlation table.
         cell: Its set and target.
         colours, markers: By artefact.
@@ -43,11 +44,11 @@ def draw_panels(
     """
     figure = style.new_figure(style.TWO_COLUMNS_MM, height_mm)
     grid, stated = figure.subplots(1, len(panels), sharey=True), []
-    for index, (axes, (score, aggregation, label)) in enumerate(zip(grid, panels, strict=True)):
+    for index, (axes, (score, aggregation)) in enumerate(zip(grid, panels, strict=True)):
         draw(axes, scans, f"{score}:{aggregation}", height, colours, markers)
         found = find(correlation, *cell, score, aggregation)
         state(axes, found)
-        axes.set_xlabel(label)
+        axes.set_xlabel(style.score_label(score, aggregation) + (", log scale" if axes.get_xscale() == "log" else ""))
         style.letter(axes, index)
         stated.append(f"{typeset.title_of(score)}: {style.rho_text(found)}" if found is not None else "")
     handles, labels = grid[0].get_legend_handles_labels()
@@ -68,19 +69,24 @@ def draw(
         target: Column on the vertical axis.
         colours, markers: By artefact.
     """
+    hollow = style.hollow(rows["artefact"].unique())
     for artefact, scans in rows.groupby("artefact", sort=False):
+        colour = colours[artefact]
+        looks = (
+            {"color": colour, "linewidths": 0.3, "edgecolors": "white"},
+            {"facecolors": "none", "linewidths": 0.7, "edgecolors": colour},
+        )
         axes.scatter(
             scans[score],
             scans[target],
             s=11,
-            color=colours[artefact],
             marker=markers[artefact],
             alpha=0.8,
-            linewidths=0.3,
-            edgecolors="white",
+            **looks[artefact in hollow],
             label=style.artefact_label(artefact),
         )
-    style.scale(axes, "x", rows[score])
+    if score == OURS:
+        style.log_scale(axes, "x", rows[score])
 
 
 def state(axes: Axes, correlation: pd.Series | None) -> None:

@@ -21,7 +21,8 @@ ONE_COLUMN_MM, TWO_COLUMNS_MM = 86, 178
 DPI = 200
 LEGEND_COLUMNS = 3  # of a legend above a panel, beside its letter
 FONT_PT, SMALL_PT = 7, 6
-LOG_FROM = 10.0  # values that span more than this ratio are drawn on a logarithmic axis
+LOG_FROM_RATIO = 3.0  # of the largest to the smallest value; below it a logarithmic axis has too few ticks
+MANY_TICKS_RATIO = 100.0  # of the ends of a logarithmic axis; from there on a decade has two ticks, not three
 
 # One font that matplotlib brings along, so that a figure is the same on every machine.
 RC = {
@@ -60,7 +61,7 @@ COLOURS = sns.color_palette("colorblind", 10).as_hex()
 # points.
 ARTEFACT_COLOURS = [COLOURS[index] for index in (0, 1, 2, 4, 3, 9, 5, 6)]
 CLEAN_COLOUR = "#555555"
-TONES = ("#000000", "#5a5a5a", "#8c8c8c", "#b8b8b8")  # for what is no artefact: a colour always names one
+TONES = ("#000000", "#4d4d4d", "#757575", "#969696")  # for what is no artefact: a colour always names one
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 STAND_IN_TEXT = "stand-in: artefacts by foreign simulators, not real scans"
 COUNTED = {"scans": "scan", "subjects": "subject", "anatomies": "anatomy"}
@@ -132,8 +133,7 @@ def palette(artefacts: Sequence[str], foreign: Sequence[str]) -> dict[str, str]:
         foreign: Names of foreign simulators' artefacts.
     """
     colours = {"none": CLEAN_COLOUR}
-    effects = sorted({effect_of(name) for name in foreign} - set(artefacts) - {"none"})
-    for index, name in enumerate([*artefacts, *effects]):
+    for index, name in enumerate(_effects(artefacts, foreign)):
         colours[name] = ARTEFACT_COLOURS[index % len(ARTEFACT_COLOURS)]
     return colours | {name: colours[effect_of(name)] for name in foreign}
 
@@ -143,12 +143,21 @@ def effect_of(artefact: str) -> str:
     return artefact.split("-", 1)[-1]
 
 
-def markers(artefacts: Sequence[str]) -> dict[str, str]:
-    """Return a marker per artefact: of several tools' one a tool, so that colour and marker name it together, else its own."""
-    tools = {name: name.split("-", 1)[0] if "-" in name else "" for name in artefacts}
-    several = len(set(tools.values())) > 1
-    known = sorted(set(tools.values())) if several else list(artefacts)
-    return {name: MARKERS[known.index(tools[name] if several else name) % len(MARKERS)] for name in artefacts}
+def markers(artefacts: Sequence[str], foreign: Sequence[str]) -> dict[str, str]:
+    """Return one marker per artefact, the same in every figure of a run, given as :func:`palette` gives colours."""
+    found = {name: MARKERS[index % len(MARKERS)] for index, name in enumerate(["none", *_effects(artefacts, foreign)])}
+    return found | {name: found[effect_of(name)] for name in foreign}
+
+
+def hollow(foreign: Sequence[str]) -> set[str]:
+    """Return the foreign artefacts whose markers are hollow: those of all simulators but the last by name."""
+    tools = {name: name.split("-", 1)[0] for name in foreign if "-" in name}
+    return {name for name, tool in tools.items() if tool != max(tools.values())}
+
+
+def _effects(artefacts: Sequence[str], foreign: Sequence[str]) -> list[str]:
+    """Return the configured artefacts, then those that only foreign simulators make, by name."""
+    return [*artefacts, *sorted({effect_of(name) for name in foreign} - set(artefacts) - {"none"})]
 
 
 def artefact_label(name: str) -> str:
@@ -225,19 +234,18 @@ def rho_text(row: pd.Series) -> str:
     return f"\N{GREEK SMALL LETTER RHO} = {typeset.with_interval(row['rho'], row['ci_low'], row['ci_high'], 2)}"
 
 
-def scale(axes: Axes, which: str, values: pd.Series, log_from: float = LOG_FROM) -> None:
-    """Make an axis logarithmic if its values are positive and span more than a ratio.
+def log_scale(axes: Axes, which: str, values: pd.Series) -> None:
+    """Make an axis logarithmic if its values are positive and not nearly alike, with ticks that are plain numbers.
 
     Args:
         axes: The panel.
         which: ``x`` or ``y``.
         values: What is drawn along it.
-        log_from: The ratio.
     """
-    if values.min() > 0 and (ratio := values.max() / values.min()) > log_from:
+    if values.min() > 0 and (ratio := values.max() / values.min()) > LOG_FROM_RATIO:
         axes.set(**{f"{which}scale": "log"})
         axis = getattr(axes, f"{which}axis")
-        axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if ratio > LOG_FROM else (1.0, 2.0, 5.0)))
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if ratio > MANY_TICKS_RATIO else (1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
 
@@ -249,4 +257,4 @@ def legend_above(axes: Axes) -> None:
 
 def letter(axes: Axes, index: int) -> None:
     """Put a panel letter above the left end of an axis."""
-    axes.set_title("abcdefgh"[index], loc="left", fontweight="bold", fontsize=FONT_PT + 1)
+    axes.set_title("abcdefghijkl"[index], loc="left", fontweight="bold", fontsize=FONT_PT + 1)

@@ -21,6 +21,22 @@ def affected_part(shape: tuple[int, int, int], local: dict) -> np.ndarray:
     return np.broadcast_to(np.expand_dims(inside, [axis for axis in range(3) if axis != local["axis"]]), shape)
 
 
+def part_of_artefacts(records: list[dict], shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the part of a volume that a scan's artefacts cover: all of it where one is not local, or there is none.
+
+    Args:
+        records: Of the scan's artefacts.
+        shape: Of the volume (D, H, W).
+
+    Returns:
+        (D, H, W), boolean.
+    """
+    local = [record.get("local") for record in records]
+    if not local or None in local:
+        return np.ones(shape, bool)
+    return np.logical_or.reduce([affected_part(shape, part) for part in local])
+
+
 def share_inside(variance: np.ndarray, part: np.ndarray) -> float:
     """Return the share of a variance map's sum that lies in a part of the volume; NaN for a map of zeros.
 
