@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from decoupled_qc.apply.head import find_head
 from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation import metrics
 from decoupled_qc.evaluation.regions import enclosed_white
 from decoupled_qc.evaluation.scoring import UL_PER_ML
-from decoupled_qc.grids import foreground
 from decoupled_qc.measures.cnr import tissue_cnr
 from decoupled_qc.measures.snr import tissue_snr
 from decoupled_qc.predictions import Prediction
@@ -44,7 +44,7 @@ def measure(
         np.zeros(())
     )
     means = {cause: metrics.mean_uncertainty(value.numpy()) for cause, value in found.variance.items()}
-    head = foreground(values)
+    head = find_head(values)
     return {
         "gm_volume_ml": float(native_label.sum()) * native_voxel_ml,
         "volume_scale_ml": float(excess.sum()) * voxel_ml,

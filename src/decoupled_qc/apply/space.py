@@ -7,9 +7,10 @@ from nibabel.processing import resample_from_to
 from numpy.typing import NDArray
 from torch import Tensor
 
+from decoupled_qc.apply.head import find_head
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow
 from decoupled_qc.errors import InputError
-from decoupled_qc.grids import foreground, isotropic, unit_range
+from decoupled_qc.grids import isotropic, unit_range
 from decoupled_qc.images import MAX_VOXELS
 from decoupled_qc.scans import Scan
 
@@ -55,7 +56,7 @@ def to_model_grid(scan: Scan, spacing_mm: float) -> tuple[Tensor, NDArray[np.flo
             f"{scan.path} shows next to nothing: nearly all voxels have the lowest value, so check the file."
         )
     image = unit_range(values)
-    head = foreground(image)
+    head = find_head(image)
     if not head.any():
         raise InputError(f"{scan.path} shows no solid bright object, such as a head: look at the file.")
     margin = int(np.ceil(MARGIN_MM / spacing_mm))

@@ -43,7 +43,7 @@ def head_and_air(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Two (D, H, W) boolean masks; the air may be empty.
     """
     smooth = ndimage.gaussian_filter(image.astype(np.float32), 1.0)
-    bright = ndimage.binary_closing(smooth > _otsu(smooth), iterations=2)
+    bright = ndimage.binary_closing(smooth > otsu(smooth), iterations=2)
     labels, n = ndimage.label(bright)
     if n == 0:
         return np.zeros(image.shape, bool), np.zeros(image.shape, bool)
@@ -56,7 +56,7 @@ def holds_noise(air: np.ndarray) -> bool:
     return air.size > 0 and float((air == 0).mean()) <= MOST_ZEROS
 
 
-def _otsu(image: np.ndarray) -> float:
+def otsu(image: np.ndarray) -> float:
     """Return the threshold with the largest variance between the two classes (Otsu 1979), of 256 bins."""
     counts, edges = np.histogram(image, 256)
     middle = (edges[1:] + edges[:-1]) / 2
