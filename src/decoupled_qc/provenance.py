@@ -35,6 +35,31 @@ def fingerprint(*sources: Path, package_root: Path = PACKAGE_ROOT) -> str:
     return digest.hexdigest()
 
 
+def reaches(source: Path, module: Path, package_root: Path = PACKAGE_ROOT) -> bool:
+    """Return whether a file imports a module of the package, itself or through others.
+
+    Args:
+        source: Python file.
+        module: A file of the package; a package's ``__init__.py`` for what loads its modules by name.
+        package_root: As for :func:`fingerprint`.
+    """
+    return Path(module).resolve() in _reachable([source], package_root.resolve()).values()
+
+
+def constants(source: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the code of what a file assigns to some names at its top level; names that it does not assign are left out.
+
+    Args:
+        source: Python file.
+        names: Which.
+    """
+    found = {}
+    for node in ast.parse(source.read_text(), str(source)).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in names:
+            found[node.targets[0].id] = ast.unparse(node.value)
+    return found
+
+
 def _reachable(sources: Iterable[Path], root: Path) -> dict[str, Path]:
     """Return the sources and all package modules they import, by a name that does not hold the checkout's path."""
     waiting = [Path(source).resolve() for source in sources]

@@ -119,6 +119,15 @@ def test_a_measure_scores_anew_and_predicts_nothing_anew(project):
     assert not {"train_task", "predict", "simulate", "score_baseline"} & planned.keys()
 
 
+def test_a_scores_direction_reaches_the_statistics_though_the_scores_stay_as_they_are(project):
+    """Statistics load it by name: with the scores already made anew, equal ones, nothing else would tell them."""
+    project.edit("src/decoupled_qc/measures/efc.py", "HIGHER_IS_BETTER = False", "HIGHER_IS_BETTER = True")
+    project.snakemake("--touch", "--until", "score", "--configfile", "config/smoke.yaml")
+    planned = project.planned().keys()
+    assert {"correlate", "rank_scores", "cover_risk", "figure_leaderboard", "table_1"} <= planned
+    assert not {*TRAININGS, "predict", "simulate", "score", "gather_scores"} & planned
+
+
 def test_a_figure_function_redraws_that_figure_only(project):
     project.edit("src/decoupled_qc/figures/figure_7.py", "\nimport", "\nEDITED = True\nimport")
     assert project.planned().keys() == {"figure_7", "report"}

@@ -39,6 +39,7 @@ STAGES = config["training"]["stages"]
 VARIANTS = config["variants"]
 ON_GPU = min(1, config["gpus_per_job"])  # 0 where there is none
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
+MEASURE_MODULES = Path(measures.__file__).parent
 
 # Jobs on a cluster neither try again what the submitting process tried nor wait until torch is loaded.
 if workflow.is_main_process:
@@ -89,8 +90,16 @@ wildcard_constraints:
 
 @cache
 def code_of(script):
-    """Return the fingerprint of a script and of all package code it imports."""
-    return provenance.fingerprint(SCRIPTS / f"{script}.py")
+    """Return the fingerprint of a script and of all package code it imports, and what scores say of themselves if it asks."""
+    source = SCRIPTS / f"{script}.py"
+    asks = provenance.reaches(source, Path(measures.__file__))
+    return [provenance.fingerprint(source), said_by_scores()] if asks else provenance.fingerprint(source)
+
+
+@cache
+def said_by_scores():
+    """Return what the modules of scores say of titles and directions, which statistics load by name."""
+    return {path.stem: provenance.constants(path, measures.SAID) for path in sorted(MEASURE_MODULES.glob("[a-z]*.py"))}
 
 
 def fingerprint(script):
@@ -105,7 +114,7 @@ def artefact_fingerprint(name):
 
 def measure_fingerprints(names):
     """Return the fingerprints of the modules of scores, which are loaded by name and so not seen among the imports."""
-    return {name: provenance.fingerprint(provenance.PACKAGE_ROOT / "measures" / f"{name}.py") for name in names}
+    return {name: provenance.fingerprint(MEASURE_MODULES / f"{name}.py") for name in names}
 
 
 def of_looks(wildcards):

@@ -26,7 +26,7 @@ from types import ModuleType
 
 from decoupled_qc.errors import InputError
 
-FUNCTIONS = ("measure", "look", "compare")
+SAID = ("TITLE", "HIGHER_IS_BETTER", "OF_IMAGE", "NEEDS_REFERENCE", "MISSING")
 CONSTANTS = {"TITLE": str, "HIGHER_IS_BETTER": bool}
 
 
@@ -40,7 +40,7 @@ def load(name: str) -> ModuleType:
     """Return the module of a score of :func:`available`.
 
     Raises:
-        InputError: It lacks a constant, or has nothing to say and no value from elsewhere either.
+        InputError: It lacks a constant that each must have.
     """
     module = importlib.import_module(f"{__name__}.{name}")
     for constant, kind in CONSTANTS.items():
@@ -50,7 +50,7 @@ def load(name: str) -> ModuleType:
 
 
 def with_function(function: str) -> list[str]:
-    """Return the names of all scores whose module has a function, one of ``FUNCTIONS``."""
+    """Return the names of all scores whose module has a function: ``measure``, ``look`` or ``compare``."""
     return [name for name in available() if hasattr(load(name), function)]
 
 
