@@ -26,7 +26,7 @@ from decoupled_qc.analysis.prediction import spread
 from decoupled_qc.apply.folder import MODEL_CARD, SHIPPED, open_model
 from decoupled_qc.apply.model_card import model_card
 from decoupled_qc.apply.predictor import Predictor
-from decoupled_qc.apply.reference import VALIDATION, measure_scans, summarise
+from decoupled_qc.apply.reference import VALIDATION, measure_scans, read_measured, summarise
 from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.apply.self_test import write_expected
 from decoupled_qc.causes import NO_ARTEFACT
@@ -162,7 +162,7 @@ def shipped_reference() -> dict:
     there = json.loads((SHIPPED / REFERENCE).read_text())
     if not (TABLES / VALIDATION).is_file():
         return there
-    measured, decision = pd.read_csv(TABLES / VALIDATION), there["decision"]
+    measured, decision = read_measured(TABLES / VALIDATION), there["decision"]
     found = summarise(measured, there["artefacts"], _bands(there), decision["dice_cut"], decision["error_rate"])
     return {**found, "sha256": there["sha256"]}
 
@@ -172,7 +172,7 @@ def shipped_card() -> str:
     reference, card = (json.loads((SHIPPED / name).read_text()) for name in (REFERENCE, CARD))
     text = (SHIPPED / MODEL_CARD).read_text().partition(SECTION)[0]
     if (TABLES / VALIDATION).is_file():
-        measured, subjects = (pd.read_csv(TABLES / name) for name in (VALIDATION, SUBJECTS))
+        measured, subjects = read_measured(TABLES / VALIDATION), pd.read_csv(TABLES / SUBJECTS)
         data = yaml.safe_load(RECIPE.read_text())["reference"]["data"]
         text = _warned(model_card(SHIPPED, measured, subjects, _bands(reference), data), reference)
     return text.rstrip() + "\n" + "\n".join(real_scans(reference, card["spacing_mm"])) + "\n"

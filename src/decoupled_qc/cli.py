@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from decoupled_qc.errors import exit_code, sentence
-from decoupled_qc.memory import lacks_memory
+from decoupled_qc.errors import INTERRUPTED, exit_code, sentence
 
 # Each has ``add_arguments`` and ``run``, and a docstring whose first line is its help.
 COMMANDS = {
@@ -54,12 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if chosen.debug:
             raise
-        told = MemoryError() if lacks_memory(error) else error
-        print(f"decoupled-qc: {sentence(told)}", file=sys.stderr)
-        return exit_code(told)
+        print(f"decoupled-qc: {sentence(error)}", file=sys.stderr)
+        return exit_code(error)
     except KeyboardInterrupt:
         print("decoupled-qc: stopped; what was not finished is not there.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _first_line(module: str) -> str:

@@ -35,6 +35,44 @@ def check_config(config: Mapping, files: Iterable[str | Path], schema: Path) -> 
     _check_finite(config)
 
 
+def check_together(config: Mapping) -> None:
+    """Check what keys say together, of a configuration that :func:`check_config` let pass.
+
+    Raises:
+        InputError: Two keys contradict each other, or one names what another does not hold.
+    """
+    if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
+        raise InputError(
+            "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "
+            "other artefacts instead of staying silent: set it to 0 or route the training."
+        )
+    scans, variants = config["cohort"]["scans"], config["variants"]
+    if scans["fetch"] and scans["path"]:
+        raise InputError(
+            "cohort.scans.path and cohort.scans.fetch are both set: keep path for scans that are here already, with fetch: null, "
+            "or fetch for those to be fetched, with path: null."
+        )
+    for name in config["use_baselines"]:
+        _check_baseline(name, config["baselines"].get(name), config["network"], variants)
+    apart = ["student", *(name for name, variant in variants.items() if not variant["coupled"])]
+    if config["reference"]["network"] not in apart:
+        named = config["reference"]["network"]
+        raise InputError(
+            f"reference.network '{named}' is no network that tells causes apart: use one of {', '.join(apart)}."
+        )
+
+
+def _check_baseline(name: str, baseline: Mapping | None, network: Mapping, variants: Mapping) -> None:
+    if baseline is None:
+        raise InputError(f"use_baselines names '{name}', but there is no config key baselines.{name}: add it.")
+    model = baseline["model"]
+    if model not in ["task", "student", *variants]:
+        raise InputError(f"baselines.{name}.model '{model}' is no network: name a variant or the student.")
+    dropout = {**network, **variants.get(model, {}).get("network", {})}["dropout"]
+    if baseline["vary"] == "dropout" and not dropout:
+        raise InputError(f"baselines.{name} varies the dropout of '{model}', which has none: give it one.")
+
+
 @cache
 def _read(schema: Path) -> dict:
     return yaml.safe_load(schema.read_text())

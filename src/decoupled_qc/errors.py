@@ -4,8 +4,10 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+FAULT, INPUT_FAILED, RESOURCE_FAILED, INTERRUPTED = 1, 2, 3, 130  # exit codes; the last is of Ctrl-C
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+OF_TORCH = ("DefaultCPUAllocator", "out of memory")  # in what PyTorch says, whose error is a mere RuntimeError
 
 
 class InputError(ValueError):
@@ -35,22 +37,38 @@ def naming(what: object) -> Iterator[None]:
 def is_of_machine(error: BaseException) -> bool:
     """Say whether the machine lacks something: memory, space, or permission."""
     lacking = isinstance(error, OSError) and error.errno in (*FULL, *READ_ONLY)
-    return lacking or isinstance(error, ResourceError | MemoryError)
+    return lacking or isinstance(error, ResourceError) or lacks_memory(error)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Say whether an error, or what led to it, is that memory was not enough, of the machine or of its GPU.
+
+    Args:
+        error: As caught; a reader may have turned the lack into a message on the file, raised from it.
+    """
+    return any(map(_says_so, (error, error.__cause__)))
+
+
+def _says_so(error: BaseException | None) -> bool:
+    by_torch = isinstance(error, RuntimeError) and any(words in str(error) for words in OF_TORCH)
+    return by_torch or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
 
 
 def exit_code(error: BaseException) -> int:
-    """Return 2 for input that cannot be used, 3 for what the machine lacks, 1 for anything else."""
-    if isinstance(error, InputError):
-        return 2
-    return 3 if is_of_machine(error) else 1
+    """Return the exit code of an error: of input that cannot be used, of what the machine lacks, or of a fault of ours."""
+    if is_of_machine(error):
+        return RESOURCE_FAILED
+    return INPUT_FAILED if isinstance(error, InputError) else FAULT
 
 
 def sentence(error: BaseException) -> str:
     """Return one sentence on an error, on one line: what went wrong, and what to do."""
-    if isinstance(error, InputError | ResourceError):
+    if isinstance(error, ResourceError):
         text = str(error)
-    elif isinstance(error, MemoryError):
+    elif lacks_memory(error):
         text = "The machine's memory is not enough for this: close other programs, or use a smaller input."
+    elif isinstance(error, InputError):
+        text = str(error)
     elif isinstance(error, OSError) and error.errno in FULL:
         text = f"{_place(error)} cannot be written, the disk or your quota is full: free some space and run the same again."
     elif isinstance(error, OSError) and error.errno in READ_ONLY:

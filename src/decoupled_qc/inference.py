@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from decoupled_qc.models import load_model
 from decoupled_qc.network import N_CLASSES, DecoupledUNet
-from decoupled_qc.precision import autocast
+from decoupled_qc.precision import autocast, best_device
 from decoupled_qc.predictions import Prediction, write_prediction
 from decoupled_qc.scan_table import read_scan_table
 
@@ -85,7 +85,7 @@ def predict_condition(model_folder: Path, scans_table: Path, out: Path, inferenc
         inference: Keyword arguments of :func:`predict`, without epsilon.
     """
     network, card = load_model(model_folder)
-    network.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last_3d)
+    network.to(best_device(), memory_format=torch.channels_last_3d)
     scans = read_scan_table(scans_table)
     for scan in tqdm(scans.itertuples(), total=len(scans), desc=scans_table.parent.name, disable=None):
         file = nib.load(scans_table.parent / scan.image)

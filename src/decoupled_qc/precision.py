@@ -1,6 +1,11 @@
-"""In which number format a network runs."""
+"""Where and in which number format a network runs."""
 
 import torch
+
+
+def best_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

@@ -71,7 +71,7 @@ class Run:
     def maps(self, *conditions):
         return [self.folder / "predictions/student/rep-0" / name for name in conditions]
 
-    def draw(self, name, stand_in=True, **settings):
+    def draw(self, name, stand_in=True, levels=4, **settings):
         """Draw a figure as its rule does."""
         wide = self.wide if stand_in else self.wide.rename(columns={"rating:stand_in": "rating:rated"})
         both = (self.scans(*self.simulated), self.maps(*self.simulated))
@@ -95,8 +95,8 @@ class Run:
             "6": lambda: figure_6(self.wide, *both, self.artefacts),
             "7": lambda: figure_7(self.wide, self.correlation, self.artefacts),
             "8": lambda: figure_8(wide, *real, self.artefacts, stand_in=stand_in),
-            "9": lambda: figure_9(wide, *real, self.artefacts, stand_in=stand_in),
-            "10": lambda: figure_10(wide, self.correlation, self.artefacts, stand_in=stand_in),
+            "9": lambda: figure_9(wide, *real, self.artefacts, stand_in=stand_in, levels=levels),
+            "10": lambda: figure_10(wide, self.correlation, self.artefacts, stand_in=stand_in, levels=levels),
             "leaderboard": lambda: leaderboard(self.board, stand_in=stand_in),
             "leakage": lambda: figure_leakage(self.decoupling, self.artefacts),
             "risk": lambda: figure_risk(self.wide, self.risk),

@@ -50,7 +50,7 @@ def test_a_mixture_without_one_of_its_parts_is_left_out_and_said_so():
     scores = run_of(1.0)
     scores = scores[~((scores["subject"] == "sub-00") & (scores["condition"] == "sim-spike"))]
     row = table_of(scores).loc["noise+blur+spike"]
-    assert row["n_scans"] == 11 and "1 scans left out" in row["note"]
+    assert row["n_scans"] == 11 and "1 of 12 scans left out" in row["note"]
     assert row["value"] == pytest.approx(1.0)
 
 

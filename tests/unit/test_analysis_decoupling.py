@@ -261,7 +261,11 @@ def test_localisation_leaves_out_missing_shares_and_says_so():
     scores = local_run(own=0.8, other=0.5)
     scores.loc[(scores["scan"] == "sub-3_noise") & (scores["aggregation"] == "noise"), "value"] = np.nan
     row = value(localisation(scores, subjects_of(scores), n_boot=50, seed=1), "share_inside", "noise", "noise")
-    assert row["n_scans"] == 9 and "1 scans left out" in row["note"] and row["value"] == pytest.approx(0.8, abs=0.005)
+    assert (
+        row["n_scans"] == 9
+        and "1 of 10 scans left out" in row["note"]
+        and row["value"] == pytest.approx(0.8, abs=0.005)
+    )
     one = local_run(own=0.8, other=0.5, n_subjects=1)
     table = localisation(one, subjects_of(one), n_boot=50, seed=1)
     assert table["ci_low"].isna().all() and table["note"].str.contains("one subject").all()

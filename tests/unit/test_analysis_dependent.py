@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p, zou_interval
+from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_test, williams_test, zou_interval
 from decoupled_qc.analysis.difference import one_set
 from decoupled_qc.analysis.resampling import percentile_interval
 
@@ -14,12 +14,12 @@ from decoupled_qc.analysis.resampling import percentile_interval
     [(0.8066, 0.2383, 0.2255, 177, 9.3823, 8.5460), (-0.1741, 0.2015, 0.3734, 646, -9.0340, -8.6124)],
 )
 def test_cocors_worked_examples(r_jk, r_jh, r_kh, n, williams, steiger):
-    assert williams_p(r_jk, r_jh, r_kh, n)[0] == pytest.approx(williams, rel=2e-4)
-    assert steiger_p(r_jk, r_jh, r_kh, n)[0] == pytest.approx(steiger, rel=2e-4)
+    assert williams_test(r_jk, r_jh, r_kh, n)[0] == pytest.approx(williams, rel=2e-4)
+    assert steiger_test(r_jk, r_jh, r_kh, n)[0] == pytest.approx(steiger, rel=2e-4)
 
 
 def test_cocors_p_value():
-    t, p = williams_p(0.5447, 0.8, 0.0729, 70)
+    t, p = williams_test(0.5447, 0.8, 0.0729, 70)
     assert (t, p) == (pytest.approx(-2.8114, rel=2e-4), pytest.approx(0.0065, abs=5e-5))
 
 
@@ -57,7 +57,7 @@ def test_of_clustered_scans_the_bootstrap_keeps_its_level_where_the_usual_test_d
     assert alarms["steiger"] / n >= 0.15
 
 
-@pytest.mark.parametrize("test", [williams_p, steiger_p])
+@pytest.mark.parametrize("test", [williams_test, steiger_test])
 def test_level_on_independent_scans(test):
     rng, n, rejected = np.random.default_rng(0), 60, 0
     mix = np.linalg.cholesky([[1, 0.6, 0.6], [0.6, 1, 0.3], [0.6, 0.3, 1]]).T
@@ -67,7 +67,7 @@ def test_level_on_independent_scans(test):
     assert 0.035 < rejected / 1000 < 0.065
 
 
-@pytest.mark.parametrize("test", [williams_p, steiger_p])
+@pytest.mark.parametrize("test", [williams_test, steiger_test])
 def test_no_p_where_there_is_none(test):
     assert np.isnan(test(0.5, 0.4, 0.3, 3)[1])
     assert np.isnan(test(0.7, 0.7, 1.0, 50)[1])

@@ -1,16 +1,14 @@
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from tiny_model import write_tiny_model
 
-from decoupled_qc.apply.folder import SHIPPED, open_model
+from decoupled_qc.apply.folder import open_model
 from decoupled_qc.apply.self_test import phantom
 from decoupled_qc.cli import main
-from decoupled_qc.models import WEIGHTS
-
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'decoupled-qc[onnx]'")
 
 
 def test_the_exported_network_is_pytorchs_for_any_number_of_windows(tmp_path, capsys):
@@ -29,7 +27,6 @@ def test_the_exported_network_is_pytorchs_for_any_number_of_windows(tmp_path, ca
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SHIPPED / WEIGHTS).is_file(), reason="no weights are shipped")
 def test_the_shipped_network_is_pytorchs_on_a_head(tmp_path, capsys):
     out = tmp_path / "student.onnx"
     assert main(["export-onnx", str(out)]) == 0

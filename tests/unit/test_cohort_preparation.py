@@ -166,3 +166,13 @@ def test_batches_become_the_manifest_that_training_reads(bids):
     assert dict(zip(found["subject"], found["role"], strict=True)) == dict(
         zip(scans["subject"], scans["role"], strict=True)
     )
+
+
+@pytest.mark.parametrize(("n_subjects", "n_batches"), [(1, 1), (5, 2), (7, 3), (2, 5)])
+def test_batches_share_out_all_scans_and_keep_a_subject_whole(n_subjects, n_batches):
+    subjects = np.repeat([f"sub-{number:02d}" for number in range(n_subjects)], 3)[::-1]
+    scans = pd.DataFrame({"subject": subjects, "scan": np.arange(len(subjects))})
+    parts = [prepare.of_batch(scans, batch, n_batches) for batch in range(n_batches)]
+    assert sorted(pd.concat(parts)["scan"]) == scans["scan"].tolist()
+    assert sum(part["subject"].nunique() for part in parts) == n_subjects
+    assert max(map(len, parts)) - min(map(len, parts)) <= 3

@@ -19,7 +19,7 @@ MARGIN_MM = 4.0
 def test_the_edge_rises_smoothly_in_millimetres():
     brain = torch.zeros((3, 41, 3), dtype=torch.bool)
     brain[:, 0] = True
-    share = share_of_artefact(brain, [2.0, 0.5, 2.0], MARGIN_MM)[1, :, 1]
+    share = share_of_artefact(brain, [2.0, 0.5, 2.0], MARGIN_MM, EDGE_MM)[1, :, 1]
     assert (share[:9] == 0).all() and (share[20:] == 1).all() and share[14] == pytest.approx(0.5, abs=0.1)
     steps = share.diff()
     assert (steps >= 0).all() and steps.max() < 2 / EDGE_STEPS and share.unique().numel() == EDGE_STEPS + 1
@@ -29,7 +29,7 @@ def test_the_edge_rises_smoothly_in_millimetres():
 def test_the_share_follows_the_largest_distance_along_an_axis(spacing_mm):
     rng = np.random.default_rng(0)
     brain = ndimage.binary_dilation(rng.random((21, 18, 25)) > 0.999, iterations=2)
-    share = share_of_artefact(torch.from_numpy(brain), spacing_mm, MARGIN_MM).numpy()
+    share = share_of_artefact(torch.from_numpy(brain), spacing_mm, MARGIN_MM, EDGE_MM).numpy()
     places = np.argwhere(brain) * spacing_mm
     for voxel in itertools.islice(map(tuple, rng.permutation(np.argwhere(brain | ~brain))), 300):
         distance_mm = np.abs(places - np.array(voxel) * spacing_mm).max(axis=1).min()

@@ -15,8 +15,6 @@ from decoupled_qc.cli import main
 from decoupled_qc.models import CARD, WEIGHTS
 from decoupled_qc.training.recipe import WATCHING
 
-pytestmark = pytest.mark.skipif(not (SHIPPED / WEIGHTS).is_file(), reason="no weights are shipped")
-
 
 def test_the_shipped_model_opens_and_is_small():
     model = open_model()

@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 
 from decoupled_qc import measures, provenance
 from decoupled_qc.cohort import sources
-from decoupled_qc.configuration import check_config
+from decoupled_qc.configuration import check_config, check_together
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import seed_for
 from decoupled_qc.training.recipe import WATCHING
@@ -28,6 +28,7 @@ def one_sentence():
 
 with one_sentence():
     check_config(config, workflow.configfiles, Path(workflow.basedir, "workflow/schemas/config.schema.yaml"))
+    check_together(config)
 
 OUT = f"results/{config['run']}"
 ARTEFACTS = config["use_artefacts"]
@@ -54,27 +55,6 @@ if workflow.is_main_process:
                     f"use_artefacts names '{name}', but there is no config key artefacts.{name}: add its settings."
                 )
             try_settings(name, config["artefacts"][name])
-if config["corruption"]["other_probability"] > 0 and config["training"]["route"] != "routed":
-    raise WorkflowError(
-        "corruption.other_probability is over 0, but training.route is not 'routed', so a teacher's variance would grow on "
-        "other artefacts instead of staying silent: set it to 0 or route the training."
-    )
-for name in config["use_baselines"]:
-    baseline = config["baselines"].get(name)
-    if baseline is None:
-        raise WorkflowError(f"use_baselines names '{name}', but there is no config key baselines.{name}: add it.")
-    if baseline["model"] not in ["task", "student", *VARIANTS]:
-        raise WorkflowError(
-            f"baselines.{name}.model '{baseline['model']}' is no network: name a variant or the student."
-        )
-    dropout = {**config["network"], **VARIANTS.get(baseline["model"], {}).get("network", {})}["dropout"]
-    if baseline["vary"] == "dropout" and not dropout:
-        raise WorkflowError(f"baselines.{name} varies the dropout of '{baseline['model']}', which has none.")
-apart = ["student", *(name for name, variant in VARIANTS.items() if not variant["coupled"])]
-if config["reference"]["network"] not in apart:
-    raise WorkflowError(
-        f"reference.network '{config['reference']['network']}' is no network that tells causes apart: use one of {', '.join(apart)}."
-    )
 
 
 wildcard_constraints:

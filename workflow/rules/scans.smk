@@ -5,11 +5,6 @@ Labels are kept beside the checkpoints of trainings, for a batch that was stoppe
 
 SCANS = COHORT["scans"]
 FETCH = SCANS["fetch"]
-if FETCH and SCANS["path"]:
-    raise WorkflowError(
-        "cohort.scans.path and cohort.scans.fetch are both set: keep path for scans that are here already, with fetch: null, or "
-        "fetch for those to be fetched, with path: null."
-    )
 if SCANS["splits"] and not Path(SCANS["splits"]).is_file():
     raise WorkflowError(f"{SCANS['splits']} does not exist: correct config key cohort.scans.splits.")
 SCANS_PATH = f"resources/openneuro/{FETCH['dataset']}" if FETCH else SCANS["path"]

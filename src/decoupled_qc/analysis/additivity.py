@@ -66,9 +66,7 @@ def _rows(pairs: pd.DataFrame, n_boot: int, seed: int) -> Iterator[dict]:
             **tables.counted(complete),
             "n_boot": n_boot,
         }
-        notes = []
-        if len(complete) < len(group):
-            notes.append(f"{len(group) - len(complete)} scans left out: clean scan or a part of the mixture missing")
+        notes = tables.left_out(len(complete), len(group), "clean scan or a part of the mixture missing")
         if not (x**2).sum() > 0:
             yield {**row, "note": "; ".join([*notes, "no value: the parts bring no variance"])}
             continue

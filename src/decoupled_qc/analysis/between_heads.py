@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.correlation import joined
+from decoupled_qc.analysis.correlation import joined, over_draws
 from decoupled_qc.analysis.decoupling import COLUMNS, heads_of, variance_of
 from decoupled_qc.analysis.resampling import Ranks, WeightedSpearman, stated_interval, subject_draws
 from decoupled_qc.seeds import rng_for
@@ -35,7 +35,7 @@ def between_heads(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, 
         heads = heads_of(one)
         scans = one[tables.simulated(one)]
         known = scans.dropna(subset=[variance_of(head) for head in heads])
-        note = f"{len(scans) - len(known)} scans left out: a variance is missing" if len(known) < len(scans) else ""
+        note = joined(*tables.left_out(len(known), len(scans), "a variance is missing"))
         if len(heads) > 1 and len(known):
             rows += [{**names, **row} for row in _rows(known, heads, note, n_boot, seed)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -46,11 +46,9 @@ def _rows(scans: pd.DataFrame, heads: list[str], note: str, n_boot: int, seed: i
     ranks = {head: Ranks(scans[variance_of(head)].to_numpy()) for head in heads}
     pairs = [(pair, WeightedSpearman(*(ranks[head] for head in pair))) for pair in combinations(heads, 2)]
     counts = tables.counted(scans)
-    draws = [
-        [statistic(weights) for _, statistic in pairs]
-        for weights in subject_draws(scans["subject"].to_numpy(), n_boot, rng_for(seed, "between heads"))
-    ]
-    for ((first, second), statistic), of_pair in zip(pairs, np.concatenate(draws, axis=1), strict=True):
+    chunks = subject_draws(scans["subject"].to_numpy(), n_boot, rng_for(seed, "between heads"))
+    draws = over_draws([statistic for _, statistic in pairs], chunks)
+    for ((first, second), statistic), of_pair in zip(pairs, draws, strict=True):
         rho = float(statistic(np.ones((1, len(scans))))[0])
         low, high, why = stated_interval(of_pair, counts["n_subjects"])
         why = why if np.isfinite(rho) else "no value: a variance is the same in all scans"

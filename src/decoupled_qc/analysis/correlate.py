@@ -206,6 +206,9 @@ def read_table(
         scores = [column for column in others if _holds_numbers(table[column])]
         if not scores:
             raise InputError(f"{path} has no column of numbers beside '{target}': name the scores with --score.")
+    for name in scores:
+        if ":" in name:
+            raise InputError(f"{path}, column '{name}': a score's name cannot hold a colon, so rename the column.")
     columns = {"subject": table[subject], "anatomy": table[subject], "target:own": numbers(path, table[target])}
     columns |= {f"{score}:own": numbers(path, table[score]) for score in scores}
     if group:

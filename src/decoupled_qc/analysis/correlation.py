@@ -323,9 +323,7 @@ def notes_on(scans: pd.DataFrame, complete: pd.DataFrame, columns: list[str]) ->
         complete: Those without a missing value.
         columns: That are compared.
     """
-    notes = []
-    if len(complete) < len(scans):
-        notes.append(f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing")
+    notes = tables.left_out(len(complete), len(scans))
     if len(complete) < MIN_SCANS:
         notes.append(f"{NO_RHO}fewer than {MIN_SCANS} scans")
     else:

@@ -8,7 +8,7 @@ from scipy import stats
 from decoupled_qc.analysis.resampling import expanded_tail
 
 
-def williams_p(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, float]:
+def williams_test(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, float]:
     """Return Williams' t (n - 3 degrees of freedom) and its two-sided p for r_jk = r_jh.
 
     Takes scans for independent, so with several scans a subject its p is too small; the subject bootstrap is to be
@@ -30,11 +30,11 @@ def williams_p(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, fl
     return t, float(2 * stats.t.sf(abs(t), n - 3))
 
 
-def steiger_p(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, float]:
+def steiger_test(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, float]:
     """Return Steiger's Z and its two-sided p for r_jk = r_jh, with pooled correlations in the covariance.
 
     Args:
-        r_jk, r_jh, r_kh, n: As for :func:`williams_p`, whose warning holds here too.
+        r_jk, r_jh, r_kh, n: As for :func:`williams_test`, whose warning holds here too.
 
     Source: Steiger 1980, Psychol. Bull. 87:245, eq. 14.
     """
@@ -53,7 +53,7 @@ def zou_interval(r_jk: float, r_jh: float, r_kh: float, n: int) -> tuple[float, 
     """Return Zou's 95 % interval of r_jk - r_jh, from Fisher's intervals of both and how these depend on each other.
 
     Args:
-        r_jk, r_jh, r_kh, n: As for :func:`williams_p`, whose warning holds here too: the interval is then too narrow. It was
+        r_jk, r_jh, r_kh, n: As for :func:`williams_test`, whose warning holds here too: the interval is then too narrow. It was
             derived for Pearson's r of normal variables; of ranks it is a little too narrow as well.
 
     Source: Zou 2007, Psychol. Methods 12:399, for correlations with a variable in common.

@@ -5,7 +5,7 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import degenerate, identity, notes_on, over_draws, scan_sets
-from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_p, williams_p, zou_interval
+from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_test, williams_test, zou_interval
 from decoupled_qc.analysis.resampling import (
     Ranks,
     WeightedSpearman,
@@ -129,7 +129,7 @@ def _rows(
                 row["p"] = bootstrap_p(gains, n_subjects)
             between = spearman(values[score], values[baseline]) * turned[0] * turned[index]
             correlations = strength[0], strength[index], between, len(complete)
-            row["p_williams"], row["p_steiger"] = williams_p(*correlations)[1], steiger_p(*correlations)[1]
+            row["p_williams"], row["p_steiger"] = williams_test(*correlations)[1], steiger_test(*correlations)[1]
             row["zou_low"], row["zou_high"] = zou_interval(*correlations)
             if np.isnan([row["p_williams"], row["p_steiger"], row["zou_low"]]).any():
                 notes[baseline].append(

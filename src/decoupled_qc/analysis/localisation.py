@@ -63,9 +63,9 @@ def _mean(
 ) -> dict:
     """Return the row of a mean over scans."""
     present = values.notna()
-    of_it, n_left_out = scans[present], int((~present).sum())
+    of_it = scans[present]
     n_subjects = of_it["subject"].nunique()
-    notes = [f"{n_left_out} scans left out: a value is missing"] if n_left_out else []
+    notes = tables.left_out(len(of_it), len(scans))
     rng = rng_for(seed, quantity, artefact, head)
     low, high, note = mean_interval(values[present].to_numpy(), of_it["subject"].to_numpy(), n_boot, rng)
     notes.append(note if n_subjects else "no value: no scan")

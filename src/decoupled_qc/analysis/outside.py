@@ -53,11 +53,8 @@ def _change(scans: pd.DataFrame, clean: pd.DataFrame, measure: str, n_boot: int,
     reference = _worse(clean, measure).dropna()
     values = _worse(scans, measure)
     moved = (values - scans["subject"].map(reference.groupby(clean["subject"]).mean())).dropna()
-    used, notes = scans.loc[moved.index], []
-    if len(used) < len(scans):
-        notes.append(
-            f"{len(scans) - len(used)} of {len(scans)} scans left out: a value is missing, here or of the clean scan"
-        )
+    used = scans.loc[moved.index]
+    notes = tables.left_out(len(used), len(scans), "a value is missing, here or of the clean scan")
     spread = float(reference.std()) if reference.nunique() > 1 else np.nan
     row = dict.fromkeys(("change_sd", "ci_low", "ci_high", "median_change", "share_beyond_clean"), np.nan)
     if used.empty or np.isnan(spread):

@@ -110,8 +110,7 @@ def decision_coverage(decided: pd.DataFrame, *, n_boot: int, seed: int) -> pd.Da
             row = {"model": model, "replicate": replicate, "scans": name, "level": 1 - own["error_rate"].iloc[0]}
             row |= {**tables.counted(known), "calibrated_on": own["calibrated_on"].iloc[0], "n_boot": n_boot}
             row |= {column: own[column].max() for column in ("n_calibration_subjects", "n_calibration_anatomies")}
-            notes = [f"{len(scans) - len(known)} of {len(scans)} scans left out: no prediction"]
-            notes = notes if len(known) < len(scans) else []
+            notes = tables.left_out(len(known), len(scans), "no prediction")
             if len(known):
                 held = known["dice"].between(known["low"], known["high"]).to_numpy(dtype=float)
                 rng = rng_for(seed, "decision coverage", name)

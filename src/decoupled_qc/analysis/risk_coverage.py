@@ -100,8 +100,7 @@ def one_set(scans: pd.DataFrame, failure: Failure, scores: list[str], *, n_boot:
     found = {}
     for complete, group in tables.known_together(scans, [failure.target], scores):
         oracle = _Oracle(complete, failure, n_boot, seed)
-        notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
-        notes = notes if len(complete) < len(scans) else []
+        notes = tables.left_out(len(complete), len(scans))
         found |= {score: _of_score(complete, score, oracle, failure, notes) for score in group}
     rows = [{**row, "n_boot": n_boot} for score in scores for row in found[score]]
     return pd.DataFrame(rows, columns=list(COLUMNS[COLUMNS.index("score") :]))

@@ -10,32 +10,10 @@ from decoupled_qc import measures
 from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
+from decoupled_qc.score_table import COLUMNS, NOT_SCORES
 
-COLUMNS = (
-    "subject",
-    "scan",
-    "model",
-    "replicate",
-    "condition",
-    "artefact",
-    "severity",
-    "metric",
-    "aggregation",
-    "value",
-)
 SCAN_COLUMNS = ["model", "replicate", "subject", "scan", "condition", "artefact", "severity"]
-TARGETS = ("dice", "rating")
 TARGET_OF = {"simulated": "dice", "real": "rating"}  # of the sets that tables and leaderboard show
-OF_SEGMENTATION = ("hausdorff_95_mm", "surface_dice", "calibration_error", "brier", "log_loss_nats", "error_overlap")
-NOT_SCORES = (
-    *TARGETS,
-    *OF_SEGMENTATION,  # told against the reference, as Dice is
-    "volume_ml",
-    "reference_volume_ml",
-    "volume_variance_ml",
-    "volume_sd_ml",
-    "share_inside",
-)
 OURS = "artefact_uncertainty:mean"
 RATED = "rated"  # the aggregation of a rating that raters gave to scans with real artefacts
 STAND_IN = "stand_in"  # of a rating that no rater gave
@@ -74,12 +52,11 @@ def read_scores(path: Path) -> pd.DataFrame:
     key = ["model", "replicate", "scan", "metric", "aggregation"]
     repeated = "gives the same model, replicate, scan, metric and aggregation as an earlier row: keep one"
     refuse(path, table.duplicated(key), repeated)
-    first = table.groupby("scan")["subject"].transform("first")
-    refuse(
-        path,
-        table["subject"] != first,
-        "gives another subject for this scan than an earlier row: correct one",
-    )
+    of_scan = table.groupby("scan")
+    for column in ("subject", "condition", "artefact", "severity"):
+        first = of_scan[column].transform("first")
+        other = (table[column] != first) & ~(table[column].isna() & first.isna())
+        refuse(path, other, f"gives another {column} for this scan than an earlier row: correct one")
     return table
 
 
@@ -193,6 +170,16 @@ def score_columns(wide: pd.DataFrame) -> list[str]:
     """Return the columns that are scores, the paper's own first."""
     columns = [name for name in wide if ":" in name and name.split(":")[0] not in NOT_SCORES]
     return sorted(columns, key=lambda name: (name != OURS, name))
+
+
+def left_out(n_known: int, n_all: int, why: str = "a value is missing") -> list[str]:
+    """Return the note that a statistic stands on fewer scans than there are, as a list that is empty where it does not.
+
+    Args:
+        n_known, n_all: Scans that count, and all.
+        why: The others do not.
+    """
+    return [f"{n_all - n_known} of {n_all} scans left out: {why}"] if n_known < n_all else []
 
 
 def known_together(

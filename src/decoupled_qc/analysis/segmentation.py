@@ -58,8 +58,7 @@ def _mean(scans: pd.DataFrame, column: str, measure: str, group: str, n_boot: in
     """Return one row."""
     known = scans.dropna(subset=[column])
     row = {"measure": measure, **tables.counted(known), "n_boot": n_boot}
-    notes = [f"{len(scans) - len(known)} of {len(scans)} scans left out: a value is missing"]
-    notes = notes if len(known) < len(scans) else []
+    notes = tables.left_out(len(known), len(scans))
     if known.empty:
         return {**row, "value": np.nan, "note": "; ".join([*notes, "no value: no scan"])}
     values, subject = known[column].to_numpy(), known["subject"].to_numpy()

@@ -58,8 +58,7 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
         if np.array_equal(own["severity"], severities):
             rising.append(values)
     name, aggregation = measure.split(":", 1)
-    notes = [f"{len(scans) - len(complete)} of {len(scans)} scans left out: a value is missing"]
-    notes = notes if len(complete) < len(scans) else []
+    notes = tables.left_out(len(complete), len(scans))
     rng = rng_for(seed, "severity", artefact, measure)
     low, high, note = mean_interval(np.array(taus), np.arange(len(taus)), n_boot, rng, bounds=(-1.0, 1.0))
     notes.append(note if taus else "no tau: no subject with two severities")

@@ -175,9 +175,8 @@ def _scored(
     volume, truth = test["volume_ml:gm"].to_numpy(), test["reference_volume_ml:gm"].to_numpy()
     for group, of_group in _groups(test):
         member = of_group & test["known"].to_numpy()
-        left_out, n_scans = int((of_group & ~member).sum()), int(of_group.sum())
-        missing = f"{left_out} of {n_scans} scans left out: a value is missing, here or of the clean scan"
-        notes_on_group = [missing] if left_out else []
+        missing = "a value is missing, here or of the clean scan"
+        notes_on_group = tables.left_out(int(member.sum()), int(of_group.sum()), missing)
         subject = test["subject"].to_numpy()[member]
         for level, half in half_widths.items():
             exists = member & ~np.isnan(half)

@@ -8,9 +8,11 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from decoupled_qc.apply.folder import open_model
+from decoupled_qc.apply.folder import SHIPPED, open_model
 from decoupled_qc.apply.predictor import Predictor, Result
+from decoupled_qc.apply.results_folder import REFERENCE
 from decoupled_qc.errors import InputError
+from decoupled_qc.models import CARD, WEIGHTS
 from decoupled_qc.scans import Scan, as_scan, read_scan
 
 
@@ -35,12 +37,20 @@ def predict(
     Raises:
         InputError: The scan or the model cannot be used.
     """
-    return _predictor(None if model is None else Path(model).absolute())(_scan(image, affine))
+    folder = SHIPPED if model is None else Path(model).absolute()
+    return _predictor(folder, _state(folder))(_scan(image, affine))
 
 
 @lru_cache(maxsize=2)
-def _predictor(folder: Path | None) -> Predictor:
+def _predictor(folder: Path, state: tuple) -> Predictor:
+    """Load a model; ``state`` is what tells that its files are not those that were loaded."""
     return Predictor(open_model(folder))
+
+
+def _state(folder: Path) -> tuple:
+    """Return sizes and times of the files that a model consists of."""
+    files = [folder / name for name in (WEIGHTS, CARD, REFERENCE)]
+    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())
 
 
 def _scan(image: object, affine: ArrayLike | None) -> Scan:

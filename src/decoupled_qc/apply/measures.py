@@ -10,10 +10,10 @@ from decoupled_qc.apply.head import find_head
 from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation import metrics
 from decoupled_qc.evaluation.regions import enclosed_white
-from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.measures.cnr import tissue_cnr
 from decoupled_qc.measures.snr import tissue_snr
 from decoupled_qc.predictions import Prediction
+from decoupled_qc.units import MM3_PER_ML
 
 
 def measure(
@@ -38,11 +38,9 @@ def measure(
         native_label: The label on the scan's own grid, 0 or 1.
         native_voxel_ml: Volume of a voxel of that.
     """
-    voxel_ml = spacing_mm**3 / UL_PER_ML
+    voxel_ml = spacing_mm**3 / MM3_PER_ML
     values, grey = image.numpy(), found.label.numpy().astype(bool)
-    excess = metrics.entropy_variance(metrics.entropy(found.probability.numpy())) - metrics.entropy_variance(
-        np.zeros(())
-    )
+    excess = metrics.excess_variance(metrics.entropy(found.probability.numpy()))
     means = {cause: metrics.mean_uncertainty(value.numpy()) for cause, value in found.variance.items()}
     head = find_head(values)
     return {

@@ -31,15 +31,22 @@ from decoupled_qc.apply.output import (
 )
 from decoupled_qc.apply.predictor import Predictor
 from decoupled_qc.apply.results_folder import PAGE, TABLE
-from decoupled_qc.errors import InputError, ResourceError, sentence
-from decoupled_qc.memory import lacks_memory
+from decoupled_qc.errors import (
+    FAULT,
+    INPUT_FAILED,
+    INTERRUPTED,
+    RESOURCE_FAILED,
+    InputError,
+    ResourceError,
+    lacks_memory,
+    sentence,
+)
 from decoupled_qc.report.group_page import write_group_page
 from decoupled_qc.scans import read_scan
 
 log = logging.getLogger(__name__)
 
-FAULT, INPUT_FAILED, RESOURCE_FAILED, QUALITY_FAILED = 1, 2, 3, 4  # exit codes
-INTERRUPTED = 130  # of a worker, by Ctrl-C
+QUALITY_FAILED = 4  # exit code
 GRAVEST = (RESOURCE_FAILED, FAULT, INPUT_FAILED, 0)  # first: the code of a call is that of its gravest scan
 
 

@@ -15,11 +15,12 @@ from decoupled_qc.apply.oddities import oddities
 from decoupled_qc.apply.space import to_model_grid, to_native
 from decoupled_qc.apply.verdict import judge
 from decoupled_qc.causes import TASK
-from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.inference import predict as infer
+from decoupled_qc.precision import best_device
 from decoupled_qc.predictions import Prediction
 from decoupled_qc.scans import Scan
 from decoupled_qc.threads import side_by_side
+from decoupled_qc.units import MM3_PER_ML
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Predictor:
 
     def __init__(self, model: Model):
         self.model = model
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = best_device()
         self._place()
 
     def _place(self) -> None:
@@ -73,7 +74,7 @@ class Predictor:
         image, affine = to_model_grid(scan, spacing_mm)
         found = self._infer(image)
         maps = _native(found, affine, scan)
-        voxel_ml = abs(float(np.linalg.det(scan.file.affine[:3, :3]))) / UL_PER_ML  # also of a sheared grid
+        voxel_ml = abs(float(np.linalg.det(scan.file.affine[:3, :3]))) / MM3_PER_ML  # also of a sheared grid
         return maps, measure(image, found, spacing_mm, maps["gm_dseg"], voxel_ml)
 
     def _infer(self, image: torch.Tensor) -> Prediction:

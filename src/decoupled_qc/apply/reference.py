@@ -24,11 +24,11 @@ from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation import metrics
-from decoupled_qc.evaluation.scoring import UL_PER_ML
 from decoupled_qc.files import sha256_of
 from decoupled_qc.models import CARD, WEIGHTS, load_model, save_model
 from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.scans import read_scan
+from decoupled_qc.units import MM3_PER_ML
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +73,19 @@ def make_model_folder(
     (folder / CARD).write_text(json.dumps({**about, **card}, indent=2) + "\n")
     scans = measure_scans(Predictor(Model(folder, network, {**card, **about}, {})), scans_table)
     scans.to_csv(folder / VALIDATION, index=False, float_format="%.6g")
-    measured = pd.read_csv(folder / VALIDATION)  # so that the reference follows from that table, digit for digit
+    measured = read_measured(folder / VALIDATION)  # so that the reference follows from that table, digit for digit
     found = {**summarise(measured, about["artefacts"], bands, target_dice, error_rate), "sha256": about["sha256"]}
     (folder / REFERENCE).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     return measured
+
+
+def read_measured(path: Path) -> pd.DataFrame:
+    """Read the table of :func:`measure_scans`; a name is text, also one that looks like a number or like a missing value.
+
+    Args:
+        path: Comma-separated.
+    """
+    return pd.read_csv(path, converters=dict.fromkeys(("scan", "subject", "anatomy", "artefact"), str))
 
 
 def measure_scans(predictor: Predictor, scans_table: Path) -> pd.DataFrame:
@@ -93,7 +102,7 @@ def measure_scans(predictor: Predictor, scans_table: Path) -> pd.DataFrame:
     for scan in tqdm(scans.itertuples(), total=len(scans), desc="reference", disable=None):
         maps, measures = predictor.measured(read_scan(scans_table.parent / scan.image))
         truth = np.asanyarray(nib.load(scans_table.parent / scan.dseg).dataobj) == GREY_MATTER
-        voxel_ml = math.prod(nib.load(scans_table.parent / scan.dseg).header.get_zooms()[:3]) / UL_PER_ML
+        voxel_ml = math.prod(nib.load(scans_table.parent / scan.dseg).header.get_zooms()[:3]) / MM3_PER_ML
         rows.append(
             {
                 **{name: getattr(scan, name) for name in ("scan", "subject", "anatomy", "artefact", "severity")},

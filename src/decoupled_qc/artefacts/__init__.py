@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from decoupled_qc.errors import InputError
-from decoupled_qc.simulation.kspace import magnitude, rescale, to_complex_image, to_kspace
+from decoupled_qc.simulation.kspace import along, magnitude, rescale, to_complex_image, to_kspace
 
 __all__ = [
     "available",
@@ -378,5 +378,4 @@ def _local_weight(image: Tensor, local: dict) -> Tensor:
     n = image.shape[local["axis"]]
     position = (torch.arange(n, device=image.device) + 0.5) / n
     weight = torch.sigmoid(4 * (position - local["centre"]) / local["width"])
-    shape = [n if axis == local["axis"] else 1 for axis in range(3)]
-    return (weight if local["far_side"] else 1 - weight).reshape(shape)
+    return along(local["axis"], weight if local["far_side"] else 1 - weight)

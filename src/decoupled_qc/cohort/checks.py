@@ -13,6 +13,7 @@ from decoupled_qc.cohort.label_values import TISSUES, as_tissues
 from decoupled_qc.errors import InputError
 from decoupled_qc.images import AFFINE_TOLERANCE_MM, open_image
 from decoupled_qc.scans import Scan, read_scan
+from decoupled_qc.units import MM3_PER_ML
 
 SPACING_MM = (0.3, 3.0)  # finer or coarser voxels are a wrong header, or a scan that shows no cortex
 GREY_MATTER_ML = (300, 1100)  # far outside any adult or child's: the label is of something else
@@ -127,7 +128,7 @@ def check_volume(name: str, label: np.ndarray, spacing_mm: Sequence[float]) -> N
     Raises:
         InputError: No human brain has so much or so little.
     """
-    volume_ml = float((label == 2).sum() * np.prod(spacing_mm) / 1000)
+    volume_ml = float((label == 2).sum() * np.prod(spacing_mm) / MM3_PER_ML)
     low, high = GREY_MATTER_ML
     if not low <= volume_ml <= high:
         raise InputError(

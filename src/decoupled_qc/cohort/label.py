@@ -17,6 +17,7 @@ from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, rea
 from decoupled_qc.evaluation.metrics import dice
 from decoupled_qc.grids import CAP_PERCENTILE
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.units import MM3_PER_ML
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def label_head(name: str, head: Path, atlas: Path, folder: Path, *, registration
     else:
         anatomy, checks = _label_whole_head(head, read_atlas(atlas), registration_mm, rng_for(seed, name, "neck"))
     write_anatomy(folder, anatomy)
-    volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / 1000
+    volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / MM3_PER_ML
     rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
     table = pd.DataFrame(rows, columns=["structure", "reference", "measure", "value"])
     table.insert(0, "anatomy", name)

@@ -34,7 +34,19 @@ def read_manifest(path: Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} is missing: make the cohort first, or name an existing manifest.")
-    table = read_cells(path, "\t")
+    return check_manifest(read_cells(path, "\t"), path)
+
+
+def check_manifest(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return a manifest with all its columns, checked as :func:`read_manifest` does.
+
+    Args:
+        table: All text.
+        path: Where it lies or is to lie, for the messages and the files that it names.
+
+    Raises:
+        InputError: See :func:`read_manifest`.
+    """
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}: add them; the table is tab-separated.")

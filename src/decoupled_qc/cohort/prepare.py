@@ -26,6 +26,7 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.grids import isotropic, unit_range
 from decoupled_qc.images import open_image
+from decoupled_qc.units import MM3_PER_ML
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,18 @@ class _Best:
     file: nib.Nifti1Image
     fractions: list[nib.Nifti1Image]
     label_source: str
+
+
+def of_batch(scans: pd.DataFrame, batch: int, n_batches: int) -> pd.DataFrame:
+    """Return the scans of one of several batches that share out whole subjects.
+
+    Args:
+        scans: With ``subject``.
+        batch: From 0.
+        n_batches: How many there are; of more batches than subjects some are empty.
+    """
+    subjects = sorted(scans["subject"].unique())[batch::n_batches]
+    return scans[scans["subject"].isin(subjects)]
 
 
 def prepare_scans(
@@ -121,7 +134,7 @@ def prepare_scans(
                 "source": scan.image,
             }
         )
-        log.info("%s (%s): grey matter %.0f ml", stem, scan.role, (label == 2).sum() * spacing_mm**3 / 1000)
+        log.info("%s (%s): grey matter %.0f ml", stem, scan.role, (label == 2).sum() * spacing_mm**3 / MM3_PER_ML)
     pd.DataFrame(rows, columns=[*COLUMNS, *RATED_COLUMNS, "source"]).to_csv(
         folder / "subjects.tsv", sep="\t", index=False
     )

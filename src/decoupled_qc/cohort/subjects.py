@@ -13,7 +13,7 @@ from decoupled_qc.cohort import labelmaps
 from decoupled_qc.cohort.absence import absence, mark_absent
 from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, Anatomy, most_probable, read_anatomy
 from decoupled_qc.cohort.appearance import reslice, vary
-from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, check_volumes, read_manifest
+from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS, ROLES, check_manifest, check_volumes
 from decoupled_qc.cohort.stripping import strip
 from decoupled_qc.cohort.volumes import save
 from decoupled_qc.cohort.warps import Warp, random_warp, sample
@@ -170,7 +170,7 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
         path: Of the table to write.
 
     Raises:
-        InputError: See :func:`decoupled_qc.cohort.manifest.read_manifest` and
+        InputError: See :func:`decoupled_qc.cohort.manifest.check_manifest` and
             :func:`decoupled_qc.cohort.manifest.check_volumes`; or all subjects of a role were left out.
     """
     tables = []
@@ -189,11 +189,10 @@ def write_manifest(folders: Sequence[Path], path: Path) -> None:
         log.warning("Subject %s is left out: %s", row.subject, row.reason)
         if row.role not in set(joined["role"]):
             raise InputError(f"No {row.role} subject is left: {row.reason}")
+    found = check_manifest(pd.DataFrame(joined, columns=[*COLUMNS, *RATED_COLUMNS]).astype(object).fillna(""), path)
+    check_volumes(found, path)
+    hashes = {f"{column}_sha256": [sha256_of(path.parent / name) for name in found[column]] for column in VOLUMES}
     with write_whole(path) as file:
-        pd.DataFrame(joined, columns=[*COLUMNS, *RATED_COLUMNS]).to_csv(file, sep="\t", index=False)
-        found = read_manifest(file)
-        check_volumes(found, path)
-        hashes = {f"{column}_sha256": [sha256_of(path.parent / name) for name in found[column]] for column in VOLUMES}
         found.assign(**hashes).to_csv(file, sep="\t", index=False)
     for role, scans in found.groupby("role", sort=False):
         anatomies = scans["anatomy"].unique()

@@ -63,7 +63,7 @@ class Atlas:
 
 def register(
     atlas: Atlas, head: NDArray[np.float32], affine: NDArray[np.float64], registration_mm: float
-) -> Callable[[NDArray, bool], NDArray[np.float32]]:
+) -> Callable[[NDArray], NDArray[np.float32]]:
     """Register an average brain to a whole head.
 
     Args:
@@ -73,8 +73,7 @@ def register(
         registration_mm: Spacing to which both are resampled for it.
 
     Returns:
-        ``move(values, back)``: with ``back`` False, values (D, H, W) on the atlas's grid come to the head's grid; with
-        ``back`` True the head's come to the atlas's.
+        ``move(values)``: brings values (D, H, W) on the atlas's grid to the head's.
     """
     brain = atlas.fractions.sum(0) > 0
     inside = foreground(head)
@@ -114,28 +113,20 @@ def register(
             reg_iterations=SYN_ITERATIONS,
             outprefix=str(folder / "syn_"),
         )
-        field, matrix = found["fwdtransforms"]
+        matrix = found["fwdtransforms"][1]
         inverse = next(path for path in found["invtransforms"] if path.endswith("InverseWarp.nii.gz"))
         # ANTs reads transforms from files: keep their bytes, so that the folder can go
-        kept = {
-            key: Path(path).read_bytes() for key, path in (("field", field), ("inverse", inverse), ("matrix", matrix))
-        }
+        kept = {"matrix.mat": Path(matrix).read_bytes(), "inverse.nii.gz": Path(inverse).read_bytes()}
 
-    def move(values: NDArray, back: bool) -> NDArray[np.float32]:
+    def move(values: NDArray) -> NDArray[np.float32]:
         with tempfile.TemporaryDirectory() as name:
-            paths = {"field": "field.nii.gz", "inverse": "inverse.nii.gz", "matrix": "matrix.mat"}
-            paths = {key: Path(name, file) for key, file in paths.items()}
-            for key, path in paths.items():
-                path.write_bytes(kept[key])
-            source, target = (
-                ((head, affine), (atlas.image, atlas.affine)) if back else ((atlas.image, atlas.affine), (head, affine))
-            )
-            order = ["field", "matrix"] if back else ["matrix", "inverse"]
+            for file, content in kept.items():
+                Path(name, file).write_bytes(content)
             moved = ants.apply_transforms(
-                fixed=to_ants(*target),
-                moving=to_ants(values, source[1]),
-                transformlist=[str(paths[key]) for key in order],
-                whichtoinvert=[False, False] if back else [True, False],
+                fixed=to_ants(head, affine),
+                moving=to_ants(values, atlas.affine),
+                transformlist=[str(Path(name, file)) for file in kept],
+                whichtoinvert=[True, False],
                 interpolator="linear",
             )
         return moved.numpy()
@@ -269,15 +260,13 @@ def segment(
         The head without its bias field, and its (3, D, H, W) fractions as of :func:`classify`.
     """
     move = register(atlas, head, affine, registration_mm)
-    priors = np.clip(np.stack([move(part, back=False) for part in atlas.fractions]), 0, 1)
+    priors = np.clip(np.stack([move(part) for part in atlas.fractions]), 0, 1)
     stripped = _is_stripped(head, priors)
     if stripped:
         priors *= head > 0
     corrected = correct_bias(head, priors, affine)
     regions = deep_regions(*atlas.fractions[1:], atlas.affine)
-    fractions = assign_deep_tissue(
-        classify(corrected, priors), np.stack([move(part, back=False) for part in regions]).clip(0, 1)
-    )
+    fractions = assign_deep_tissue(classify(corrected, priors), np.stack([move(part) for part in regions]).clip(0, 1))
     if stripped:
         fractions *= head > 0  # what a brain extraction took away is no fluid
     return corrected, fractions

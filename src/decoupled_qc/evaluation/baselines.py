@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from decoupled_qc import measures
-from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.evaluation import metrics
 from decoupled_qc.evaluation.evidence import Looks
 from decoupled_qc.inference import predict
 from decoupled_qc.models import load_model
 from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.precision import best_device
 from decoupled_qc.scan_table import read_scan_table
+from decoupled_qc.score_table import COLUMNS
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.simulation.bias import bias_field
 from decoupled_qc.simulation.kspace import rescale
@@ -52,7 +53,8 @@ def score_baseline(
             ``dropout`` for the channels dropped.
         draws: Segmentations by each network.
         augmentation: The training's; flips and bias field of a view are drawn as there.
-        inference: Keyword arguments of :func:`decoupled_qc.inference.predict`, without epsilon.
+        inference: Keyword arguments of :func:`decoupled_qc.inference.predict`, without epsilon. Draws of one network are not
+            averaged with the mirrored scan's: what they differ in would be halved.
         seed: The run's.
 
     Returns:
@@ -63,7 +65,7 @@ def score_baseline(
     networks = []
     for folder in model_folders:
         network, card = load_model(folder)
-        network.to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last_3d)
+        network.to(best_device(), memory_format=torch.channels_last_3d)
         networks.append((network, card["epsilon"]))
     rows = []
     for scan in read_scan_table(scans_table).itertuples():
@@ -79,7 +81,7 @@ def score_baseline(
                 draws,
                 augmentation,
                 (seed, scan.scan, name, member),
-                inference | {"epsilon": epsilon},
+                inference | {"epsilon": epsilon, "mirror": inference["mirror"] and vary == "network"},
             )
         ]
         identity = (scan.subject, scan.scan, *about, scan.condition, scan.artefact, scan.severity)

@@ -59,8 +59,8 @@ class Evidence:
 
     @cached_property
     def artefact_variance(self) -> NDArray[np.float32]:
-        """Sum of all maps but the task's."""
-        return sum(value for cause, value in self.variance.items() if cause != TASK)
+        """Sum of all maps but the task's; 0 everywhere of a network that tells no artefact."""
+        return sum((value for cause, value in self.variance.items() if cause != TASK), np.zeros_like(self.image))
 
 
 class Looks(NamedTuple):

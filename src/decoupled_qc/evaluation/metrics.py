@@ -38,6 +38,11 @@ def entropy_variance(entropy_nats: np.ndarray) -> np.ndarray:
     return np.exp(2 * entropy_nats) / (2 * math.pi * math.e)
 
 
+def excess_variance(entropy_nats: np.ndarray) -> np.ndarray:
+    """Return eq. 8's variance above that of a certain voxel; >= 0, higher is less certain."""
+    return entropy_variance(entropy_nats) - entropy_variance(np.zeros(()))
+
+
 def mean_uncertainty(variance: np.ndarray) -> float:
     """Return the mean over the whole volume of a (summed) variance map; higher is worse.
 

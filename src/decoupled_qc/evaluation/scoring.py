@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc import measures
-from decoupled_qc.analysis.scores import COLUMNS, NOT_SCORES
 from decoupled_qc.errors import InputError
 from decoupled_qc.evaluation import calibration, metrics
 from decoupled_qc.evaluation.evidence import Evidence
 from decoupled_qc.evaluation.surfaces import SurfaceDistances
 from decoupled_qc.predictions import read_prediction
 from decoupled_qc.scan_table import read_scan_table
+from decoupled_qc.score_table import COLUMNS, NOT_SCORES
 from decoupled_qc.simulation import affected
+from decoupled_qc.units import MM3_PER_ML
 
-UL_PER_ML = 1000
 OF_PROBABILITY = {  # metric → function of the probability and the truth of the brain's voxels
     "calibration_error": calibration.expected_calibration_error,
     "brier": calibration.brier_score,
@@ -115,11 +115,10 @@ def _of_segmentation(evidence: Evidence) -> Iterator[tuple[tuple[str, str], floa
     for name, function in OF_PROBABILITY.items():
         yield (name, "brain"), function(inside, truth) if len(inside) else math.nan
 
-    voxel_ml = math.prod(spacing_mm) / UL_PER_ML
+    voxel_ml = math.prod(spacing_mm) / MM3_PER_ML
     yield ("volume_ml", "gm"), float(predicted.sum()) * voxel_ml
     yield ("reference_volume_ml", "gm"), float(grey.sum()) * voxel_ml
     voxel_variance = metrics.entropy_variance(evidence.entropy)
     yield ("volume_variance_ml", "gm"), float(voxel_variance.sum()) * voxel_ml
-    excess = voxel_variance - metrics.entropy_variance(np.zeros(()))
-    yield ("volume_variance_ml", "above_certain"), float(excess.sum()) * voxel_ml
+    yield ("volume_variance_ml", "above_certain"), float(metrics.excess_variance(evidence.entropy).sum()) * voxel_ml
     yield ("volume_sd_ml", "gm"), float(np.sqrt(voxel_variance).sum()) * voxel_ml

@@ -12,7 +12,7 @@ SPREAD = 0.12  # of points of one rating, so that none looks like another
 
 
 def figure_10(
-    wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool, levels: int = 4
+    wide: pd.DataFrame, correlation: pd.DataFrame, artefacts: list[str], *, stand_in: bool, levels: int
 ) -> Drawing:
     """Draw the rating, 1 is worst, against the paper's three scores.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc.analysis.scores import OURS
+from decoupled_qc.analysis.scores import OURS, STAND_IN
 from decoupled_qc.figures import style
 from decoupled_qc.figures.examples import EXPLAINED, draw_examples
 from decoupled_qc.figures.style import Drawing
@@ -20,7 +20,7 @@ def figure_9(
     artefacts: Sequence[str],
     *,
     stand_in: bool,
-    levels: int = 4,
+    levels: int,
 ) -> Drawing:
     """Draw the worst-rated scans of the real set, then the best-rated: scan, segmentation, summed artefact variance.
 
@@ -40,7 +40,7 @@ def figure_9(
     worst_first = members.sort_values([rating, OURS, "scan"], ascending=[True, False, True])
     worst = _of_each_kind(worst_first, N_WORST)
     chosen = pd.concat([worst, _of_each_kind(worst_first.drop(worst.index)[::-1], N_BEST)[::-1]])
-    word = "stand-in rating" if stand_in else "rating"
+    word = "stand-in rating" if rating == f"rating:{STAND_IN}" else "rating"
     titles = [
         (style.artefact_label(scan["artefact"]), f"{word} {scan[rating]:.2g} of {levels}")
         for _, scan in chosen.iterrows()

@@ -56,7 +56,7 @@ def figure_calibration(
     for index, axes in enumerate(panels):
         style.letter(axes, index)
     if len(faulty):
-        counted = style.counts_text(faulty.iloc[0], ", ")
+        counted = style.counts_text(faulty.iloc[0])
         figure.supxlabel(f"(a), (b): {counted}; (c): {style.counts(known)}", fontsize=style.SMALL_PT)
     rows = pd.concat([faulty.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
     return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(faulty, known, coverage, target_dice, error_rate))

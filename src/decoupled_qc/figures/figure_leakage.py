@@ -82,7 +82,7 @@ def figure_leakage(decoupling: pd.DataFrame, artefacts: list[str]) -> Drawing:
         caption += f" The heads of {two} order the scans most alike, \N{GREEK SMALL LETTER RHO} = {rho}."
     if len(rises):
         colours = f"red: rise, blue: fall, on a logarithmic scale beyond \N{PLUS-MINUS SIGN}1, full from {LIMIT_SD} on"
-        counted = style.counts_text(rows.iloc[0], ", ")
+        counted = style.counts_text(rows.iloc[0])
         figure.supxlabel(f"(a) {colours}. (a), (b) {counted}, each with one artefact", fontsize=style.SMALL_PT)
     else:
         figure.supxlabel("fewer than two artefacts with a head: nothing to tell apart", fontsize=style.SMALL_PT)

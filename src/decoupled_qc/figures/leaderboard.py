@@ -9,6 +9,7 @@ from matplotlib.ticker import MultipleLocator
 from decoupled_qc.analysis.scores import OURS, TARGET_OF, needs_reference, strength
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.paper import typeset
 
 TITLES = {"simulated": "simulated, Dice", "real": "real, rating"}
 COLUMNS = [
@@ -40,7 +41,7 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
         stand_in: Whether the real set is a stand-in.
     """
     rows = pd.concat([_shown(board, set_name, target) for set_name, target in TARGET_OF.items()], ignore_index=True)
-    names = [style.score_label(row.score, row.aggregation) for row in rows.itertuples()]
+    names = [typeset.score_label(row.score, row.aggregation) for row in rows.itertuples()]
     rows = rows.assign(name=names)
     places = {name: -index for index, name in enumerate(rows["name"].unique())}  # strongest for Dice on top
     figure = style.new_figure(style.TWO_COLUMNS_MM, min(32 + ROW_MM * len(places), MOST_MM))
@@ -52,7 +53,7 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
         style.letter(axes, index)
         if stand_in and set_name == "real":
             title = "stand-in scans, rating"
-        counts = style.counts_text(shown.loc[shown["n_scans"].idxmax()], ", ") if len(shown) else "no scans"
+        counts = style.counts_text(shown.loc[shown["n_scans"].idxmax()]) if len(shown) else "no scans"
         axes.set_title(f"{title}\n{counts}", fontsize=style.SMALL_PT)
     panels[0].xaxis.set_major_locator(MultipleLocator(0.5))
     panels[0].set_xlim(right=1.0)
@@ -75,7 +76,7 @@ def leaderboard(board: pd.DataFrame, *, stand_in: bool) -> Drawing:
     )
     for row in rows[(rows["set"] == "simulated") & (rows["rank"] == 1)].itertuples():
         caption += (
-            f" On simulated scans the strongest is {style.score_label(row.score, row.aggregation)}, "
+            f" On simulated scans the strongest is {typeset.score_label(row.score, row.aggregation)}, "
             f"\N{GREEK SMALL LETTER RHO} = {style.number(row.rho)}."
         )
     if stand_in:

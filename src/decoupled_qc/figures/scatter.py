@@ -48,7 +48,7 @@ def draw_panels(
         draw(axes, scans, f"{score}:{aggregation}", height, colours, markers)
         found = find(correlation, *cell, score, aggregation)
         state(axes, found)
-        axes.set_xlabel(style.score_label(score, aggregation) + (", log scale" if axes.get_xscale() == "log" else ""))
+        axes.set_xlabel(typeset.score_label(score, aggregation) + (", log scale" if axes.get_xscale() == "log" else ""))
         style.letter(axes, index)
         stated.append(f"{typeset.title_of(score)}: {style.rho_text(found)}" if found is not None else "")
     handles, labels = grid[0].get_legend_handles_labels()
@@ -100,7 +100,7 @@ def state(axes: Axes, correlation: pd.Series | None) -> None:
         reason = "no such score" if correlation is None else correlation["note"]
         text = "\n".join(["\N{GREEK SMALL LETTER RHO} = NA", *textwrap.wrap(reason, NOTE_WIDTH)])
     else:
-        text = f"{style.rho_text(correlation)}\n{style.counts_text(correlation, ', ')}"
+        text = f"{style.rho_text(correlation)}\n{style.counts_text(correlation)}"
     axes.set_title(text, fontsize=style.SMALL_PT, linespacing=1.3)
 
 

@@ -65,16 +65,6 @@ TONES = ("#000000", "#4d4d4d", "#757575", "#969696")  # for what is no artefact:
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 STAND_IN_TEXT = "stand-in: artefacts by foreign simulators, not real scans"
 COUNTED = {"scans": "scan", "subjects": "subject", "anatomies": "anatomy"}
-AGGREGATIONS = {
-    "gm_mean": "near GM",
-    "gm_only": "inside GM",
-    "off_boundary": "off boundary",
-    "top_5_percent": "top 5 %",
-    "patch_max": "patch maximum",
-    "reference": "reference masks",
-    "predicted": "predicted masks",
-    "scan": "",  # a measure of the whole scan has no other kind
-}
 
 
 @dataclass(frozen=True)
@@ -168,16 +158,6 @@ def artefact_label(name: str) -> str:
     return f"{effect} ({tool})" if tool else name
 
 
-def score_label(score: str, aggregation: str) -> str:
-    """Return a score's name and how it is taken, as an axis or a legend shows it."""
-    if score.startswith("variance_"):
-        name = f"{score.removeprefix('variance_')} variance"
-    else:
-        name = typeset.title_of(score).replace("_", " ")
-    how = AGGREGATIONS.get(aggregation, aggregation.replace("_", " "))
-    return f"{name} ({how})" if how else name
-
-
 def mark_stand_in(figure: Figure, where: str = "") -> None:
     """Write into the figure itself that its scans are stand-ins; ``where`` says which panel's, if not all."""
     figure.suptitle(where + STAND_IN_TEXT, fontsize=FONT_PT, color="#a01010", fontstyle="italic")
@@ -206,17 +186,16 @@ def counts(rows: pd.DataFrame) -> str:
         rows: With the columns ``scan``, ``subject``, ``anatomy``.
     """
     numbers = {f"n_{name}": rows[column].nunique() for name, column in COUNTED.items()}
-    return counts_text(pd.Series(numbers), ", ")
+    return counts_text(pd.Series(numbers))
 
 
-def counts_text(row: pd.Series, separator: str) -> str:
+def counts_text(row: pd.Series) -> str:
     """Return the scans, subjects and anatomies that a correlation stands on.
 
     Args:
         row: With ``n_scans``, ``n_subjects``, ``n_anatomies``.
-        separator: Between the three.
     """
-    return separator.join(
+    return ", ".join(
         [
             plural(int(row["n_scans"]), "scan", "scans"),
             plural(int(row["n_subjects"]), "subject", "subjects"),

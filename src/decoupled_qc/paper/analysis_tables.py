@@ -6,9 +6,8 @@ from decoupled_qc.analysis.correlation import SIMPSON, TELLS_KINDS_APART
 from decoupled_qc.analysis.resampling import FEW_SUBJECTS
 from decoupled_qc.analysis.scores import TARGET_OF
 from decoupled_qc.analysis.volumes import WITH_ARTEFACT
-from decoupled_qc.figures.style import score_label
 from decoupled_qc.paper.tables import SPREAD_COLUMN, SPREAD_NOTE, p_value, spread
-from decoupled_qc.paper.typeset import number, with_interval
+from decoupled_qc.paper.typeset import number, score_label, with_interval
 
 Parts = tuple[pd.DataFrame, str, pd.DataFrame, list[str]]  # the rows shown, title, the same as cells, footnotes
 

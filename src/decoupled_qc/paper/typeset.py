@@ -9,12 +9,30 @@ import pandas as pd
 from decoupled_qc import measures
 from decoupled_qc.files import write_whole
 
+AGGREGATIONS = {
+    "gm_mean": "near GM",
+    "gm_only": "inside GM",
+    "off_boundary": "off boundary",
+    "top_5_percent": "top 5 %",
+    "patch_max": "patch maximum",
+    "reference": "reference masks",
+    "predicted": "predicted masks",
+    "scan": "",  # a measure of the whole scan has no other kind
+}
 LONGEST_FLOAT = 35  # rows that fit onto a page
 
 
 def title_of(metric: str) -> str:
     """Return the name of a score, or of Dice, as tables and figures print it; its own where it has no module."""
     return "GM Dice" if metric == "dice" else measures.entry(metric, "TITLE", metric)
+
+
+def score_label(score: str, aggregation: str) -> str:
+    """Return a score's name and how it is taken, as tables and figures print it."""
+    head = score.removeprefix("variance_")
+    name = title_of(score).replace("_", " ") if head == score else f"{head} variance"
+    how = AGGREGATIONS.get(aggregation, aggregation.replace("_", " "))
+    return f"{name} ({how})" if how else name
 
 
 def number(value: float, digits: int) -> str:

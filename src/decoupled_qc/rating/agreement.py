@@ -10,6 +10,7 @@ from scipy import stats
 
 from decoupled_qc.analysis.resampling import stated_interval, subject_draws
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
 from decoupled_qc.rating.judgements import read_rater_table
 from decoupled_qc.seeds import rng_for
 
@@ -39,14 +40,16 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("No two raters rated the same scan: give the tables of at least two.")
     print(found.round(3).to_string(index=False))
     if arguments.out:
-        ratings.assign(rating=ratings["rating"].astype(int)).to_csv(arguments.out, sep="\t", index=False)
+        with write_whole(arguments.out) as file:
+            ratings.assign(rating=ratings["rating"].astype(int)).to_csv(file, sep="\t", index=False)
 
 
 def agreement(ratings: pd.DataFrame, subjects: pd.Series | None = None) -> pd.DataFrame:
     """Return a row per pair of raters: quadratic-weighted kappa, Spearman's rho, and how often they gave the same.
 
     Kappa is 1 - sum(w o) / sum(w e), w the squared difference of grades, o the observed and e the chance table of both raters'
-    grades; higher is better, 0 is chance. Its interval (95 %, percentile) is by bootstrap of whole subjects.
+    grades; higher is better, 0 is chance. Its interval (95 %) is by bootstrap of whole subjects, see
+    :func:`decoupled_qc.analysis.resampling.stated_interval`.
 
     Args:
         ratings: ``scan``, ``rater``, ``rating`` 1 to 4.

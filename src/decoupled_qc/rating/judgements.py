@@ -83,7 +83,7 @@ def read_rater_table(path: Path) -> pd.DataFrame:
     """Read and check a table of ratings, see :func:`read_ratings`."""
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist: correct config key scoring.ratings, or rate first.")
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = read_cells(path, "\t")
     for column in RATING_COLUMNS:
         if column not in table:
             raise InputError(f"{path} lacks the column {column}: it needs {', '.join(RATING_COLUMNS)}, with tabs.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from decoupled_qc.figures.style import score_label
+from decoupled_qc.analysis.scores import direction
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.analysis_tables import difference_parts
 from decoupled_qc.report.templates import environment
@@ -116,12 +116,14 @@ def _cohort(manifest: pd.DataFrame) -> pd.DataFrame:
 
 def _found(real_artefacts: pd.DataFrame) -> pd.DataFrame:
     """Return how well each score finds what raters call bad, the best first within each question."""
-    ordered = real_artefacts.sort_values(["quantity", "contrast", "value"], ascending=[True, True, False])
+    turn = real_artefacts["score"].map(direction).where(real_artefacts["quantity"] == "polyserial", 1)
+    ordered = real_artefacts.assign(strength=turn * real_artefacts["value"])
+    ordered = ordered.sort_values(["quantity", "contrast", "strength"], ascending=[True, True, False])
     rows = [
         {
             "quantity": row.quantity.replace("_", " "),
             "contrast": row.contrast,
-            "score": score_label(row.score, row.aggregation),
+            "score": typeset.score_label(row.score, row.aggregation),
             "value": tables.number(row.value),
             "95 % CI": typeset.interval(row.ci_low, row.ci_high, 3),
             "scans": row.n_scans,

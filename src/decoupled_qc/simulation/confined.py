@@ -19,7 +19,7 @@ def confine(corrupted: Tensor, clean: Tensor, share: Tensor) -> Tensor:
     return share * corrupted + (1 - share) * clean
 
 
-def share_of_artefact(brain: Tensor, spacing_mm: Sequence[float], margin_mm: float, edge_mm: float = EDGE_MM) -> Tensor:
+def share_of_artefact(brain: Tensor, spacing_mm: Sequence[float], margin_mm: float, edge_mm: float) -> Tensor:
     """Return the share of the artefact w by the distance d from the brain: w = 3 u^2 - 2 u^3, u = (d - margin) / edge in [0, 1].
 
     d is the largest of the distances along the three axes, and u comes in steps of 1 / ``EDGE_STEPS``: a few dilations on any

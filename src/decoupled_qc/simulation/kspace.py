@@ -7,10 +7,13 @@ Source: Shaw et al. 2021, section 3; the convention (unnormalised, centred indic
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, Tensor)
 
 SPACE = (-3, -2, -1)  # the three axes of a volume, whatever stands before them
 
@@ -72,6 +75,6 @@ def frequencies(n: int) -> Tensor:
     return torch.fft.fftfreq(n, 1 / n, dtype=torch.float64)
 
 
-def along(axis: int, values: Tensor) -> Tensor:
-    """Return values (n,) shaped to broadcast along one axis of a volume (D, H, W)."""
+def along(axis: int, values: Array) -> Array:
+    """Return values (n,), a tensor or array, shaped to broadcast along one axis of a volume (D, H, W)."""
     return values.reshape([-1 if place == axis else 1 for place in range(3)])

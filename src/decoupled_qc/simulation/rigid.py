@@ -10,10 +10,9 @@ in three dimensions).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise, permutations
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +21,8 @@ from scipy import fft
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-Array = TypeVar("Array", np.ndarray, Tensor)
+from decoupled_qc.simulation.kspace import Array, along
+from decoupled_qc.threads import side_by_side
 
 ROUNDING = 1e-14  # of entries of a rotation matrix
 STILL = 1e-6  # voxels: a shift that no one could see
@@ -120,7 +120,7 @@ def _sheared(image: Tensor, shear: Shear) -> Tensor:
         return image
     length = FAST * next_fast_len(-(-(n + 2 * reach + BLEND) // FAST), real=True)
     bridge = np.clip((np.arange(length - n) + 1 - reach) / (length - n + 1 - 2 * reach), 0, 1).astype(np.float32)
-    bridge = bridge.reshape([-1 if place == axis else 1 for place in range(3)])
+    bridge = along(axis, bridge)
     phases = [_phase(axis, other, shift, length) for other, shift in ramps]
     if image.is_cuda:
         on_device = [torch.from_numpy(array).to(image.device) for array in (bridge, *phases)]
@@ -145,8 +145,7 @@ def _shifted_in_slabs(lines: NDArray, axis: int, bridge: NDArray, phases: list[N
 
     n_slabs = min(max(1, lines.nbytes // SLAB_BYTES), lines.shape[across])
     edges = np.linspace(0, lines.shape[across], n_slabs + 1).astype(int)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(shift, (_part(across, slice(*pair)) for pair in pairwise(edges))))
+    side_by_side(shift, (_part(across, slice(*pair)) for pair in pairwise(edges)))
     return found
 
 

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from decoupled_qc.simulation.bias import bias_field
 from decoupled_qc.simulation.kspace import rescale
-from decoupled_qc.simulation.resampling import grid_about_centre
 
 
 def augment(
@@ -62,7 +61,10 @@ def _resample(image: Tensor, masks: Tensor, matrix: np.ndarray) -> tuple[Tensor,
     A mask's linear interpolation is cut at one half: its edge then lies where the image's does. The nearest label would
     be off by up to half a voxel, much for a cortex of two voxels.
     """
-    grid = grid_about_centre(image, matrix, np.zeros(3), np.array(image.shape, dtype=np.float64))
+    sizes = np.array(image.shape, dtype=np.float64)
+    in_cube = matrix * sizes / sizes[:, None]  # from voxels to the [-1, 1] cube that spans any volume
+    theta = np.column_stack([in_cube[::-1, ::-1], np.zeros(3)])  # grid_sample counts axes from the last
+    grid = F.affine_grid(torch.from_numpy(theta).to(image)[None], [1, 1, *image.shape], align_corners=False)
     all_maps = torch.cat([image[None], masks.to(image.dtype)])[None]
     moved, *fractions = F.grid_sample(all_maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
     return moved, (torch.stack(fractions) > 0.5).to(masks.dtype)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.network import PRESENCES, VARIANCES, DecoupledUNet
+from decoupled_qc.precision import best_device
 from decoupled_qc.training.board import Board
 from decoupled_qc.training.checkpoint import Checkpoint
 from decoupled_qc.training.collapse import collapse_warnings
@@ -73,7 +74,7 @@ def fit(
 
     Source: Shaw et al. 2021, section 4; Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     for model in (network, *frozen.values()):
         model.to(device, memory_format=torch.channels_last_3d)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
+from decoupled_qc.precision import best_device
+
 DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's sys/prctl.h
 
 
@@ -48,7 +50,7 @@ class Team:
         """Return whether any process was told something; all must ask."""
         if self.size == 1:
             return told
-        flag = torch.tensor(float(told), device="cuda" if torch.cuda.is_available() else "cpu")
+        flag = torch.tensor(float(told), device=best_device())
         distributed.all_reduce(flag, distributed.ReduceOp.MAX)
         return bool(flag)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from decoupled_qc.causes import TASK, TOTAL
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.models import WEIGHTS, load_model, save_model
 from decoupled_qc.network import DecoupledUNet
+from decoupled_qc.precision import best_device
 from decoupled_qc.provenance import versions
 from decoupled_qc.threads import side_by_side
 from decoupled_qc.training.checkpoint import Checkpoint, key_of
@@ -170,5 +170,5 @@ def _cases(manifest: Path, subjects: pd.DataFrame) -> list[Case]:
 
     found = side_by_side(load, subjects.itertuples())  # hundreds of compressed volumes take minutes
     # Augmentation and k-space run where the volumes are; of noise, only the random bits are drawn on the CPU.
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     return [replace(case, image=case.image.to(device), dseg=case.dseg.to(device)) for case in found]
