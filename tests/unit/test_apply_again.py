@@ -2,12 +2,16 @@
 
 import errno
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 from apply_command import count_scans, predict, volume, write
@@ -204,6 +208,47 @@ def test_a_second_run_in_the_same_folder_is_refused_until_the_first_has_died(sca
         first.communicate()
     code, table = predict(out, model, scan, other)
     assert code == 0 and list(table.index) == ["sub-01", "other"]
+
+
+INTERRUPTED = """
+import signal, sys, time
+from decoupled_qc.apply import predict
+from decoupled_qc.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process of a shell's background ignores it
+plain = predict.read_scan
+def read_scan(path):
+    return plain(path) if path.name == "first.nii" else time.sleep(600)
+predict.read_scan = read_scan  # in each worker too, which imports this file
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_with_its_own_code_and_the_same_command_goes_on(model, tmp_path, jobs):
+    scans = [write(tmp_path / f"{name}.nii", np.roll(volume(), n)) for n, name in enumerate(("first", "then", "last"))]
+    out, more, program = tmp_path / "out", ("--no-pages", "--jobs", jobs), tmp_path / "program.py"
+    program.write_text(INTERRUPTED)
+    arguments = ["predict", *map(str, scans), "-o", str(out), "--model", str(model), *more]
+    call = subprocess.Popen(
+        [sys.executable, str(program), *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (out / "predictions.csv").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(call.pid, signal.SIGINT)  # as a terminal does: to the workers too
+        said = call.communicate(timeout=60)[1]
+    finally:
+        call.kill()
+        call.wait()
+    assert call.returncode == 130
+    assert said.splitlines()[-1] == "decoupled-qc: stopped; what was not finished is not there."
+    assert pd.read_csv(out / "predictions.csv")["scan"].tolist() == ["first"]
+    kept = {path: path.stat().st_mtime_ns for path in (out / "first").iterdir()}
+    code, table = predict(out, model, *scans, more=more)
+    assert code == 0 and sorted(table.index) == ["first", "last", "then"] and set(table["status"]) == {"ok"}
+    assert kept == {path: path.stat().st_mtime_ns for path in (out / "first").iterdir()}
 
 
 def test_without_locks_of_the_file_system_the_run_goes_on(scan, model, tmp_path, monkeypatch):

@@ -137,15 +137,29 @@ def test_an_affine_of_another_shape_is_told(model):
         decoupled_qc.predict(volume(), affine=np.eye(3), model=model)
 
 
-def test_low_quality_is_a_result_unless_asked(scan, model, tmp_path):
+@pytest.mark.parametrize(
+    ("decision", "dice", "ratio", "codes"),
+    [
+        ("fail", 0.2, 0.05, {"fail": 4, "review": 4}),
+        ("review", 0.75, 0.5, {"fail": 0, "review": 4}),
+        ("pass", 0.95, 0.05, {"fail": 0, "review": 0}),
+    ],
+)
+def test_low_quality_is_a_result_unless_asked_and_counts_less_than_a_scan_that_cannot_be_used(
+    scan, model, tmp_path, decision, dice, ratio, codes
+):
+    """By a reference that gives every scan this Dice, an interval that wide, and nothing to be unlike."""
     reference = json.loads((model / "reference.json").read_text())
-    reference["dice_model"] |= {"weights": [0.0] * 6, "offset": 0.2, "ratio": 0.05}
-    strict = write_tiny_model(tmp_path / "strict", MM)
-    (strict / "reference.json").write_text(json.dumps(reference))
-    arguments = ["predict", str(scan), "-o", str(tmp_path / "out"), "--model", str(strict), "--no-pages"]
-    assert main(arguments) == 0
-    assert pd.read_csv(tmp_path / "out" / "predictions.csv")["decision"].tolist() == ["fail"]
-    assert main([*arguments, "--fail-on", "fail"]) == 4
+    reference["dice_model"] |= {"weights": [0.0] * 6, "offset": dice, "ratio": ratio}
+    reference |= {"input_ranges": {}, "kind_model": None}
+    changed = write_tiny_model(tmp_path / "changed", MM)
+    (changed / "reference.json").write_text(json.dumps(reference))
+    absent, rest = tmp_path / "absent.nii", ["-o", str(tmp_path / "out"), "--model", str(changed), "--no-pages"]
+    assert main(["predict", str(scan), *rest]) == 0
+    assert pd.read_csv(tmp_path / "out" / "predictions.csv")["decision"].tolist() == [decision]
+    for asked, code in codes.items():
+        assert main(["predict", str(scan), *rest, "--fail-on", asked]) == code
+        assert main(["predict", str(scan), str(absent), *rest, "--fail-on", asked]) == 2
 
 
 def test_a_gpu_without_memory_hands_over_to_the_cpu(scan, model, monkeypatch):

@@ -2,6 +2,7 @@
 
 import re
 import resource
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -114,3 +115,46 @@ def test_the_papers_cohort_is_planned_and_its_roles_and_rated_scans_are_those_of
     used = splits.chosen(admitted, dealt)
     assert used["role"].value_counts().to_dict() == sizes
     assert (used["rating"] != "").eq(used["role"] == "real").all()
+
+
+def command(page, word):
+    """Return what a page's one command of Snakemake with a word in it is given, from ``--configfile`` on."""
+    found = re.findall(r"\.venv/bin/snakemake ([^`\n]*)", (ROOT / page).read_text())
+    (given,) = {given[given.index("--configfile") :] for given in found if word in given}
+    return shlex.split(given)[1:]
+
+
+def test_the_release_trains_seven_networks_for_a_model_folder_and_draws_nothing(bare_project):
+    planned = bare_project.planned(*command("config/README.md", "config/release.yaml"))
+    trained = {rule: len(made) for rule, made in planned.items() if rule.startswith("train_")}
+    assert trained == {"train_task": 1, "train_teacher": 5, "train_student": 1}
+    assert planned["reference"] == {"model"}
+    assert not [rule for rule in planned if rule.startswith(("figure", "table", "report"))]
+
+
+def test_a_cohort_of_ones_own_is_planned_by_the_readmes_command(bare_project, tmp_path):
+    bids = tmp_path / "bids"
+    for number in range(10):
+        file = bids / f"sub-{number:02d}" / "anat" / f"sub-{number:02d}_T1w.nii.gz"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    given = [word.replace("FOLDER", str(bids)) for word in command("README.md", "path: FOLDER")]
+    planned = bare_project.planned(*given)
+    assert planned["audit_scans"] >= {"cohort/audit.tsv", "cohort/audit.html"}
+    assert "prepare_scans" in planned and "make_subjects" not in planned
+    assert "figure_9" in planned
+
+
+def test_the_readmes_artefact_gets_a_teacher_test_scans_and_a_sweep(bare_project, tmp_path):
+    project = bare_project.copy_to(tmp_path / "project")
+    text = (ROOT / "README.md").read_text()
+    assert "`src/decoupled_qc/artefacts/<name>.py`" in text
+    for name, block in (
+        ("src/decoupled_qc/artefacts/shading.py", r'```python\n("""Shading.*?)```'),
+        ("config/mine.yaml", r"```yaml\n# config/mine.yaml\n(.*?)```"),
+    ):
+        (written,) = re.findall(block, text, re.DOTALL)
+        (project.folder / name).write_text(written)
+    planned = project.planned(*command("README.md", "config/mine.yaml"))
+    assert len(planned["train_teacher"]) == 6 and "models/teacher-shading/rep-0" in planned["train_teacher"]
+    assert "conditions/sim-shading" in planned["simulate"] and "conditions/sweep-shading" in planned["sweep"]
