@@ -111,7 +111,7 @@ UNKNOWN = "not looked into yet"
 QUALITY_WHY = {
     "simulator": "in 1 of 12 subjects motion, at two of six severities, in up to 2 wrap changes a head less at one severity "
     "than at the one before; the mean over subjects rises (`benchmarks/effect.csv`)",
-    "demo": "CNR in reference masks sees the reference, and Dice follows it on the 12 clean scans too (`docs/results.md`); "
+    "demo": "CNR in reference masks sees the reference (`docs/results.md`); "
     "the network sees the surroundings of the brain (`config/README.md`, artefacts outside the brain)",
     "release": "a copy resampled linearly is smoother and lies on another grid: all 17 score 19 to 44 % higher; noise of the "
     "least of these severities costs no Dice that could be predicted; under motion the variance of blur rises more than "

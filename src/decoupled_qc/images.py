@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from decoupled_qc.errors import InputError
 
@@ -92,7 +93,17 @@ def _from_analyze(path: Path, file: nib.AnalyzeImage) -> nib.Nifti1Image:
     log.warning(
         "%s is Analyze, which does not say where left is: its first axis is taken to run from right to left.", path
     )
-    nifti = nib.Nifti1Image(file.dataobj, file.header.get_base_affine(), dtype=file.get_data_dtype().newbyteorder("="))
+    return as_nifti(file, file.header.get_base_affine())
+
+
+def as_nifti(file: nib.spatialimages.SpatialImage, affine: NDArray[np.float64]) -> nib.Nifti1Image:
+    """Return an image of another format as NIfTI, without reading its voxels.
+
+    Args:
+        file: As opened.
+        affine: (4, 4), voxels to world millimetres.
+    """
+    nifti = nib.Nifti1Image(file.dataobj, affine, dtype=file.get_data_dtype().newbyteorder("="))
     nifti.header.set_xyzt_units("mm")
     return nifti
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
-from decoupled_qc.images import SUFFIXES, check_geometry, open_image
+from decoupled_qc.images import SUFFIXES, as_nifti, check_geometry, open_image
 
 RESOLUTION = 2.0**-16  # of a scan's range, finer than any scanner's numbers
 
@@ -77,7 +77,8 @@ def as_scan(file: nib.spatialimages.SpatialImage, path: str | os.PathLike) -> Sc
     scaled /= high - low
     image = torch.from_numpy(scaled.astype(np.float32))
     spacing_mm = tuple(float(size) for size in nib.affines.voxel_sizes(file.affine))
-    return Scan(path, image, spacing_mm, low, high, _as_nifti(file))
+    nifti = file if isinstance(file, nib.Nifti1Image) else as_nifti(file, file.affine)
+    return Scan(path, image, spacing_mm, low, high, nifti)
 
 
 def write_like(scan: Scan, image: Tensor, path: str | os.PathLike) -> None:
@@ -122,15 +123,6 @@ def _fine_enough(low: float, high: float) -> type[np.floating]:
     with np.errstate(over="ignore", invalid="ignore"):
         step = np.spacing(np.float32(max(abs(low), abs(high))))
     return np.float32 if step <= RESOLUTION * (high - low) else np.float64
-
-
-def _as_nifti(file: nib.spatialimages.SpatialImage) -> nib.Nifti1Image:
-    """Return a NIfTI image without reading the voxels."""
-    if isinstance(file, nib.Nifti1Image):
-        return file
-    nifti = nib.Nifti1Image(file.dataobj, file.affine, dtype=file.get_data_dtype().newbyteorder("="))
-    nifti.header.set_xyzt_units("mm")
-    return nifti
 
 
 def _values(path: Path, file: nib.spatialimages.SpatialImage) -> np.ndarray:

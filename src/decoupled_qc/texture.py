@@ -59,7 +59,7 @@ def spectra(image: Tensor) -> Tensor:
             side is filled up with zeros.
 
     Returns:
-        (B, N_SPECTRA, ceil or floor of D / 16, and so on), float32: for each axis all frequencies, lowest first.
+        (B, N_SPECTRA, max(1, D // 16), and so on), float32: for each axis all frequencies, lowest first.
     """
     image = image.float()
     short = [max(SPECTRUM_BLOCK - side, 0) for side in reversed(image.shape[2:])]

@@ -190,8 +190,12 @@ def _scored(
                 "n_boot": n_boot,
             }
             if not member.any() or not exists[member].all():
-                why = "a bar above clean does not exist for a clean scan"
-                why = "no scan" if not member.any() else why if bars in ABOVE_CLEAN else "no subject to calibrate on"
+                if not member.any():
+                    why = "no scan"
+                elif bars in ABOVE_CLEAN:
+                    why = "a bar above clean does not exist for a clean scan"
+                else:
+                    why = "no subject to calibrate on"
                 yield {**row, "note": "; ".join([*notes_on_group, f"no value: {why}"])}
                 continue
             low, high = volume[member] - half[member], volume[member] + half[member]

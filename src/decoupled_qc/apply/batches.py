@@ -17,6 +17,9 @@ def read_batches(path: Path) -> pd.DataFrame:
 
     Args:
         path: Of :func:`assign`'s table, tab-separated.
+
+    Raises:
+        InputError: It has other columns.
     """
     if not path.is_file():
         return pd.DataFrame(columns=COLUMNS)

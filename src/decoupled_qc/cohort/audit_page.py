@@ -4,11 +4,12 @@ import base64
 import io
 from collections.abc import Sequence
 
-import jinja2
 import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy import ndimage
+
+from decoupled_qc.templates import environment
 
 TILE_PIXELS = 128
 OUTLINE_RGB = (255, 170, 0)
@@ -22,9 +23,6 @@ def render(scans: Sequence[dict], found: pd.DataFrame | None, pages: Sequence[st
         found: The whole audit for its summary, on the first page; None on the others.
         pages: Names of all pages, to go to.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("decoupled_qc.cohort", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     summary = None
     if found is not None:
         twins = found[(found["sha256"] != "") & found["sha256"].duplicated(keep=False)]
@@ -33,11 +31,13 @@ def render(scans: Sequence[dict], found: pd.DataFrame | None, pages: Sequence[st
             "excluded": found[found["status"] != "ok"].to_dict("records"),
             "twins": [sorted(same["scan"]) for _, same in twins.groupby("sha256")],
         }
-    return environment.get_template("audit.html").render(scans=scans, summary=summary, pages=pages)
+    return (
+        environment("decoupled_qc.cohort").get_template("audit.html").render(scans=scans, summary=summary, pages=pages)
+    )
 
 
 def tile(image: np.ndarray, label: np.ndarray | None) -> str:
-    """Return a slice as base64 PNG, brightest percent clipped, with the outline of its grey matter."""
+    """Return a slice as base64 PNG, its brightest 0.5 % clipped, with the outline of its grey matter."""
     top = max(np.percentile(image, 99.5), 1e-6)
     levels = (np.clip(image / top, 0, 1) * 255).astype(np.uint8)
     pixels = np.repeat(levels[..., None], 3, axis=2)

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from decoupled_qc.cohort import labelmaps, shell, tissues
 from decoupled_qc.cohort.absence import absence, mark_absent
-from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM, LABELS, TISSUES, Anatomy, write_anatomy
+from decoupled_qc.cohort.anatomies import AIR_MM, HEAD_SPACING_MM, LABELS, NECK_MM, TISSUES, Anatomy, write_anatomy
 from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
@@ -21,8 +21,6 @@ from decoupled_qc.units import MM3_PER_ML
 
 log = logging.getLogger(__name__)
 
-AIR_MM = 8  # kept around the head, so that a warped one stays in view
-NECK_MM = 30  # kept below the brain
 ROOM_MM = [(24, 24), (26, 24), (30, 24)]  # around an average brain for its head: left, right, back, front, below, above
 EDGE_MM = 0.7  # softness of the seam between a painted brain and its head
 CORTEX_MARGIN_MM = (2, 3)  # outside the pial and inside the white surface: where cortex labels are compared

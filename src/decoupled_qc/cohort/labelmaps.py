@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from decoupled_qc.cohort import aseg, shell
-from decoupled_qc.cohort.anatomies import HEAD_SPACING_MM
+from decoupled_qc.cohort.anatomies import AIR_MM, HEAD_SPACING_MM, NECK_MM
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
 
-AIR_MM = 8  # kept around the head
-NECK_MM = 30  # kept below the brain
 STRUCTURE_SD = 0.04  # of a structure's brightness, relative to white matter
 OUTSIDE_SD = 0.2  # of the logarithm of the brightness of tissue outside the brain
 SOFT = (507, 511)  # muscle, fat and skin: a mixture and not one brightness

@@ -1,4 +1,4 @@
-"""How bright white matter is beside the brightest of the scan."""
+"""How bright white matter is beside the brightest of the scan; higher is better: nothing outshines it."""
 
 import math
 

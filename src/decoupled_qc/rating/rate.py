@@ -8,7 +8,6 @@ import io
 import re
 from pathlib import Path
 
-import jinja2
 import nibabel as nib
 import numpy as np
 from PIL import Image
@@ -17,6 +16,7 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.templates import environment
 
 CUTS_PER_AXIS = 6
 TILE_PIXELS = 150
@@ -83,11 +83,12 @@ def page(scans: list[str], maps: Path, rater: str) -> str:
         }
         for index in order
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("decoupled_qc.rating", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     seen = hashlib.sha256("".join(scan["code"] + scan["picture"] for scan in shown).encode()).hexdigest()[:16]
-    return environment.get_template("rate.html").render(scans=shown, rater=rater, labels=LABELS, seen=seen)
+    return (
+        environment("decoupled_qc.rating")
+        .get_template("rate.html")
+        .render(scans=shown, rater=rater, labels=LABELS, seen=seen)
+    )
 
 
 def picture(path: Path) -> str:

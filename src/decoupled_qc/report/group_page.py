@@ -5,14 +5,15 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from decoupled_qc.apply.results_folder import PAGE, TABLE
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole
 from decoupled_qc.report import wording
-from decoupled_qc.report.templates import environment
+from decoupled_qc.templates import environment
 
 ORDER = ("error", "fail", "review", "pass")
 # Column, heading, decimals; those of each artefact come after them.
-NUMBERS = (
+NUMBERS = (  # column, heading, digits of wording.number
     ("predicted_dice", "predicted Dice", 2),
     ("artefact_uncertainty", "artefact uncertainty", -3),
     ("percentile_clean", "% of clean below", 0),
@@ -31,7 +32,7 @@ def write_group_page(out: Path) -> Path:
         InputError: There is no such table, or it has no row.
     """
     out = Path(out)
-    table = out / "predictions.csv"
+    table = out / TABLE
     if not table.is_file():
         raise InputError(f"{table} does not exist: give the folder that `decoupled-qc predict` wrote.")
     rows = pd.read_csv(table, dtype=str, keep_default_na=False)
@@ -43,7 +44,7 @@ def write_group_page(out: Path) -> Path:
     scans = sorted((_scan(row, columns) for row in rows.to_dict("records")), key=_outliers_first)
     counts = {decision: sum(scan["decision"] == decision for scan in scans) for decision in ORDER}
     page = (
-        environment()
+        environment("decoupled_qc.report")
         .get_template("group_page.html")
         .render(
             n_scans=len(scans),
@@ -55,7 +56,7 @@ def write_group_page(out: Path) -> Path:
             },
         )
     )
-    target = out / "index.html"
+    target = out / PAGE
     with write_whole(target) as partial:
         partial.write_text(page, encoding="utf-8")
     return target

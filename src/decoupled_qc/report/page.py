@@ -11,7 +11,7 @@ from PIL import Image
 from decoupled_qc.analysis.scores import direction
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.analysis_tables import difference_parts
-from decoupled_qc.report.templates import environment
+from decoupled_qc.templates import environment
 
 PICTURE_PIXELS = 1600  # of its longer side: sharp at the width of a page on a screen of double density
 PICTURE_QUALITY = 88  # of WebP, 0 to 100; text and thin lines stay clean, in less than half the size of the PNG
@@ -71,10 +71,11 @@ def render(
         versions: Name → version.
     """
     test, gains = manifest[manifest["role"] == "test"], difference_parts(difference, stand_in)
-    template = environment().get_template("report.html")
+    template = environment("decoupled_qc.report").get_template("report.html")
     return template.render(
         run=run,
         headline=headline,
+        paper_rho=tables.PAPER["simulated"][headline["score"]][0],
         number=tables.number,
         paper_tables=[{"title": title, "cells": _cells(cells), "notes": notes} for title, cells, notes in paper_tables],
         real_artefacts=None if real_artefacts is None else _cells(_found(real_artefacts)),

@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import nibabel as nib
 
+from decoupled_qc.apply.results_folder import PAGE
 from decoupled_qc.files import write_whole
 from decoupled_qc.report import bands, stills, viewer, wording
 from decoupled_qc.report.pictures import draw_pictures
-from decoupled_qc.report.templates import environment
+from decoupled_qc.templates import environment
 
 
 def write_scan_page(out: Path, row: Mapping, image: nib.Nifti1Image, reference: Mapping) -> Path:
@@ -39,7 +40,7 @@ def write_scan_page(out: Path, row: Mapping, image: nib.Nifti1Image, reference: 
     )
     script = viewer.put_viewer(out)
     page = (
-        environment()
+        environment("decoupled_qc.report")
         .get_template("scan_page.html")
         .render(
             scan=scan,
@@ -54,7 +55,7 @@ def write_scan_page(out: Path, row: Mapping, image: nib.Nifti1Image, reference: 
             pictures=pictures,
             colours=stills.COLOURS,
             script=quote(os.path.relpath(out / script, folder)) if script else "",
-            index=quote(os.path.relpath(out / "index.html", folder)),
+            index=quote(os.path.relpath(out / PAGE, folder)),
             version=viewer.VERSION,
         )
     )

@@ -9,7 +9,13 @@ DECISIONS = {"pass": "Pass", "review": "Review", "fail": "Fail"}
 
 
 def number(value: object, digits: int = 2, unit: str = "") -> str:
-    """Return a number for reading, or a dash where there is none."""
+    """Return a number for reading, or a dash where there is none.
+
+    Args:
+        value: Of a table.
+        digits: Decimals; below 0 significant digits, of a quantity whose size varies.
+        unit: Put behind it.
+    """
     found = as_float(value)
     if found is None:
         return "–"

@@ -43,51 +43,53 @@ def objective(
     Source: Shaw et al. 2020, eq. 4 to 7 and Fig. 1.
     """
     with autocast(recipe.precision, device):
-        asked = {cause: _asked(cause, batch, recipe.route) for cause in frozen}
+        rows_with_label = {cause: _rows_with_label(cause, batch, recipe.route) for cause in frozen}
         targets = {
-            cause: _pseudo_label(teacher, cause, batch, asked[cause], recipe.teacher_input, device)
+            cause: _pseudo_label(teacher, cause, batch, rows_with_label[cause], recipe.teacher_input, device)
             for cause, teacher in frozen.items()
         }
         image = batch.image.to(device).contiguous(memory_format=torch.channels_last_3d)
         logits, log_variance = network(image)
     variance = dict(zip(network.causes, log_variance.float().exp().unbind(dim=1), strict=True))
     ce = cross_entropy(logits, batch.label.to(device))
-    pull = ce.new_zeros(())
-    for cause, rows in asked.items():
+    consistency_loss = ce.new_zeros(())
+    for cause, rows in rows_with_label.items():
         if rows:
             learnt, target = variance[cause][rows], targets[cause][rows]
             share = len(rows) / len(batch.image)
-            pull = pull + share * consistency(learnt, target, recipe.ssim_weight, recipe.ssim_form)
+            consistency_loss = consistency_loss + share * consistency(
+                learnt, target, recipe.ssim_weight, recipe.ssim_form
+            )
     parts = variance
     if recipe.route == "routed":
-        parts, stray = _route(variance, targets, batch, recipe, epsilon)
-        pull = pull + recipe.absence_weight * stray
+        parts, absence_cost = _route(variance, targets, batch, recipe, epsilon)
+        consistency_loss = consistency_loss + recipe.absence_weight * absence_cost
     plain = plain or recipe.segmentation_loss == "plain"
     weighed = ce.detach() if plain else ce
     likelihood = attenuated_cross_entropy(weighed, sum(parts.values()), epsilon, recipe.beta)
     if plain:
         likelihood = likelihood + ce.mean()
-    told = ce.new_zeros(())
+    presence_loss = ce.new_zeros(())
     if recipe.presence_weight and network.presence_of:
         there = torch.tensor(
             [batch.drawn[cause] for cause in network.presence_of], device=device, dtype=torch.float32
         ).T
-        told = binary_cross_entropy_with_logits(network.presence(image), there)
+        presence_loss = binary_cross_entropy_with_logits(network.presence(image), there)
     above_floor = sum(variance.values()).detach() - len(variance) * exp(LOG_VARIANCE_LIMITS[0])
-    loss = likelihood + recipe.consistency_weight * pull + recipe.presence_weight * told
+    loss = likelihood + recipe.consistency_weight * consistency_loss + recipe.presence_weight * presence_loss
     return loss, {
         "loss": loss.detach(),
         "cross_entropy": ce.mean().detach(),
         "dice": dice_of(logits.detach(), batch.label.to(device)),
         "likelihood": likelihood.detach(),
-        "consistency": pull.detach(),
-        "presence": told.detach(),
+        "consistency": consistency_loss.detach(),
+        "presence": presence_loss.detach(),
         "share_below_epsilon": (above_floor < epsilon).float().mean(),
         **{f"variance_{cause}": value.mean().detach() for cause, value in variance.items()},
     }
 
 
-def _asked(cause: str, batch: Batch, route: str) -> list[int]:
+def _rows_with_label(cause: str, batch: Batch, route: str) -> list[int]:
     """Return the samples whose variance of a cause has a pseudo-label; when routed, an artefact's only where it is."""
     everywhere = cause == TASK or route == "paper"
     return [row for row in range(len(batch.image)) if everywhere or batch.drawn[cause][row]]
@@ -110,13 +112,13 @@ def _route(
     for cause, where in there.items():
         parts[cause] = parts[cause] * where
     present = sum(parts.values()).detach() + epsilon
-    stray = present.new_zeros(())
+    absence_cost = present.new_zeros(())
     for cause, where in there.items():
         cost = variance[cause]
         if recipe.absence_form == "divergence":
             cost = absence_divergence(cost, present, recipe.beta)
-        stray = stray + (cost * ~where).mean()
-    return parts, stray
+        absence_cost = absence_cost + (cost * ~where).mean()
+    return parts, absence_cost
 
 
 @torch.no_grad()

@@ -150,7 +150,11 @@ class PatchStream:
         held = {index: volume for index, volume in self._volumes.items() if first <= index < first + self.batch_size}
         wanted = [first + sample for sample in samples or range(self.batch_size)]
         self._volumes = held | {index: self._make_volume(index) for index in wanted if index not in held}
-        samples = [self._cut(*self._volumes[index], rng_for(*self.key, "patch", index, step)) for index in wanted]
+        volumes = [(index, *self._volumes[index]) for index in wanted]
+        samples = [
+            (self._cut(versions, rng_for(*self.key, "patch", index, step)), origin)
+            for index, versions, origin in volumes
+        ]
         names = self.corruption.names
         return Batch(
             clean=torch.stack([patch["clean"] for patch, _ in samples])[:, None],
@@ -206,9 +210,7 @@ class PatchStream:
             records = [{**record, "outside": where} for record in records]
         return versions, {"subject": case.subject, "volume": index, "records": records}
 
-    def _cut(
-        self, versions: dict[str, Tensor], origin: dict, rng: np.random.Generator
-    ) -> tuple[dict[str, Tensor], dict]:
+    def _cut(self, versions: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         """Cut the same random patch out of every version; a volume smaller than a patch is padded with zeros.
 
         A patch may be drawn up to a quarter of its side outside the volume and is then moved to the border: otherwise what lies
@@ -220,7 +222,7 @@ class PatchStream:
         starts = [int(np.clip(rng.integers(-rim, max(n - side, 0) + rim + 1), 0, max(n - side, 0))) for n in shape]
         where = tuple(slice(start, start + side) for start in starts)
         padding = [amount for n in reversed(shape) for amount in (0, max(side - n, 0))]
-        return {name: F.pad(volume[where], padding) for name, volume in versions.items()}, origin
+        return {name: F.pad(volume[where], padding) for name, volume in versions.items()}
 
 
 def _names(origin: dict) -> list[str]:
