@@ -8,13 +8,13 @@ over whole subjects. ``RESULTS.md`` has the times, ``docs/statistics.md`` how th
 """
 
 import argparse
-import csv
 import resource
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import measure
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -46,6 +46,7 @@ HEADS = ("task", *ARTEFACTS)
 DRAWS = {"n_boot": 5000, "seed": 1}
 CUTS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]  # as the configuration has them
 PEER_DRAWS = 100
+ROUNDS = 3
 SEVERITIES = np.linspace(1 / 6, 1, 6)  # of a sweep
 MIXTURES = ("spike+noise", "blur+motion")
 RATED = 150  # subjects with three rated scans each
@@ -164,24 +165,11 @@ def compare(scores: pd.DataFrame, out: Path | None) -> None:
         )
     except ImportError:
         print("pingouin is not installed: no comparison with it")
-    rows, name = [], f"interval of rho, {PEER_DRAWS} draws of {len(x)} scans"
-    for reference, peer in peers.items():
-        mine, theirs = seconds(ours), seconds(peer)
-        rows.append((name, mine, reference, theirs, mine / theirs))
-        print(f"{name}: {mine:.3f} s CPU; {reference}: {theirs:.3f} s CPU, ratio {mine / theirs:.3f}")
+    name = f"interval of rho, {PEER_DRAWS} draws of {len(x)} scans"
+    rows = measure.compare(name, {"ours": ours, **peers}, ROUNDS)
+    measure.tell("s", rows)
     if out:
-        with out.open("w", newline="") as file:
-            csv.writer(file).writerows([("name", "seconds", "reference", "reference_seconds", "ratio"), *rows])
-
-
-def seconds(function: Callable[[], None]) -> float:
-    """Return the median processor seconds of three calls."""
-    spent = []
-    for _ in range(3):
-        start = time.process_time()
-        function()
-        spent.append(time.process_time() - start)
-    return float(np.median(spent))
+        measure.write(out, "seconds", rows)
 
 
 def synthetic(n_scans: int, n_scores: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -69,11 +69,6 @@ LIMITS = {
     ("predict", "second scan", "peak_gib"): (4.0, "GiB"),
 }
 # Why a target is missed, by (benchmark, name, first word of the reference), None for all; as far as it was found out.
-MORE_MAPS = "ours holds probabilities and variances beside the network's outputs, the peers the outputs alone"
-K_SPACE = (
-    "TorchIO drops planes and interpolates in the image; ours cuts k-space, as a scanner does, and a bare FFT pair alone takes "
-    "about as long as TorchIO's whole transform"
-)
 RICIAN = "TorchIO adds real noise, one draw a voxel; ours complex noise, two draws, of which it takes the magnitude"
 POOLING = (
     "the paper's network pools and interpolates where the peers' convolutions stride: in a profile of one thread max-pooling and "
@@ -89,13 +84,10 @@ SHEARS = (
 )
 STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"
 WHY = {
-    ("inference_memory", None, None): MORE_MAPS,
-    ("simulate", "blur", "TorchIO"): K_SPACE,
     ("simulate", "noise", "TorchIO"): RICIAN,
     ("simulate", "motion", None): SHEARS,
     ("inference", None, "MONAI"): "both are MONAI's sliding window; rounds lie on both sides of the target",
     ("train", "bare step, plain heads", None): POOLING,
-    ("train_memory", "bare step, plain heads", None): POOLING,
     ("gpu", None, "its"): STARTS,
     ("demo", "make demo", None): SLOWER,
     (
@@ -103,7 +95,6 @@ WHY = {
         "make smoke",
         None,
     ): "82 jobs, each a start of Python of some seconds; measured on the slower machine without AVX-512",
-    ("simulate", "zipper", "bare"): "rounds lie on both sides of the target",
     ("gpu", "second scan", None): "no GPU since it was asked for",
     ("gpu_memory", None, None): "no GPU since it was asked for",
 }

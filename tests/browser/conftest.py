@@ -75,8 +75,8 @@ def folder(tmp_path_factory):
         fake.row("bad", "fail", cause="noise", unlike_training=True, unlike_reason="Voxels of 6 mm."),
     ]
     for row in rows:
-        fake.write_maps(out, row, image)
-        write_scan_page(out, row, read_volume(image), fake.reference())
+        maps = fake.write_maps(out, row, image)
+        write_scan_page(out, row, read_volume(image), maps, fake.reference())
     fake.write_table(out, [*rows, fake.error_row(NASTY, f"{NASTY} is cut off."), fake.error_row("ct", "It is a CT.")])
     write_group_page(out)
     return out
@@ -89,8 +89,8 @@ def large_folder(tmp_path_factory):
     decisions = ("pass",) * 7 + ("review", "review", "fail")
     rows = [fake.row(f"sub-{n:04d}", decisions[n % 10], folder="maps") for n in range(2000)]
     image = fake.write_head(out / "head.nii.gz")
-    fake.write_maps(out, rows[0], image)
-    write_scan_page(out, rows[0], read_volume(image), fake.reference())
+    maps = fake.write_maps(out, rows[0], image)
+    write_scan_page(out, rows[0], read_volume(image), maps, fake.reference())
     for row in rows[1:]:
         shutil.copy(out / "maps/sub-0000_thumbnail.png", out / f"maps/{row['scan']}_thumbnail.png")
     fake.write_table(out, rows)

@@ -20,7 +20,7 @@ from decoupled_qc.errors import InputError
 from decoupled_qc.report import bands, wording
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_apply_reference import scan  # noqa: E402
+from scan_measures import scan  # noqa: E402
 from tiny_model import write_tiny_model  # noqa: E402
 
 # Only a model card that is written anew shows these, of a run's own reference: they reach no verdict and no page.

@@ -15,9 +15,6 @@ DISAGREEMENT = {"pairwise_dice", "iou", "volume_cv", "structure_entropy"}
 @pytest.fixture(scope="module")
 def analysis(smoke_project, tmp_path_factory):
     project = smoke_project.copy_to(tmp_path_factory.mktemp("baselines") / "project")
-    project.edit(
-        "config/config.yaml", "replicates: [0, 1, 2, 3, 4], vary: network", "replicates: [0, 1, 2], vary: network"
-    )
     overlays = ("--configfile", "config/smoke.yaml", "config/baselines.yaml", "--config", "replicates=3")
     project.snakemake(*overlays)
     assert (project.folder / RUN / "report.html").is_file()

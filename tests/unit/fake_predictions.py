@@ -75,8 +75,8 @@ def write_table(out: Path, rows: list[dict]) -> None:
     (out / "reference.json").write_text(json.dumps(reference()))
 
 
-def write_maps(out: Path, row: dict, image: Path) -> None:
-    """Write a scan's maps beside a scan whose bright middle is its grey matter."""
+def write_maps(out: Path, row: dict, image: Path) -> dict[str, nib.Nifti1Image]:
+    """Write a scan's maps beside a scan whose bright middle is its grey matter; return them by name."""
     file = nib.load(image)
     values = np.asarray(file.dataobj, dtype=np.float32)
     folder = out / row["folder"]
@@ -84,16 +84,17 @@ def write_maps(out: Path, row: dict, image: Path) -> None:
     top = np.percentile(values, 99)
     label = (values > 0.3 * top) & (values < 0.65 * top)
     edge = ndimage.gaussian_gradient_magnitude(values / top, 1).astype(np.float32)
-    stem = folder / row["scan"]
-    total = np.zeros_like(edge)
-    for place, name in enumerate(ARTEFACTS):
-        own = row[f"uncertainty_{name}"] * ndimage.shift(edge, place, order=1) * 10
-        total += own
-        nib.save(nib.Nifti1Image(own, file.affine), f"{stem}_desc-{name}_variance.nii.gz")
-    nib.save(nib.Nifti1Image(edge, file.affine), f"{stem}_desc-task_variance.nii.gz")
-    nib.save(nib.Nifti1Image(total, file.affine), f"{stem}_desc-total_variance.nii.gz")
-    nib.save(nib.Nifti1Image(label.astype(np.uint8), file.affine), f"{stem}_desc-gm_dseg.nii.gz")
-    nib.save(nib.Nifti1Image(label.astype(np.float32), file.affine), f"{stem}_desc-gm_probseg.nii.gz")
+    own = {
+        name: row[f"uncertainty_{name}"] * ndimage.shift(edge, place, order=1) * 10
+        for place, name in enumerate(ARTEFACTS)
+    }
+    variances = {**own, "task": edge, "total": sum(own.values())}
+    found = {f"{name}_variance": values for name, values in variances.items()}
+    found |= {"gm_dseg": label.astype(np.uint8), "gm_probseg": label.astype(np.float32)}
+    maps = {name: nib.Nifti1Image(values, file.affine) for name, values in found.items()}
+    for name, volume in maps.items():
+        nib.save(volume, folder / f"{row['scan']}_desc-{name}.nii.gz")
+    return maps
 
 
 def write_head(path: Path) -> Path:

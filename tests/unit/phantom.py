@@ -1,5 +1,6 @@
 """A small head for tests of the simulators: ellipsoids of several tissues in empty air, with fine texture."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import torch
 import yaml
 from scipy import ndimage
 from torch import Tensor
+
+from decoupled_qc import artefacts
+from decoupled_qc.seeds import rng_for
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -27,6 +31,21 @@ def head(shape: tuple[int, int, int] = SHAPE) -> Tensor:
     volume[radius >= 1.1] = 0
     volume = np.clip(volume, 0, None)
     return torch.from_numpy((volume / volume.max()).astype(np.float32))
+
+
+def noisy(image: np.ndarray, sd: float, seed: int = 0) -> np.ndarray:
+    """Return the magnitude of an image with complex noise of a standard deviation in each part, float32."""
+    rng = np.random.default_rng(seed)
+    return np.hypot(image + rng.normal(0, sd, image.shape), rng.normal(0, sd, image.shape)).astype(np.float32)
+
+
+def record_of(name, severity, shape, seed=0, *, spacing_mm=SPACING_MM, local_probability=0.0, **changes) -> dict:
+    """Return a record of an artefact by the settings of the full configuration but for changes, as it comes out of a table."""
+    chosen, rng = SETTINGS[name] | changes, rng_for(seed, "test", name)
+    record = artefacts.sample_record(
+        name, severity, shape, spacing_mm, rng, chosen, local_probability=local_probability
+    )
+    return json.loads(json.dumps(record))
 
 
 def error(image: Tensor, clean: Tensor) -> float:

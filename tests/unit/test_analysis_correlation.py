@@ -1,51 +1,14 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from score_tables import DRAWS, cell, long_table, subjects_of
+from shared_data import SHARED
 
-from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import COLUMNS, correlate
 from decoupled_qc.analysis.difference import difference
 from decoupled_qc.analysis.scores import read_scores, read_subjects, read_wide
 from decoupled_qc.errors import InputError
-
-SHARED = Path(os.environ.get("DECOUPLED_QC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-DRAWS = {"n_boot": 300, "n_permutations": 299, "seed": 1}
-
-
-def long_table(n_subjects=6, artefacts=("noise", "blur"), seed=0, **extra):
-    """Scores of clean and simulated scans in which more uncertainty is less Dice."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for subject in range(n_subjects):
-        for kind in ("none", *artefacts):
-            condition = "clean" if kind == "none" else f"sim-{kind}"
-            scan = f"sub-{subject:02d}_{condition}"
-            dice = rng.uniform(0.5, 0.9)
-            values = {
-                ("dice", "gm"): dice,
-                ("artefact_uncertainty", "mean"): 1 - dice + rng.normal(0, 0.03),
-                ("snr", "reference"): rng.normal(5, 1),
-                **extra,
-            }
-            for key, value in values.items():
-                severity = np.nan if kind == "none" else 0.5
-                rows.append((f"sub-{subject:02d}", scan, "student", 0, condition, kind, severity, *key, value))
-    return pd.DataFrame(rows, columns=list(tables.COLUMNS))
-
-
-def subjects_of(scores):
-    names = sorted(scores["subject"].unique())
-    return pd.DataFrame({"subject": names, "anatomy": ["a", "b"] * (len(names) // 2) + ["a"] * (len(names) % 2)})
-
-
-def cell(table, set_name, score, target="dice"):
-    found = table[(table["set"] == set_name) & (table["score"] == score) & (table["target"] == target)]
-    assert len(found) == 1
-    return found.iloc[0]
 
 
 def test_rho_counts_and_sets():

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_analysis_correlation import subjects_of
+from score_tables import HEADS, run_of, subjects_of, value
 
 from decoupled_qc.analysis.between_heads import between_heads
 from decoupled_qc.analysis.decoupling import decoupling, decoupling_index
@@ -9,33 +9,9 @@ from decoupled_qc.analysis.localisation import localisation
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.severity import severity_trend
 
-HEADS = ("blur", "noise", "spike")
-
-
-def run_of(rises, n_subjects=10, seed=0, kind="sim", **task):
-    """Scores in which each head's log variance rises by rises[artefact][head] over the subject's clean scan."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for subject in range(n_subjects):
-        name, base = f"sub-{subject:02d}", {head: rng.normal() for head in (*HEADS, "task")}
-        for artefact in ("none", *rises):
-            condition = "clean" if artefact == "none" else f"{kind}-{artefact}"
-            rise = {"task": task.get(artefact, 0.0), **rises.get(artefact, {})}
-            for head in (*HEADS, "task"):
-                value = np.exp(base[head] + rise.get(head, 0.0))
-                key = (f"variance_{head}", "mean")
-                rows.append((name, f"{name}_{condition}", "student", 0, condition, artefact, 0.5, *key, value))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
 
 def table_of(scores):
     return decoupling(scores, subjects_of(scores), n_boot=200, seed=1)
-
-
-def value(table, quantity, artefact="all", head="all"):
-    found = table[(table["quantity"] == quantity) & (table["artefact"] == artefact) & (table["head"] == head)]
-    assert len(found) == 1
-    return found.iloc[0]
 
 
 OWN = {name: {name: 3.0} for name in HEADS}

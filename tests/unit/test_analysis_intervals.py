@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_analysis_correlation import subjects_of
+from score_tables import subjects_of
 
 from decoupled_qc.analysis.conformal import (
     conformal_quantile,

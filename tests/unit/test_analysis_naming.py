@@ -2,8 +2,7 @@
 
 import pandas as pd
 import pytest
-from test_analysis_correlation import subjects_of
-from test_analysis_decoupling import HEADS, run_of, value
+from score_tables import HEADS, run_of, subjects_of, value
 
 from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.naming_accuracy import naming_accuracy

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_analysis_correlation import subjects_of
+from score_tables import subjects_of
 
 from decoupled_qc.analysis.outside import COLUMNS, outside_changes
 from decoupled_qc.analysis.scores import COLUMNS as SCORE_COLUMNS

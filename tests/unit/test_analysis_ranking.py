@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from score_tables import long_table, subjects_of
 from sklearn import metrics
-from test_analysis_correlation import long_table, subjects_of
 
 from decoupled_qc.analysis.ranking import WeightedRanking
 from decoupled_qc.analysis.risk_coverage import COLUMNS, risk_coverage

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_analysis_correlation import DRAWS, cell, long_table, subjects_of
+from score_tables import DRAWS, cell, long_table, subjects_of
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import leaderboard

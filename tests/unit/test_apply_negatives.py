@@ -1,16 +1,14 @@
 """What no one should trust, given to the weights in the package: it is told that it is unlike all that they know."""
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_data import SHARED
 
 import decoupled_qc
 from decoupled_qc.scans import read_scan
 
-SHARED = Path(os.environ.get("DECOUPLED_QC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 BRAIN = SHARED / "ds002748/sub-01/anat/sub-01_T1w.nii.gz"
 COARSE = np.diag([2.2, 2.2, 2.2, 1.0])
 SIDE = 72

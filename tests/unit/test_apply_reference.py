@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scan_measures import scan
 from scipy.spatial.distance import mahalanobis
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
@@ -28,14 +29,6 @@ from decoupled_qc.report import wording
 @pytest.fixture(scope="module")
 def reference():
     return summarise(measured_scans(), ARTEFACTS, BANDS, target_dice=0.75, error_rate=0.1)
-
-
-def scan(noise=0.02, blur=0.02, **changes):
-    """Return what is measured on a scan, by default as on a clean one."""
-    total = {"artefact_uncertainty": noise + blur, "uncertainty_noise": noise, "uncertainty_blur": blur}
-    rest = {"gm_volume_ml": 600.0, "volume_scale_ml": 40.0, "task_uncertainty": 0.1, "snr": 6.0, "cnr": 2.0}
-    kind = {"head_ml": 3000.0, "head_level": 0.4, "head_spread": 0.2, "grey_level": 0.5, "edge_share": 0.0}
-    return {**total, **rest, **kind, **changes}
 
 
 def test_the_reference_is_json_and_counts_what_stands_behind_it(reference):

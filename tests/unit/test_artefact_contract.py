@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics.regression import compute_ssim_and_cs
-from phantom import CONFIG, SETTINGS, SPACING_MM, error, head
+from phantom import CONFIG, SETTINGS, SPACING_MM, error, head, record_of
 from torch.nn import functional as F
 
 from decoupled_qc import artefacts
@@ -20,14 +20,6 @@ every_artefact = pytest.mark.parametrize("name", artefacts.available())
 
 def having(attribute):
     return [name for name in artefacts.available() if hasattr(artefacts.load(name), attribute)]
-
-
-def record_of(name, severity, *, shape, seed=0, local_probability=0.0):
-    rng = rng_for(seed, "test", name)
-    record = artefacts.sample_record(
-        name, severity, shape, SPACING_MM, rng, SETTINGS[name], local_probability=local_probability
-    )
-    return json.loads(json.dumps(record))  # as it comes out of a table
 
 
 def test_the_papers_artefacts_in_the_order_of_acquisition():

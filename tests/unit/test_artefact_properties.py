@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from phantom import SETTINGS
+from phantom import SETTINGS, record_of
 from scipy import ndimage, stats
 from scipy.spatial.transform import Rotation
 
@@ -30,14 +30,6 @@ spacings = st.tuples(*[st.floats(0.3, 5.0)] * 3)
 def image_of(shape, seed):
     """Return noise with an offset, float32, [0, 1]: nothing about it is smooth or symmetric."""
     return rescale(torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32) ** 2))
-
-
-def record_of(name, severity, shape, seed, *, spacing_mm=2.0, local_probability=0.0, **changes):
-    chosen = SETTINGS[name] | changes
-    record = artefacts.sample_record(
-        name, severity, shape, spacing_mm, rng_for(seed, name), chosen, local_probability=local_probability
-    )
-    return json.loads(json.dumps(record))
 
 
 @given(shapes, seeds)

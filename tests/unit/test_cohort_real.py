@@ -109,8 +109,7 @@ def test_a_manifest_holds_several_scans_of_real_people_only(manifest):
 @pytest.mark.parametrize("scale", [{"worst": 3, "best": 1}, {"worst": 1, "best": 3}])
 def test_ratings_are_turned_so_that_higher_is_better(scale, manifest, tmp_path):
     folder = tmp_path / "real"
-    folder.mkdir()
-    rated.write_rated(manifest, folder, folder, **scale)
+    rated.write_rated(manifest, folder, **scale)
     table = pd.read_csv(folder / "scans.tsv", sep="\t")
     given = table["scan"].str.partition("_acq-")[2].map(KINDS).astype(int)
     assert (table["rating"] == (4 - given if scale["best"] == 1 else given)).all()
@@ -120,7 +119,7 @@ def test_ratings_are_turned_so_that_higher_is_better(scale, manifest, tmp_path):
         {"headmotion1", "headmotion2"} if scale["best"] == 1 else {"standard", "headmotion1"}
     )
     with pytest.raises(InputError, match="rating 3, outside 1 to 2"):
-        rated.write_rated(manifest, folder, folder, worst=1, best=2)
+        rated.write_rated(manifest, folder, worst=1, best=2)
 
 
 def judged(folder, scans, **changes):

@@ -43,9 +43,8 @@ def manifest(tmp_path_factory):
 def write(manifest, condition, make, n_subjects=None):
     """Write a condition as a rule does; return its folder and table."""
     folder = manifest.parents[1] / "conditions" / condition
-    folder.mkdir(parents=True, exist_ok=True)
     conditions.write_condition(
-        manifest, folder, folder, condition, lambda image, subject, number: make(image, subject), n_subjects
+        manifest, folder, condition, lambda image, subject, number: make(image, subject), n_subjects
     )
     return folder, pd.read_csv(folder / "scans.tsv", sep="\t")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_analysis_correlation import SHARED
+from shared_data import SHARED
 
 from decoupled_qc import cli
 

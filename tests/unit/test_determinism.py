@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from phantom import head
-from test_analysis_correlation import long_table, subjects_of
+from score_tables import long_table, subjects_of
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from decoupled_qc import artefacts

@@ -2,7 +2,7 @@ import re
 
 import fake_predictions as fake
 import pytest
-from test_scan_page import Page
+from html_page import Page
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.report.group_page import write_group_page

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pytest
+from phantom import noisy
 from scipy import ndimage
 
 from decoupled_qc import measures
@@ -13,11 +14,6 @@ from decoupled_qc.evaluation.evidence import Evidence, Looks
 
 SHAPE = (24, 26, 22)
 FIELDS = ("image", "dseg", "probability", "predicted")
-
-
-def noisy(image, sd):
-    rng = np.random.default_rng(0)
-    return np.hypot(image + rng.normal(0, sd, SHAPE), rng.normal(0, sd, SHAPE)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from phantom import noisy
 from scipy import ndimage
 
 from decoupled_qc.evaluation.metrics import dice
@@ -34,12 +35,6 @@ def phantom():
     radius = np.sqrt(sum(axis**2 for axis in axes))
     grey, white = (radius >= 9) & (radius < 16), radius < 9
     return np.where(white, 1.0, np.where(grey, 0.5, 0.0)).astype(np.float32), grey, white
-
-
-def noisy(image, sd, seed=0):
-    """Magnitude of the image with complex noise of a standard deviation in each part."""
-    rng = np.random.default_rng(seed)
-    return np.hypot(image + rng.normal(0, sd, SHAPE), rng.normal(0, sd, SHAPE)).astype(np.float32)
 
 
 def test_cjv_of_known_noise(phantom):

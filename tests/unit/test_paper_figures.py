@@ -224,7 +224,7 @@ def test_figure_9_shows_the_worst_and_the_best_of_different_kinds(run):
 def test_figure_9_fills_up_with_scans_of_one_kind(run):
     wide = run.wide.assign(artefact=run.wide["artefact"].where(run.wide["condition"] != "real", "motion"))
     both = run.scans("clean", "real"), run.maps("clean", "real")
-    rows = figure_9(wide, *both, ARTEFACTS, stand_in=False).rows
+    rows = figure_9(wide, *both, ARTEFACTS, stand_in=False, levels=4).rows
     ratings = np.sort(wide.loc[wide["condition"] == "real", "rating:stand_in"])
     assert rows["rating"].tolist() == [*ratings[:3], *ratings[-3:]]
 
@@ -238,3 +238,16 @@ def test_figure_10_plots_every_rated_scan_near_its_rating(run):
     known = run.wide.set_index("scan")["rating:stand_in"]
     assert (known[drawing.rows["scan"]].to_numpy() == drawing.rows["rating"].to_numpy()).all()
     assert "20 scans, 4 subjects, 1 anatomy" in texts(drawing)
+
+
+@pytest.mark.parametrize("levels", [3, 4])
+def test_a_rating_is_told_with_the_levels_of_its_scale(run, monkeypatch, levels):
+    """MR-ART's raters gave three."""
+    capped = run.wide["rating:stand_in"].clip(upper=levels)
+    monkeypatch.setattr(run, "wide", run.wide.assign(**{"rating:stand_in": capped}))
+    told = [line for line in texts(run.draw("9", stand_in=False, levels=levels)).splitlines() if "rating " in line]
+    assert [line.rpartition(" of ")[2] for line in told] == [str(levels)] * 6
+    assert f"rating {levels} of {levels}" in told
+    panel = run.draw("10", stand_in=False, levels=levels).figure.axes[0]
+    assert list(panel.get_yticks()) == list(range(1, levels + 1)) and panel.get_ylim() == (0.5, levels + 0.5)
+    assert panel.get_ylabel() == f"rating (1 worst, {levels} best)"

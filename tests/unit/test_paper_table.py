@@ -2,7 +2,7 @@ import re
 
 import pandas as pd
 import pytest
-from test_analysis_correlation import long_table, subjects_of
+from score_tables import long_table, subjects_of
 
 from decoupled_qc.analysis.correlation import correlate
 from decoupled_qc.analysis.leaderboard import COLUMNS, leaderboard

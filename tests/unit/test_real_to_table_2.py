@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rated_balls import KINDS, MM, head
 from scipy import ndimage, stats
 
 from decoupled_qc.analysis.correlation import correlate
@@ -21,8 +22,6 @@ from decoupled_qc.paper.run_tables import table_of_run
 from decoupled_qc.predictions import Prediction, write_prediction
 from decoupled_qc.rating import judgements, rated
 
-KINDS = {"standard": 1, "headmotion1": 2, "headmotion2": 3}
-MM = 3.0
 ADMISSION = {"pattern": "*_acq-standard_T1w", "good": [1], "real": "*_acq-*_T1w", "strict": False, "min_subjects": 7}
 SHARES = {"train": 0.3, "validation": 0.15, "test": 0.15, "real": 0.4}
 
@@ -32,13 +31,11 @@ def make_bids(folder):
     scores = []
     for number in range(7):
         rng = np.random.default_rng(number)
-        stretch = rng.uniform(0.96, 1.04, (3, 1, 1, 1))
-        distance = np.linalg.norm((np.indices((48, 48, 48)) - 23.5) / stretch, axis=0) * MM
-        label = np.select([distance < 45, distance < 62, distance < 66], [3, 2, 1], 0).astype(np.uint8)
+        image, label = head(rng)
         place = folder / f"sub-{number:02d}/anat"
         place.mkdir(parents=True)
         for kind, score in KINDS.items():
-            values = np.array([0, 200, 500, 800])[label] + rng.normal(0, 20 * score**2, label.shape)
+            values = image + rng.normal(0, 20 * score**2, label.shape)
             for suffix, content in (("T1w", np.abs(values).astype(np.int16)), ("dseg", label)):
                 path = place / f"sub-{number:02d}_acq-{kind}_{suffix}.nii.gz"
                 nib.save(nib.Nifti1Image(content, np.diag([MM, MM, MM, 1])), path)
@@ -79,7 +76,7 @@ def run(tmp_path_factory):
     prepare_scans(scans, folder, batch, spacing_mm=4.0, registration_mm=4.0, best_rating=1, cache=folder, code="x")
     manifest = folder / "cohort/manifest.tsv"
     write_manifest([batch], manifest)
-    rated.write_rated(manifest, real, real, worst=3, best=1)
+    rated.write_rated(manifest, real, worst=3, best=1)
     predict(real / "scans.tsv", maps)
     known = {"model": "student", "replicate": 0, "dilation_voxels": 1, "stand_in_rating_cuts": None}
     scores = score_condition(real / "scans.tsv", maps, **known)

@@ -1,46 +1,18 @@
 import base64
 import gzip
-import json
 import re
-from html.parser import HTMLParser
 
 import fake_predictions as fake
 import nibabel as nib
 import numpy as np
 import pytest
+from html_page import Page
 
 from decoupled_qc.report import bands, viewer, wording
 from decoupled_qc.report.scan_page import write_scan_page
 from decoupled_qc.report.volumes import enlarge, pack, read_volume, shrink
 
 NASTY = '<script>alert(1)<&script> "it\'s" & more'
-
-
-class Page(HTMLParser):
-    """Tags with attributes, the JSON of the page, and its text."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.words, self.inside = [], [], None
-        self.source = path.read_text()
-        self.feed(self.source)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self.inside = tag
-
-    def handle_data(self, data):
-        if self.inside not in ("script", "style"):
-            self.words.append(data)
-        elif data.lstrip().startswith("{"):
-            self.json = json.loads(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture
@@ -55,8 +27,8 @@ def script(tmp_path, monkeypatch):
 def page_of(out, **changes):
     image = fake.write_head(out.parent / "head.nii.gz")
     row = fake.row(changes.pop("scan", "sub-01"), changes.pop("decision", "review"), **changes)
-    fake.write_maps(out, row, image)
-    return Page(write_scan_page(out, row, read_volume(image), fake.reference()))
+    maps = fake.write_maps(out, row, image)
+    return Page(write_scan_page(out, row, read_volume(image), maps, fake.reference()))
 
 
 def volume(shape=(24, 30, 20), spacing=(1.0, 1.0, 2.0)):
@@ -142,7 +114,9 @@ def test_pictures_show_a_scan_from_its_lowest_intensity_on(tmp_path, script):
     page = page_of(tmp_path / "out")
     folder, head = tmp_path / "out" / "sub-01", nib.load(tmp_path / "head.nii.gz")
     shifted = nib.Nifti1Image(head.get_fdata(dtype=np.float32) - 1000, head.affine)  # all below zero
-    write_scan_page(tmp_path / "out", fake.row("sub-01", "review"), shifted, fake.reference())
+    row = fake.row("sub-01", "review")
+    maps = fake.write_maps(tmp_path / "out", row, tmp_path / "head.nii.gz")
+    write_scan_page(tmp_path / "out", row, shifted, maps, fake.reference())
     again = Page(folder / "sub-01.html")
     assert [one["src"] for one in again.all("img")] == [one["src"] for one in page.all("img")]
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.simulation import conditions, outside
 
@@ -14,7 +13,4 @@ def make(image, subject, number):
     return outside.outside(image, simulated[simulated["subject"] == subject])
 
 
-with write_whole(snakemake.output[0]) as folder:
-    folder.mkdir()
-    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
-    conditions.write_condition(*paths, outside.CONDITION, make)
+conditions.write_condition(Path(snakemake.input.manifest), Path(snakemake.output[0]), outside.CONDITION, make)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.simulation import conditions
 
@@ -13,7 +12,4 @@ def make(image, subject, number):
     return conditions.clean(image)
 
 
-with write_whole(snakemake.output[0]) as folder:
-    folder.mkdir()
-    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
-    conditions.write_condition(*paths, "clean", make)
+conditions.write_condition(Path(snakemake.input.manifest), Path(snakemake.output[0]), "clean", make)

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.rating import rated
 from decoupled_qc.simulation import conditions, standins
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
-params, manifest = snakemake.params, Path(snakemake.input.manifest)
+params, manifest, folder = snakemake.params, Path(snakemake.input.manifest), Path(snakemake.output[0])
 
 
 def make(image, subject, number):
@@ -16,9 +15,7 @@ def make(image, subject, number):
     return standins.stand_ins(image, subject, number, simulators, per_subject, params.seed)
 
 
-with write_whole(snakemake.output[0]) as folder:
-    folder.mkdir()
-    if rated.has_rated(manifest):
-        rated.write_rated(manifest, folder, Path(snakemake.output[0]), **params.rating)
-    else:
-        conditions.write_condition(manifest, folder, Path(snakemake.output[0]), "real", make)
+if rated.has_rated(manifest):
+    rated.write_rated(manifest, folder, **params.rating)
+else:
+    conditions.write_condition(manifest, folder, "real", make)

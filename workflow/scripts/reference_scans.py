@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.simulation import conditions
 
@@ -18,7 +17,6 @@ def make(image, subject, number):
     return scans
 
 
-with write_whole(snakemake.output[0]) as folder:
-    folder.mkdir()
-    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
-    conditions.write_condition(*paths, "reference", make, role="validation")
+conditions.write_condition(
+    Path(snakemake.input.manifest), Path(snakemake.output[0]), "reference", make, role="validation"
+)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from decoupled_qc.files import write_whole
 from decoupled_qc.jobs import start
 from decoupled_qc.simulation import conditions
 
@@ -22,7 +21,4 @@ def make(image, subject, number):
     )
 
 
-with write_whole(snakemake.output[0]) as folder:
-    folder.mkdir()
-    paths = Path(snakemake.input.manifest), folder, Path(snakemake.output[0])
-    conditions.write_condition(*paths, f"sim-{artefact}", make)
+conditions.write_condition(Path(snakemake.input.manifest), Path(snakemake.output[0]), f"sim-{artefact}", make)

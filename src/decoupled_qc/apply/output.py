@@ -185,7 +185,7 @@ def write_result(out: Path, one: Input, result: Result, key: dict, model: Model,
         names = {folder / f"{one.scan}_desc-{name}.nii.gz": file for name, file in result.maps.items()}
         written = side_by_side(_write_map, names.items())
         if pages:
-            written.append(write_scan_page(out, row, image, model.reference))
+            written.append(write_scan_page(out, row, image, result.maps, model.reference))
         summary = {
             "row": row,
             "measures": result.measures,

@@ -3,14 +3,13 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from decoupled_qc.report import wording
 from decoupled_qc.report.stills import three_planes
-from decoupled_qc.report.volumes import enlarge, pack, peak_mm, read_volume, shrink
+from decoupled_qc.report.volumes import canonical, enlarge, pack, peak_mm, shrink
 from decoupled_qc.threads import side_by_side
 
 # Together they keep a page under 6 MB, even where nothing can be compressed.
@@ -50,22 +49,27 @@ class Pictures:
 
 
 def draw_pictures(
-    image: nib.Nifti1Image, label_path: Path, map_paths: Mapping[str, Path], *, shown: str, dimming: float
+    image: nib.Nifti1Image,
+    label: nib.Nifti1Image,
+    maps: Mapping[str, nib.Nifti1Image],
+    *,
+    shown: str,
+    dimming: float,
 ) -> Pictures:
     """Return a scan's pictures.
 
     Args:
         image: The scan, as :func:`decoupled_qc.report.volumes.read_volume` returns it.
-        label_path: Its predicted grey matter on the same grid.
-        map_paths: Cause → variance on the same grid; ``total`` and ``task`` among them.
+        label: Its predicted grey matter, of any orientation.
+        maps: Cause → variance on the label's grid; ``total`` and ``task`` among them.
         shown: Cause shown first.
         dimming: How much further the scale of all causes but the task reaches than the 99.5th percentile of the total.
     """
     image = shrink(image, IMAGE_VOXELS)
-    paths = [(label_path, IMAGE_VOXELS), *((path, MAP_VOXELS) for path in map_paths.values())]
-    label, *shrunk = side_by_side(lambda one: shrink(read_volume(one[0]), one[1]), paths)
+    volumes = [(label, IMAGE_VOXELS), *((volume, MAP_VOXELS) for volume in maps.values())]
+    label, *shrunk = side_by_side(lambda one: shrink(canonical(one[0]), one[1]), volumes)
     label = nib.Nifti1Image((label.get_fdata() >= 0.5).astype(np.float32), label.affine)
-    maps = dict(zip(map_paths, shrunk, strict=True))
+    maps = dict(zip(maps, shrunk, strict=True))
     # one scale for all artefacts, so that the eye may compare them; the task's variance is of another kind
     tops = dict.fromkeys(maps, dimming * float(np.percentile(maps["total"].dataobj, 99.5)))
     tops["task"] = float(np.percentile(maps["task"].dataobj, 99.5))

@@ -14,13 +14,16 @@ from decoupled_qc.report.pictures import draw_pictures
 from decoupled_qc.templates import environment
 
 
-def write_scan_page(out: Path, row: Mapping, image: nib.Nifti1Image, reference: Mapping) -> Path:
+def write_scan_page(
+    out: Path, row: Mapping, image: nib.Nifti1Image, maps: Mapping[str, nib.Nifti1Image], reference: Mapping
+) -> Path:
     """Write the page of a scan that was predicted, and its thumbnail for the group's page.
 
     Args:
-        out: Folder of the predictions, which holds the scan's maps at ``<folder>/<scan>_desc-*.nii.gz``.
+        out: Folder of the predictions.
         row: The scan's row of ``predictions.csv``, with status ``ok``.
         image: The scan itself, as :func:`decoupled_qc.report.volumes.read_volume` returns it.
+        maps: ``gm_dseg`` and ``<cause>_variance``, ``total_variance`` among them, on one grid.
         reference: As in ``reference.json``: scores of validation scans.
 
     Returns:
@@ -29,12 +32,11 @@ def write_scan_page(out: Path, row: Mapping, image: nib.Nifti1Image, reference: 
     out, scan = Path(out), str(row["scan"])
     folder = out / str(row["folder"])
     artefacts = list(reference["artefacts"])
-    maps = {cause: folder / f"{scan}_desc-{cause}_variance.nii.gz" for cause in ("total", *artefacts, "task")}
     cause = str(row.get("cause"))
     pictures = draw_pictures(
         image,
-        folder / f"{scan}_desc-gm_dseg.nii.gz",
-        maps,
+        maps["gm_dseg"],
+        {cause: maps[f"{cause}_variance"] for cause in ("total", *artefacts, "task")},
         shown=cause if cause in artefacts else "total",
         dimming=bands.dimming(row, reference),
     )

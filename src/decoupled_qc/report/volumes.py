@@ -10,12 +10,20 @@ from torch.nn import functional as F
 
 
 def read_volume(path) -> nib.Nifti1Image:
-    """Read one volume of any orientation as float32; axes near left to right, back to front, foot to head.
+    """Read one volume, see :func:`canonical`.
 
     Args:
-        path: Of an image that nibabel reads; a fourth axis of one volume is taken off. NaN and infinity become 0.
+        path: Of an image that nibabel reads.
     """
-    file = nib.load(path)
+    return canonical(nib.load(path))
+
+
+def canonical(file: nib.spatialimages.SpatialImage) -> nib.Nifti1Image:
+    """Return one volume of any orientation as float32; axes near left to right, back to front, foot to head.
+
+    Args:
+        file: A fourth axis of one volume is taken off. NaN and infinity become 0.
+    """
     values = np.nan_to_num(np.asanyarray(file.dataobj, dtype=np.float32), nan=0, posinf=0, neginf=0)
     return nib.as_closest_canonical(nib.Nifti1Image(values.reshape(file.shape[:3]), file.affine))
 

@@ -17,6 +17,7 @@ from decoupled_qc import artefacts
 from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.cohort.manifest import read_manifest
 from decoupled_qc.errors import InputError
+from decoupled_qc.files import write_whole
 from decoupled_qc.seeds import rng_for
 from decoupled_qc.simulation.kspace import rescale
 
@@ -149,44 +150,44 @@ def remake(row: pd.Series, image: Tensor) -> Tensor:
 def write_condition(
     manifest: Path,
     folder: Path,
-    final: Path,
     condition: str,
     make: Callable[[Tensor, str, int], list[Made]],
     n_subjects: int | None = None,
     role: str = "test",
 ) -> None:
-    """Write a condition's scans and its ``scans.tsv``.
+    """Write a condition's scans and its ``scans.tsv``; the folder appears when they are whole.
 
     Args:
         manifest: Of the cohort.
-        folder: Existing folder to write into, perhaps under a temporary name.
-        final: Where that folder will lie; label paths are relative to it.
+        folder: To make; label paths are relative to it.
         condition: Name of the condition.
         make: (clean image, subject, number) → list of :class:`Made`.
         n_subjects: Only the first ones; all if None.
         role: Of the subjects used, ``test`` or ``validation``.
     """
-    rows = []
-    for number, subject, image, affine in _subjects(manifest, role, n_subjects):
-        made = make(image, subject.subject, number)
-        for index, scan in enumerate(made):
-            suffix = f"-{index:02d}" if len(made) > 1 else ""
-            name = f"{subject.subject}_{condition}{suffix}"
-            nib.save(nib.Nifti1Image(scan.image.numpy(), affine), folder / f"{name}_T1w.nii.gz")
-            rows.append(
-                {
-                    "scan": name,
-                    "subject": subject.subject,
-                    "anatomy": subject.anatomy,
-                    "condition": condition,
-                    "artefact": scan.artefact,
-                    "severity": scan.severity,
-                    "image": f"{name}_T1w.nii.gz",
-                    "dseg": os.path.relpath(manifest.parent / subject.dseg, final),
-                    "records": json.dumps(scan.records),
-                }
-            )
-    pd.DataFrame(rows).to_csv(folder / "scans.tsv", sep="\t", index=False)
+    with write_whole(folder) as partial:
+        partial.mkdir()
+        rows = []
+        for number, subject, image, affine in _subjects(manifest, role, n_subjects):
+            made = make(image, subject.subject, number)
+            for index, scan in enumerate(made):
+                suffix = f"-{index:02d}" if len(made) > 1 else ""
+                name = f"{subject.subject}_{condition}{suffix}"
+                nib.save(nib.Nifti1Image(scan.image.numpy(), affine), partial / f"{name}_T1w.nii.gz")
+                rows.append(
+                    {
+                        "scan": name,
+                        "subject": subject.subject,
+                        "anatomy": subject.anatomy,
+                        "condition": condition,
+                        "artefact": scan.artefact,
+                        "severity": scan.severity,
+                        "image": f"{name}_T1w.nii.gz",
+                        "dseg": os.path.relpath(manifest.parent / subject.dseg, folder),
+                        "records": json.dumps(scan.records),
+                    }
+                )
+        pd.DataFrame(rows).to_csv(partial / "scans.tsv", sep="\t", index=False)
 
 
 def _drawn(
