@@ -13,10 +13,10 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.ticker import EngFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from quality import quality_verdicts
 
-from decoupled_qc.figures.style import COLOURS, MARKERS, RC
+from decoupled_qc.figures.style import MARKERS, RC, TONES, palette
 
 RUNS, HOSTILE = "runs.csv", "hostile.csv"
 # (benchmark, name, reference) → largest ratio; a reference is meant by its first words.
@@ -99,6 +99,7 @@ WHY = {
     ("gpu_memory", None, None): "no GPU since it was asked for",
 }
 UNKNOWN = "not looked into yet"
+OF_ARTEFACT = palette(["spike", "noise", "blur", "wrap", "motion"], [])  # as in the figures of a run
 QUALITY_WHY = {
     "simulator": "in 1 of 12 subjects motion, at two of six severities, in up to 2 wrap changes a head less at one severity "
     "than at the one before; the mean over subjects rises (`benchmarks/effect.csv`)",
@@ -287,15 +288,19 @@ def draw(tables: dict[str, pd.DataFrame], path: Path) -> None:
         for column, against in enumerate(kinds):
             groups = found[found["against"] == against].groupby("name", sort=False)
             for number, (name, one) in enumerate(groups):
-                look = {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 3, "label": name}
+                colour = OF_ARTEFACT.get(name.split(",")[0], TONES[number % len(TONES)])
+                look = {"color": colour, "marker": MARKERS[number], "markersize": 3, "label": name}
                 axes[0, column].plot(one["value"], one["seconds"], **look)
                 axes[1, column].plot(one["value"], one["mib"].clip(lower=0.1), **look)
-            for row, unit in enumerate(("seconds", "MiB")):
+            for row, unit in enumerate(("seconds", "peak memory above\nthe start (MiB)")):
                 axis = axes[row, column]
                 drawn = [value for line in axis.get_lines() for value in line.get_ydata()]
                 # At least a decade and a half, so that what hardly grows looks so.
                 limits = min(drawn) / 2, max(2 * max(drawn), 15 * min(drawn))
                 axis.set(xscale="log", yscale="log", ylim=limits, ylabel=unit if column == 0 else "")
+                few = limits[1] < 100 * limits[0]
+                axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+                axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.yaxis.set_minor_formatter(NullFormatter())
             lowest = axes[1, column]
             lowest.set(xlabel=against, xticks=sorted(found.loc[found["against"] == against, "value"].unique()))

@@ -58,8 +58,8 @@ def points() -> list[tuple]:
     """Return (name, against, value, function that prepares, its arguments) of every point."""
     size = [(name, "voxels", side**3, simulation, (name, side, 2)) for name in ("blur", "motion") for side in SIDES]
     size += [("inference", "voxels", side**3, inference, (side, 2)) for side in SIDES[:-1]]
-    workers = [("motion, 128 cubed", "threads", n, simulation, ("motion", 128, n)) for n in WORKERS]
-    workers += [("inference, 96 cubed", "threads", n, inference, (96, n)) for n in WORKERS]
+    workers = [("motion, 128³", "threads", n, simulation, ("motion", 128, n)) for n in WORKERS]
+    workers += [("inference, 96³", "threads", n, inference, (96, n)) for n in WORKERS]
     scans = [("correlation, 1000 draws", "scans", n, statistic, (n, 1000)) for n in SCANS]
     draws = [("correlation, 1000 scans", "draws", n, statistic, (1000, n)) for n in DRAWS]
     return size + workers + scans + draws
