@@ -1,3 +1,3 @@
-"""Values of a reference label, ``*_dseg.nii.gz``; a predicted one holds 1 for grey matter."""
+"""Values of a reference label, ``*_dseg.nii.gz``, 0 elsewhere; a predicted one holds 1 for grey matter."""
 
-GREY_MATTER, WHITE_MATTER = 2, 3
+CSF, GREY_MATTER, WHITE_MATTER = TISSUES = 1, 2, 3

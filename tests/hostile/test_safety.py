@@ -159,7 +159,7 @@ def test_every_page_is_made_with_escaping():
                 options = {option.arg: ast.unparse(option.value) for option in call.keywords}
                 assert options.get("autoescape") == "True", path
                 seen += 1
-    assert seen >= 3
+    assert seen == 1  # for the pages of all packages
     for template in PACKAGE.rglob("*.html"):
         assert "| safe" not in template.read_text() and "|safe" not in template.read_text(), template
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from decoupled_qc.analysis.scores import higher_is_better
+from decoupled_qc.analysis.meaning import higher_is_better
 
 pytestmark = pytest.mark.baselines
 RUN = "results/smoke"

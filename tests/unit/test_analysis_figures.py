@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from phantom import SETTINGS
 
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
-from decoupled_qc.analysis.scores import higher_is_better
+from decoupled_qc.analysis.meaning import higher_is_better
 from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_severity import figure_severity
 from decoupled_qc.figures.figure_simulator import SEVERITIES

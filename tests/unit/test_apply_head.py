@@ -37,5 +37,10 @@ def test_the_level_of_the_air_does_not_matter():
     assert np.array_equal(find_head(clean + 0.3), find_head(clean))
 
 
+def test_without_air_in_view_nothing_is_cut_away():
+    inner = head((80, 96, 88)).numpy()[28:52, 33:63, 30:58]
+    assert (inner > 0).all() and (box_of(inner) == [(0, side) for side in inner.shape]).all()
+
+
 def test_where_nothing_is_solid_there_is_no_head():
     assert not find_head(np.zeros((20, 20, 20), np.float32)).any()

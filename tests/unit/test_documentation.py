@@ -13,7 +13,7 @@ import yaml
 from snakemake.utils import update_config
 
 from decoupled_qc import artefacts, measures
-from decoupled_qc.analysis.scores import direction, of_image
+from decoupled_qc.analysis.meaning import direction, of_image
 from decoupled_qc.evaluation import scoring
 from decoupled_qc.evaluation.evidence import Evidence
 from decoupled_qc.paper import typeset

@@ -125,7 +125,7 @@ def test_a_scores_direction_reaches_the_statistics_though_the_scores_stay_as_the
     project.snakemake("--touch", "--until", "score", "--configfile", "config/smoke.yaml")
     planned = project.planned().keys()
     assert {"correlate", "rank_scores", "cover_risk", "figure_leaderboard", "table_1"} <= planned
-    assert not {*TRAININGS, "predict", "simulate", "score", "gather_scores"} & planned
+    assert not {*TRAININGS, "predict", "simulate", "score"} & planned
 
 
 def test_a_figure_function_redraws_that_figure_only(project):

@@ -41,6 +41,7 @@ VARIANTS = config["variants"]
 ON_GPU = min(1, config["gpus_per_job"])  # 0 where there is none
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 MEASURE_MODULES = Path(measures.__file__).parent
+ASK_SCORES = ("analysis/meaning.py", "paper/typeset.py")  # for directions and titles, by name
 
 # Jobs on a cluster neither try again what the submitting process tried nor wait until torch is loaded.
 if workflow.is_main_process:
@@ -72,7 +73,7 @@ wildcard_constraints:
 def code_of(script):
     """Return the fingerprint of a script and of all package code it imports, and what scores say of themselves if it asks."""
     source = SCRIPTS / f"{script}.py"
-    asks = provenance.reaches(source, Path(measures.__file__))
+    asks = any(provenance.reaches(source, provenance.PACKAGE_ROOT / module) for module in ASK_SCORES)
     return [provenance.fingerprint(source), said_by_scores()] if asks else provenance.fingerprint(source)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from decoupled_qc.analysis import correlation, difference, risk_coverage
-from decoupled_qc.analysis.scores import SPELT_MISSING, direction, higher_is_better, numbers, refuse
+from decoupled_qc.analysis.meaning import direction, higher_is_better
+from decoupled_qc.analysis.scores import SPELT_MISSING, numbers, refuse
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import write_whole

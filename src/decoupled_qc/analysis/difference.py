@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import degenerate, identity, notes_on, over_draws, scan_sets
 from decoupled_qc.analysis.dependent import bootstrap_p, holm, steiger_test, williams_test, zou_interval
@@ -27,7 +28,7 @@ COLUMNS = (
 def difference(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
     """Return how much stronger rho of the artefact uncertainty is than that of every other score, on the same scans.
 
-    Rho is turned to the direction that a score's meaning gives it, see :func:`decoupled_qc.analysis.scores.strength`, so that a
+    Rho is turned to the direction that a score's meaning gives it, see :func:`decoupled_qc.analysis.meaning.strength`, so that a
     score which points the wrong way earns nothing; ``difference_abs_rho`` is of |rho|, which does not ask for the direction.
 
     Args:
@@ -107,7 +108,7 @@ def _rows(
         ranks = Ranks(values[target])
         statistics = [WeightedSpearman(values[column], ranks) for column in (score, *known)]
         rho = over_draws(statistics, [np.ones((1, len(complete)))])[:, 0]
-        meant = np.array([tables.direction(column) for column in (score, *known)])
+        meant = np.array([meaning.direction(column) for column in (score, *known)])
         strong = (lambda found: found * meant[:, None]) if directed else np.abs
         strength, turned = strong(rho[:, None])[:, 0], meant if directed else np.where(rho < 0, -1.0, 1.0)
         draws, n_subjects = None, complete["subject"].nunique()

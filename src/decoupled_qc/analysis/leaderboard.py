@@ -5,7 +5,8 @@ import pandas as pd
 
 from decoupled_qc.analysis import rank_ranges
 from decoupled_qc.analysis.correlation import TELLS_KINDS_APART
-from decoupled_qc.analysis.scores import TARGET_OF, strength
+from decoupled_qc.analysis.meaning import strength
+from decoupled_qc.analysis.scores import TARGET_OF
 
 KEY = ["model", "replicate", "set", "score", "aggregation"]
 COLUMNS = [

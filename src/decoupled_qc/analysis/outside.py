@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
@@ -74,5 +75,5 @@ def _change(scans: pd.DataFrame, clean: pd.DataFrame, measure: str, n_boot: int,
 
 def _worse(scans: pd.DataFrame, measure: str) -> pd.Series:
     """Return a measure by scan, turned so that higher is worse."""
-    values = -scans[measure] if measure == "dice:gm" else tables.distrust(scans, measure)
+    values = -scans[measure] if measure == "dice:gm" else meaning.distrust(scans, measure)
     return pd.Series(values, scans.index)

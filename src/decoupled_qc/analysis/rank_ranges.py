@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import degenerate, joined, notes_on, scan_sets
 from decoupled_qc.analysis.resampling import Ranks, WeightedSpearman, expanded_tail, subject_draws
@@ -57,7 +58,7 @@ def _of_set(scans: pd.DataFrame, target: str, set_name: str, n_boot: int, seed: 
         if statistics:
             groups.append((scans.index.isin(complete.index), statistics))
     if ranked:
-        direction = np.array([[tables.direction(score)] for score in ranked])
+        direction = np.array([[meaning.direction(score)] for score in ranked])
         draws = []
         for weights in subject_draws(scans["subject"].to_numpy(), n_boot, rng_for(seed, "ranks", set_name)):
             of_known = [(weights.T[known].T, statistics) for known, statistics in groups]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.correlation import MOST_LEVELS
 from decoupled_qc.analysis.polyserial import WeightedPolyserial
@@ -57,7 +58,7 @@ def real_artefacts(scores: pd.DataFrame, subjects: pd.DataFrame, *, n_boot: int,
 def _auroc(real: pd.DataFrame, rating: str, score: str, n_boot: int, seed: int) -> Iterator[dict]:
     complete = real.dropna(subset=[rating, score])
     levels = sorted(complete[rating].unique())
-    ranking = WeightedRanking(tables.distrust(complete, score)) if len(complete) else None
+    ranking = WeightedRanking(meaning.distrust(complete, score)) if len(complete) else None
     for level in levels[:-1]:
         failed = (complete[rating] <= level).to_numpy()
         draws = _over_draws(
@@ -78,7 +79,7 @@ def _polyserial(real: pd.DataFrame, rating: str, score: str, n_boot: int, seed: 
 def _changes(real: pd.DataFrame, score: str, n_boot: int, seed: int) -> Iterator[dict]:
     """Yield a row per ordered pair of acquisitions, the one with the better mean rating first."""
     rating = next(name for name in real if name.startswith("rating:"))
-    named = real.assign(acquisition=real["scan"].map(acquisition), bad=tables.distrust(real, score))
+    named = real.assign(acquisition=real["scan"].map(acquisition), bad=meaning.distrust(real, score))
     named = named[named["acquisition"] != ""]
     order = named.groupby("acquisition")[rating].mean().sort_values(ascending=False).index.tolist()
     wide = named.pivot_table(index="subject", columns="acquisition", values="bad", aggfunc="mean")

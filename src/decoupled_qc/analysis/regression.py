@@ -7,6 +7,7 @@ from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 
 METRIC = "ridge_dice"
@@ -37,7 +38,7 @@ def ridge_dice(scores: pd.DataFrame) -> pd.DataFrame:
         scans = own.drop_duplicates("scan").set_index("scan")[list(tables.COLUMNS[:1] + tables.COLUMNS[2:7])]
         fitted_on = scans["condition"].eq("validation").reindex(wide.index)
         for name in SETS:
-            names = [column for column in tables.score_columns(wide) if name == SETS[0] or tables.of_image(column)]
+            names = [column for column in tables.score_columns(wide) if name == SETS[0] or meaning.of_image(column)]
             found = _predicted(wide, names, fitted_on.to_numpy(), scans["subject"].reindex(wide.index).to_numpy())
             found = scans.join(found, how="right").reset_index().assign(metric=METRIC, aggregation=name)
             parts.append(found[[*tables.COLUMNS, "note"]])

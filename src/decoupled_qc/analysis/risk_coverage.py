@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.ranking import WeightedRanking
 from decoupled_qc.analysis.resampling import ONE_SUBJECT, stated_interval, subject_draws
@@ -64,7 +65,7 @@ def risk_coverage(
     above the oracle's, which sorts by Dice itself, and ``n_aurc`` that over a random order's: 0 the oracle, 1 chance;
     ``risk_at_80`` and ``risk_at_90`` are the mean risk of the 80 and 90 % of scans that a score trusts most. ``auroc``,
     ``auprc`` and ``fpr_at_95_tpr`` are of scans with Dice below each cut. A score's direction is that of
-    :func:`decoupled_qc.analysis.scores.distrust`, never fitted.
+    :func:`decoupled_qc.analysis.meaning.distrust`, never fitted.
 
     Args:
         scores, subjects: As for :func:`decoupled_qc.analysis.correlation.correlate`.
@@ -142,7 +143,7 @@ def _of_score(complete: pd.DataFrame, score: str, oracle: _Oracle, failure: Fail
         return [{**row, "measure": measure, "note": "; ".join([*notes, "no scan"])} for measure in RISK]
     loss, n = oracle.loss, len(complete)
     failures = {cut: failure.failed(complete[failure.target].to_numpy(), cut) for cut in failure.cuts}
-    ranking = WeightedRanking(tables.distrust(complete, score))
+    ranking = WeightedRanking(meaning.distrust(complete, score))
 
     def statistics(weights: np.ndarray) -> dict[tuple[str, float], np.ndarray]:
         found = {(measure, np.nan): values for measure, values in _areas(ranking, weights, loss).items()}

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.resampling import mean_interval
 from decoupled_qc.seeds import rng_for
@@ -51,7 +52,7 @@ def _trend(scans: pd.DataFrame, artefact: str, measure: str, n_boot: int, seed: 
     for _, own in complete.sort_values("severity").groupby("subject"):
         if own["severity"].nunique() < 2:
             continue
-        values = -own[measure].to_numpy() if measure == "dice:gm" else tables.distrust(own, measure)
+        values = -own[measure].to_numpy() if measure == "dice:gm" else meaning.distrust(own, measure)
         # SciPy has no tau where all values are equal: no trend.
         taus.append(float(stats.kendalltau(own["severity"], values).statistic) if np.ptp(values) > 0 else 0.0)
         increasing.append(bool((np.diff(values) > 0).all()))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.resampling import SHARE, mean_interval
 from decoupled_qc.analysis.risk_coverage import COLUMNS
@@ -61,9 +62,9 @@ def _at_cut(
     metric, aggregation = score.split(":", 1)
     to_find = validation[validation["dice:gm"] < cut]
     failed = test["dice:gm"] < cut
-    limit = _limit(tables.distrust(to_find, score))
-    flagged = tables.distrust(test, score) >= limit
-    turn = -float(tables.direction(score))
+    limit = _limit(meaning.distrust(to_find, score))
+    flagged = meaning.distrust(test, score) >= limit
+    turn = -float(meaning.direction(score))
     for measure, members, right, kind in (
         ("sensitivity", failed, flagged, "failed"),
         ("specificity", ~failed, ~flagged, "good"),

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from decoupled_qc.evaluation.regions import otsu
+from decoupled_qc.grids import foreground
 
 SMOOTHING_VOXELS = 2.0  # noise as strong as the head must not reach the threshold in single voxels
 OPENING_VOXELS = 3
@@ -21,16 +22,17 @@ def find_head(image: NDArray[np.float32]) -> NDArray[np.bool_]:
         image: (D, H, W), float32, >= 0.
 
     Returns:
-        (D, H, W), boolean; empty where nothing solid is brighter than the rest.
+        (D, H, W), boolean. Where nothing solid is brighter than the rest, as without any air in view, what
+        :func:`decoupled_qc.grids.foreground` finds.
     """
     smooth = ndimage.gaussian_filter(image, SMOOTHING_VOXELS)
     is_bright = smooth > otsu(smooth)
     if is_bright.all() or not is_bright.any():
-        return np.zeros(image.shape, bool)
+        return foreground(image)
     air, tissue = np.median(smooth[~is_bright]), np.median(smooth[is_bright])
     level = air + LEVEL * (tissue - air)
     pieces, n_pieces = ndimage.label(ndimage.binary_opening(smooth > level, iterations=OPENING_VOXELS))
     if n_pieces == 0:
-        return pieces.astype(bool)
+        return foreground(image)
     largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     return ndimage.binary_fill_holes(largest)

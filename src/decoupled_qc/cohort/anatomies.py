@@ -12,7 +12,7 @@ HEAD_SPACING_MM = 1.0  # of every head that packages carry
 AIR_MM = 8  # kept around a head, so that a warped one stays in view
 NECK_MM = 30  # kept below a brain
 LABELS = "labels.nii.gz"  # of a whole-head label map
-TISSUES = ("CSF", "GM", "WM")  # value in a *_dseg.nii.gz: 1, 2, 3
+TISSUES = ("CSF", "GM", "WM")  # by their values in decoupled_qc.dseg, from 1
 
 
 @dataclass(frozen=True)

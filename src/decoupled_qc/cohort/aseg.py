@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from decoupled_qc.dseg import CSF, GREY_MATTER, WHITE_MATTER
+
 # Tissue value of a *_dseg.nii.gz → values of FreeSurferColorLUT.txt. Deep grey matter and cerebellar cortex are grey
 # matter; brainstem, ventral diencephalon and lesions of white matter are white matter.
 VALUES = {
-    1: (4, 5, 14, 15, 24, 30, 31, 43, 44, 62, 63, 72),
-    2: (3, 8, 9, 10, 11, 12, 13, 17, 18, 19, 20, 26, 42, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 58),
-    3: (2, 7, 16, 28, 41, 46, 60, 77, 80, 85, 192, *range(250, 256)),
+    CSF: (4, 5, 14, 15, 24, 30, 31, 43, 44, 62, 63, 72),
+    GREY_MATTER: (3, 8, 9, 10, 11, 12, 13, 17, 18, 19, 20, 26, 42, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 58),
+    WHITE_MATTER: (2, 7, 16, 28, 41, 46, 60, 77, 80, 85, 192, *range(250, 256)),
 }
 KNOWN = frozenset({0}).union(*VALUES.values())
 CORTEX = ((1000, 1036), (2000, 2036))  # parcels of the aparc atlas, left and right

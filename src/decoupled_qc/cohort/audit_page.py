@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
+from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.templates import environment
 
 TILE_PIXELS = 128
@@ -42,7 +43,7 @@ def tile(image: np.ndarray, label: np.ndarray | None) -> str:
     levels = (np.clip(image / top, 0, 1) * 255).astype(np.uint8)
     pixels = np.repeat(levels[..., None], 3, axis=2)
     if label is not None:
-        grey = label == 2
+        grey = label == GREY_MATTER
         pixels[grey & ~ndimage.binary_erosion(grey)] = OUTLINE_RGB
     picture = Image.fromarray(pixels)
     picture.thumbnail((TILE_PIXELS, TILE_PIXELS))

@@ -9,7 +9,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc.cohort.label_values import TISSUES, as_tissues
+from decoupled_qc import dseg
+from decoupled_qc.cohort.label_values import VALUE_OF_TISSUE, as_tissues
+from decoupled_qc.dseg import CSF, GREY_MATTER, WHITE_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.images import AFFINE_TOLERANCE_MM, open_image
 from decoupled_qc.scans import Scan, read_scan
@@ -128,7 +130,7 @@ def check_volume(name: str, label: np.ndarray, spacing_mm: Sequence[float]) -> N
     Raises:
         InputError: No human brain has so much or so little.
     """
-    volume_ml = float((label == 2).sum() * np.prod(spacing_mm) / MM3_PER_ML)
+    volume_ml = float((label == GREY_MATTER).sum() * np.prod(spacing_mm) / MM3_PER_ML)
     low, high = GREY_MATTER_ML
     if not low <= volume_ml <= high:
         raise InputError(
@@ -146,16 +148,16 @@ def check_contrast(path: Path, label: np.ndarray, scan: Scan) -> None:
         InputError: The scan's medians over the tissues of its label are in another order.
     """
     values = scan.image.numpy()
-    medians = {tissue: float(np.median(values[label == tissue])) for tissue in (1, 2, 3) if (label == tissue).any()}
-    if _rises(medians, (2, 3)):
+    medians = {tissue: float(np.median(values[label == tissue])) for tissue in dseg.TISSUES if (label == tissue).any()}
+    if _rises(medians, (GREY_MATTER, WHITE_MATTER)):
         return
-    if len(medians) == 3 and _rises(medians, (3, 1, 2)):
+    if len(medians) == 3 and _rises(medians, (WHITE_MATTER, CSF, GREY_MATTER)):
         raise InputError(
             f"{path}: by the scan's medians over them the label's values look like BIDS's, 1 grey matter, 2 white matter, "
             "3 CSF: set dseg_values to '1=grey 2=white 3=csf' in a table of the scans, or put BIDS's lookup table, dseg.tsv, "
             "into the folder of the data set."
         )
-    told = ", ".join(f"{name} {medians[value]:.3f}" for name, value in TISSUES.items() if value in medians)
+    told = ", ".join(f"{name} {medians[value]:.3f}" for name, value in VALUE_OF_TISSUE.items() if value in medians)
     raise InputError(
         f"{path} does not fit its scan, whose medians over the label ({told} of its range) do not rise from grey to "
         "white matter, as in T1-weighted scans: look at both, and at dseg_values."

@@ -14,6 +14,7 @@ from decoupled_qc.cohort.anatomies import AIR_MM, HEAD_SPACING_MM, LABELS, NECK_
 from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
+from decoupled_qc.dseg import GREY_MATTER, WHITE_MATTER
 from decoupled_qc.evaluation.metrics import dice
 from decoupled_qc.grids import CAP_PERCENTILE
 from decoupled_qc.seeds import rng_for
@@ -151,10 +152,10 @@ def _check_surfaces(folder: Path, anatomy: Anatomy) -> list[tuple]:
     )
     outside, inside = CORTEX_MARGIN_MM
     near = ndimage.binary_dilation(pial, iterations=outside) & ~ndimage.binary_erosion(white, iterations=inside)
-    cortex, grey, label = pial & ~white & near, (anatomy.label == 2) & near, anatomy.label
+    cortex, grey, label = pial & ~white & near, (anatomy.label == GREY_MATTER) & near, anatomy.label
     return [
         ("cortical GM", "surfaces", "dice", dice(grey, cortex)),
-        ("WM below the cortex", "surfaces", "dice", dice((label == 3) & near, white & near)),
+        ("WM below the cortex", "surfaces", "dice", dice((label == WHITE_MATTER) & near, white & near)),
         ("cortical GM", "surfaces", "volume_ratio", grey.sum() / cortex.sum()),
         ("cortex in the brain mask", "surfaces", "fraction", (cortex & (label > 0)).sum() / cortex.sum()),
     ]

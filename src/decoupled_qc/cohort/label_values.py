@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoupled_qc.cohort import aseg
+from decoupled_qc.dseg import CSF, GREY_MATTER, WHITE_MATTER
 from decoupled_qc.errors import InputError
 
-TISSUES = {"background": 0, "csf": 1, "grey": 2, "white": 3}
+VALUE_OF_TISSUE = {"background": 0, "csf": CSF, "grey": GREY_MATTER, "white": WHITE_MATTER}
 
 
 def as_tissues(path: Path, labels: NDArray, meanings: str = "") -> NDArray[np.uint8]:
@@ -34,12 +35,12 @@ def as_tissues(path: Path, labels: NDArray, meanings: str = "") -> NDArray[np.ui
         for value, tissue in known.items():
             tissues[labels == value] = tissue
         return tissues
-    if np.isin(labels, list(TISSUES.values())).all():
+    if np.isin(labels, list(VALUE_OF_TISSUE.values())).all():
         return labels.astype(np.uint8)
     if aseg.is_aseg(labels):
         return aseg.to_tissues(labels)
     not_aseg = [value for value in np.unique(labels).tolist() if not aseg.is_aseg(value)]
-    unknown = next((value for value in not_aseg if value not in TISSUES.values()), not_aseg[0])
+    unknown = next((value for value in not_aseg if value not in VALUE_OF_TISSUE.values()), not_aseg[0])
     raise InputError(
         f"{path} has values that are neither tissues (0 to 3) nor FreeSurfer's, such as {unknown:g}: explain them in "
         "dseg_values."
@@ -47,11 +48,11 @@ def as_tissues(path: Path, labels: NDArray, meanings: str = "") -> NDArray[np.ui
 
 
 def _read(path: Path, meanings: str) -> dict[int, int]:
-    known = {0: TISSUES["background"]}
+    known = {0: VALUE_OF_TISSUE["background"]}
     for one in meanings.split():
         value, _, tissue = one.partition("=")
-        if not value.isdecimal() or tissue not in TISSUES:
-            words = ", ".join(TISSUES)
+        if not value.isdecimal() or tissue not in VALUE_OF_TISSUE:
+            words = ", ".join(VALUE_OF_TISSUE)
             raise InputError(f"dseg_values of {path} has '{one}': give pairs such as 3=white, with one of {words}.")
-        known[int(value)] = TISSUES[tissue]
+        known[int(value)] = VALUE_OF_TISSUE[tissue]
     return known

@@ -16,6 +16,7 @@ from scipy import ndimage
 from decoupled_qc.cohort import aseg, shell
 from decoupled_qc.cohort.anatomies import AIR_MM, HEAD_SPACING_MM, NECK_MM
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
+from decoupled_qc.dseg import CSF, TISSUES, WHITE_MATTER
 
 STRUCTURE_SD = 0.04  # of a structure's brightness, relative to white matter
 OUTSIDE_SD = 0.2  # of the logarithm of the brightness of tissue outside the brain
@@ -67,14 +68,14 @@ def read_label_map(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.float32],
     values, affine = read_ras(path, HEAD_SPACING_MM)
     labels = np.rint(values).astype(np.uint16)
     tissues = aseg.to_tissues(labels)
-    tissues[np.isin(labels, WHITE_TOO)] = 3
-    lowest = np.nonzero((tissues > 1).any((0, 1)))[0][0]
+    tissues[np.isin(labels, WHITE_TOO)] = WHITE_MATTER
+    lowest = np.nonzero((tissues > CSF).any((0, 1)))[0][0]
     tissues[:, :, :lowest] = 0  # fluid of the spine
     head = bounding_box(labels > 0)
     head = (*head[:2], slice(max(lowest - NECK_MM, head[2].start), head[2].stop))
     box = grow(head, [(AIR_MM, AIR_MM)] * 2 + [(0, AIR_MM)])
     tissues = cut(tissues, box)
-    fractions = np.stack([tissues == tissue for tissue in (1, 2, 3)]).astype(np.float32)
+    fractions = np.stack([tissues == tissue for tissue in TISSUES]).astype(np.float32)
     return cut(labels, box), fractions, cut_affine(affine, box)
 
 

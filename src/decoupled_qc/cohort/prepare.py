@@ -22,6 +22,7 @@ from decoupled_qc.cohort.label_values import as_tissues
 from decoupled_qc.cohort.manifest import COLUMNS, RATED_COLUMNS
 from decoupled_qc.cohort.subjects import LABEL_SOURCE, LEFT_OUT, LEFT_OUT_COLUMNS
 from decoupled_qc.cohort.volumes import save, save_fraction
+from decoupled_qc.dseg import GREY_MATTER, TISSUES
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import discard_partial, write_whole
 from decoupled_qc.grids import isotropic, unit_range
@@ -134,7 +135,9 @@ def prepare_scans(
                 "source": scan.image,
             }
         )
-        log.info("%s (%s): grey matter %.0f ml", stem, scan.role, (label == 2).sum() * spacing_mm**3 / MM3_PER_ML)
+        log.info(
+            "%s (%s): grey matter %.0f ml", stem, scan.role, (label == GREY_MATTER).sum() * spacing_mm**3 / MM3_PER_ML
+        )
     pd.DataFrame(rows, columns=[*COLUMNS, *RATED_COLUMNS, "source"]).to_csv(
         folder / "subjects.tsv", sep="\t", index=False
     )
@@ -196,7 +199,7 @@ def provided_fractions(path: Path, meanings: str) -> list[nib.Nifti1Image]:
     """Return CSF, grey and white matter of a label volume, 0 or 1, see :func:`decoupled_qc.cohort.label_values.as_tissues`."""
     file = nib.squeeze_image(open_image(path))
     label = as_tissues(path, np.asanyarray(file.dataobj), meanings)
-    return [nib.Nifti1Image((label == tissue).astype(np.float32), file.affine) for tissue in (1, 2, 3)]
+    return [nib.Nifti1Image((label == tissue).astype(np.float32), file.affine) for tissue in TISSUES]
 
 
 def _onto(fractions: list[nib.Nifti1Image], image: nib.Nifti1Image) -> NDArray[np.float32]:

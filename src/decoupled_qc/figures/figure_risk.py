@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from decoupled_qc.analysis import meaning
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.ranking import WeightedRanking
 from decoupled_qc.analysis.scores import OURS
@@ -50,7 +51,7 @@ def figure_risk(wide: pd.DataFrame, risk: pd.DataFrame) -> Drawing:
         own = scans.dropna(subset=[column])
         if len(own):
             own_loss = 1 - own["dice:gm"].to_numpy()
-            coverage, mean_loss = WeightedRanking(tables.distrust(own, column)).curve(own_loss)
+            coverage, mean_loss = WeightedRanking(meaning.distrust(own, column)).curve(own_loss)
             curves.append(_line(left, coverage, mean_loss, label, markevery=0.15, markersize=2.5, **look))
     right.axhline(0.5, color=style.CLEAN_COLOUR, linestyle=(0, (5, 3)), linewidth=0.8)
     for column, (label, look) in shown.items():

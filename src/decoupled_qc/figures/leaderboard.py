@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from decoupled_qc.analysis.scores import OURS, TARGET_OF, needs_reference, strength
+from decoupled_qc.analysis.meaning import needs_reference, strength
+from decoupled_qc.analysis.scores import OURS, TARGET_OF
 from decoupled_qc.figures import style
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.paper import typeset

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from decoupled_qc.analysis.scores import direction
+from decoupled_qc.analysis.meaning import direction
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.paper.analysis_tables import difference_parts
 from decoupled_qc.templates import environment
