@@ -83,6 +83,8 @@ class Run:
                 self.artefacts,
                 route="paper",
                 absence_weight=0.0,
+                absence_form="mean",
+                presence_weight=0.1,
                 segmentation_loss="plain",
                 beta=0.5,
                 presence=True,

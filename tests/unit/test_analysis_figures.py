@@ -13,6 +13,7 @@ from phantom import SETTINGS
 
 from decoupled_qc.analysis.leaderboard import leaderboard as ranked
 from decoupled_qc.analysis.meaning import higher_is_better
+from decoupled_qc.figures.figure_2 import figure_2
 from decoupled_qc.figures.figure_leakage import figure_leakage
 from decoupled_qc.figures.figure_severity import figure_severity
 from decoupled_qc.figures.figure_simulator import SEVERITIES
@@ -205,3 +206,27 @@ def test_training_figure_holds_every_curve_and_the_warnings(artefacts):
         assert (rows.loc[(f"variance_{name}", name), "value"] == 0.3).all()
         assert (rows.loc[(f"variance_{name}", "clean"), "value"] == 0.02).all()
     assert figure_training(metrics, looks, [], "a network", ARTEFACTS).caption.endswith("No sign of collapse.")
+
+
+def test_the_leaderboards_places_are_whole_where_a_score_is_of_one_set_alone(run, tmp_path):
+    """Read from its csv, where a score without rho in a set has no place."""
+    board = run.board.copy()
+    board.loc[(board["set"] == "simulated") & (board["score"] == "entropy"), ["rho", "rank"]] = np.nan
+    board.to_csv(tmp_path / "leaderboard.csv", index=False)
+    drawing = leaderboard(pd.read_csv(tmp_path / "leaderboard.csv"), stand_in=True)
+    assert drawing.rows["rank"].dtype.kind == "i" and "1.0" not in texts(drawing).split("\n")
+    assert "Entropy (mean)" in texts(drawing)  # it has its line, with a point in the other panel
+
+
+def test_figure_2_states_the_losses_of_the_run(run):
+    common = {"absence_weight": 0.5, "absence_form": "mean", "presence": True, "presence_weight": 0.1}
+    routed = figure_2(ARTEFACTS, route="routed", segmentation_loss="plain", beta=0.5, **common)
+    assert routed.rows["loss"].iloc[-1] == (
+        "CE + V^0.5 (CE / V + ½ log V) + L(σ²(task), task network's) + Σ L(σ²(k), teacher k's) "
+        "+ Σ σ²(k) where k is absent + CE of p(k)"
+    )
+    changes = {"absence_form": "divergence", "presence_weight": 0.0}
+    other = figure_2(ARTEFACTS, route="routed", segmentation_loss="attenuated", beta=0.0, **common | changes)
+    assert other.rows["loss"].iloc[1] == "(CE / V + ½ log V) + L(σ²(task), task network's) + D(σ²(k)) where k is absent"
+    paper = figure_2(ARTEFACTS, route="paper", segmentation_loss="attenuated", beta=0.0, **common | changes)
+    assert "absent" not in " ".join(paper.rows["loss"]) and "absent" not in texts(paper)

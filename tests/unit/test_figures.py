@@ -126,7 +126,7 @@ def test_the_part_of_a_scan_is_that_of_its_artefacts_together(records, share):
 
 
 @pytest.mark.parametrize(
-    ("affected", "lines", "said"), [(1.0, 0, ""), (0.4, 1, ""), (0.0, 0, "slice outside the part")]
+    ("affected", "lines", "said"), [(1.0, 0, ""), (0.4, 1, ""), (0.0, 0, "slice outside\nthe part")]
 )
 def test_a_dashed_line_shows_which_part_of_a_slice_an_artefact_covers(run, affected, lines, said):
     scans = gather_scans(run.scans("clean"))

@@ -43,8 +43,7 @@ rule figure_2:
     params:
         code=fingerprint("figure_2"),
         artefacts=ARTEFACTS,
-        settings={key: config["training"][key] for key in ("route", "absence_weight", "segmentation_loss", "beta")}
-        | {"presence": config["network"]["presence"]},
+        settings={key: config["training"][key] for key in LOSS} | {"presence": config["network"]["presence"]},
     message:
         "Drawing figure 2: the three stages of training."
     script:

@@ -10,6 +10,8 @@ ANALYSES += ["real_artefacts"] if SCANS["real"] else []
 # As tables of a paper too.
 PRINTED = ["correlation", "leaderboard", "difference", "risk_coverage", "decoupling", "segmentation", "volumes"]
 PRINTED += ["severity"] if SWEEPS else []
+# Keys of training that figure 2 states.
+LOSS = ["route", "absence_weight", "absence_form", "presence_weight", "segmentation_loss", "beta"]
 
 
 RATED = not HEADS and SCANS["real"] is not None and not SCORING["ratings"]  # by the cohort's own raters

@@ -22,8 +22,7 @@ def find_head(image: NDArray[np.float32]) -> NDArray[np.bool_]:
         image: (D, H, W), float32, >= 0.
 
     Returns:
-        (D, H, W), boolean. Where nothing solid is brighter than the rest, as without any air in view, what
-        :func:`decoupled_qc.grids.foreground` finds.
+        (D, H, W), boolean. Where nothing solid is brighter than the rest, what :func:`decoupled_qc.grids.foreground` finds.
     """
     smooth = ndimage.gaussian_filter(image, SMOOTHING_VOXELS)
     is_bright = smooth > otsu(smooth)

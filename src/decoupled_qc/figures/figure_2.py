@@ -22,15 +22,18 @@ def figure_2(
     *,
     route: str,
     absence_weight: float,
+    absence_form: str,
     segmentation_loss: str,
     beta: float,
     presence: bool,
+    presence_weight: float,
 ) -> Drawing:
     """Draw what each network sees, what it learns from and what is frozen.
 
     Args:
         artefacts: In the config's order, with their own colours.
-        route, absence_weight, segmentation_loss, beta: See :class:`decoupled_qc.training.recipe.Recipe`.
+        route, absence_weight, absence_form, segmentation_loss, beta, presence_weight: See
+            :class:`decoupled_qc.training.recipe.Recipe`.
         presence: See :class:`decoupled_qc.network.DecoupledUNet`.
     """
     figure = style.new_figure(WIDTH, HEIGHT)
@@ -66,16 +69,17 @@ def figure_2(
     axes.text((first + end) / 2 + 20, below + 1, "σ²(task) of x", ha="center", va="bottom", fontsize=style.SMALL_PT)
     likelihood = f"{f'V^{beta:g} ' if beta else ''}(CE / V + ½ log V)"
     fit = [f"CE + {likelihood}" if segmentation_loss == "plain" else likelihood]
-    told = ["+ CE of p(k)"] if presence else []
+    told = ["+ CE of p(k)"] if presence and presence_weight else []
     absent = route == "routed" and absence_weight > 0
+    cost = "D(σ²(k))" if absence_form == "divergence" else "σ²(k)"
     losses = (
         fit,
-        [*fit, "+ L(σ²(task), task network's)", *(["+ σ²(k) where k is absent"] if absent else []), *told],
+        [*fit, "+ L(σ²(task), task network's)", *([f"+ {cost} where k is absent"] if absent else []), *told],
         [
             *fit,
             "+ L(σ²(task), task network's)",
             "+ Σ L(σ²(k), teacher k's)",
-            *(["+ Σ σ²(k) where k is absent"] if absent else []),
+            *([f"+ Σ {cost} where k is absent"] if absent else []),
             *told,
         ],
     )
@@ -90,7 +94,8 @@ def figure_2(
     names = ", ".join(artefacts)
     routed = ": in the likelihood a variance with a pseudo-label is replaced by it" if route == "routed" else ""
     if route == "routed" and absence_weight > 0:
-        routed += ", and a teacher's σ²(k) is pulled to 0 in images without k"
+        routed += ", and σ²(k) is pulled to 0 in images without k"
+        routed += " by what it would add to the likelihood, D" if absence_form == "divergence" else ""
     differs = ""
     if segmentation_loss == "plain":
         differs += " Its segmentation learns from plain cross-entropy; the one over V is held fixed."

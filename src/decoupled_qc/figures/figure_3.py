@@ -7,7 +7,7 @@ import pandas as pd
 
 from decoupled_qc.analysis.scores import simulated
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, image_grid, read_slices, show_image
+from decoupled_qc.figures.images import gather_scans, image_grid, read_slices, show_scan
 from decoupled_qc.figures.style import Drawing
 
 COLUMNS = 6
@@ -37,7 +37,7 @@ def figure_3(
         axes.set_axis_off()
     for index, (axes, name, slices) in enumerate(zip(grid.flat, names, found, strict=False)):
         scan = chosen.loc[name]
-        show_image(axes, slices.image)
+        show_scan(axes, slices)
         severity = "" if name == "none" else f"\nseverity {scan['severity']:.2f}"
         axes.set_title(f"{style.artefact_label(name)}{severity}")
         style.letter(axes, index)
@@ -45,7 +45,8 @@ def figure_3(
     caption = (
         f"Simulated artefacts on one held-out subject ({rows[0][1]}, anatomy {chosen['anatomy'].iloc[0]}), axial slice "
         f"{rows[0][4]}, left is left: (a) clean, then {', '.join(style.artefact_label(name) for name in names[1:])}. {reason}; "
-        "severities of two artefacts are not equally strong. Each scan is scaled to [0, 1] after its artefact."
+        "severities of two artefacts are not equally strong. Each scan is scaled to [0, 1] after its artefact; "
+        "dashed: edge of the part that an artefact covers, where it does not cover all."
     )
     return Drawing(
         figure,

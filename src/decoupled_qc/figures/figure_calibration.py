@@ -55,17 +55,18 @@ def figure_calibration(
     _draw_dice(panels[2], known, target_dice)
     for index, axes in enumerate(panels):
         style.letter(axes, index)
-    if len(faulty):
-        counted = style.counts_text(faulty.iloc[0])
-        figure.supxlabel(f"(a), (b): {counted}; (c): {style.counts(known)}", fontsize=style.SMALL_PT)
+    counted = [f"(a), (b): {style.counts_text(faulty.iloc[0])}"] if len(faulty) else []
+    counted += [f"(c): {style.counts(known)}"] if len(known) else []
+    if counted:
+        figure.supxlabel("; ".join(counted), fontsize=style.SMALL_PT)
     rows = pd.concat([faulty.assign(panel="volume"), known.assign(panel="dice")], ignore_index=True)
     return Drawing(figure, rows.dropna(axis=1, how="all"), _caption(faulty, known, coverage, target_dice, error_rate))
 
 
 def _draw_coverage(axes: Axes, volumes: pd.DataFrame) -> None:
-    """Draw the coverage of some kinds of interval against their level; the highest level that all have with its interval."""
+    """Draw the coverage of some kinds of interval against their level, at one with its own interval beside."""
     axes.plot([0.45, 1], [0.45, 1], color="black", linewidth=0.6, linestyle="--", label="as promised")
-    for (bars, on), label in BARS.items():
+    for index, ((bars, on), label) in enumerate(BARS.items()):
         own = volumes[(volumes["bars"] == bars) & (volumes["calibrated_on"] == on)].sort_values("level")
         if own.empty:
             continue
@@ -74,7 +75,7 @@ def _draw_coverage(axes: Axes, volumes: pd.DataFrame) -> None:
         look = {"color": colour, "linestyle": dashes, "marker": marker, "fillstyle": fill, "markersize": 3.5}
         axes.plot(own["level"], own["coverage"], **look, label=label)
         one = own[np.isclose(own["level"], ERROR_BAR_LEVEL)].dropna(subset=["ci_low"])
-        axes.vlines(one["level"], one["ci_low"], one["ci_high"], color=colour, linewidth=0.7)
+        axes.vlines(one["level"] + 0.006 * (index % 5 - 2), one["ci_low"], one["ci_high"], color=colour, linewidth=0.7)
     levels = sorted(volumes["level"].unique())
     axes.set_xticks(levels, [f"{100 * level:g}" for level in levels])
     axes.set(xlabel="level that the interval states (%)", xlim=(0.45, 1), ylim=(-0.03, 1.03))

@@ -122,7 +122,7 @@ def _heat_map(
             color=colour,
             fontsize=style.SMALL_PT,
         )
-    for name in set(artefacts) & set(heads):
+    for name in (name for name in artefacts if name in heads):
         corner = heads.index(name) - 0.5, artefacts.index(name) - 0.5
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=0.8, clip_on=False, zorder=3))
     axes.set_xticks(range(len(heads)), heads)

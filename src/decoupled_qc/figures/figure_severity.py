@@ -9,7 +9,7 @@ from decoupled_qc.figures.style import Drawing
 from decoupled_qc.figures.sweeps import swept_scans
 
 CLEAN_AT = -0.25  # of the axis of severity: beside the weakest step, which may be next to 0
-MEASURES = (("dice:gm", "GM Dice"), (OURS, "artefact uncertainty, log scale"))
+MEASURES = (("dice:gm", "GM Dice"), (OURS, "artefact uncertainty"))
 
 
 def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str]) -> Drawing:
@@ -48,14 +48,20 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
                 axes.set_ylabel(label)
     # Of the whole row, which shares its axis: uncertainties of strong and weak artefacts differ too much for a linear one.
     style.log_scale(grid[1, 0], "y", scans[OURS])
+    if grid[1, 0].get_yscale() == "log":
+        grid[1, 0].set_ylabel(f"{MEASURES[1][1]}, log scale")
     figure.supxlabel(f"severity (thin: a subject, thick: the mean); {style.counts(scans)}", fontsize=style.FONT_PT)
     rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])
     ours = trend[(trend["measure"] == "artefact_uncertainty") & (trend["aggregation"] == "mean")].set_index("artefact")
     stated = ", ".join(f"{name} {style.number(ours.loc[name, 'tau'])}" for name in shown)
-    levels = ", ".join(f"{level:g}" for level in sorted(scans.loc[scans["severity"] > 0, "severity"].unique()))
+    levels = [sorted(own.loc[own["severity"] > 0, "severity"].unique()) for _, own in scans.groupby("artefact")]
+    alike = all(one == levels[0] for one in levels)
+    listed = (
+        f"severity {', '.join(f'{level:g}' for level in levels[0])}" if alike else f"{max(map(len, levels))} severities"
+    )
     caption = (
-        f"Dice and artefact uncertainty of the clean scan and at severity {levels} of each artefact, one "
+        f"Dice and artefact uncertainty of the clean scan and at {listed} of each artefact, one "
         f"realisation a subject ({style.counts(scans)}). \N{GREEK SMALL LETTER TAU}: Kendall's tau-b of severity with "
         "1 \N{MINUS SIGN} Dice or with the uncertainty, mean over subjects, without the clean scan; 1 if it rises at every step. "
         f"Artefact uncertainty: {stated}."

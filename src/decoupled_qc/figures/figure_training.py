@@ -14,7 +14,7 @@ TERMS = (  # column, label, what a caption says of it, look
     (
         "consistency",
         "consistency",
-        "consistency: how far variances are from the frozen networks', eq. 7",
+        "consistency: how far variances are from the frozen networks', eq. 7, and what those of absent artefacts cost",
         style.TONES[2],
         "-",
     ),

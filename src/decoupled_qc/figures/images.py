@@ -165,7 +165,7 @@ def show_scan(axes: Axes, slices: ScanSlices) -> None:
     """Draw a scan in grey with a dashed line around the part that an artefact covers; say so if the slice is not in it."""
     show_image(axes, slices.image)
     if not slices.affected.any():
-        axes.set_xlabel("slice outside the part", fontsize=style.SMALL_PT, labelpad=1)
+        axes.set_xlabel("slice outside\nthe part", fontsize=style.SMALL_PT, labelpad=1)
     elif not slices.affected.all():
         axes.contour(slices.affected.astype(float), [0.5], colors=EDGE_COLOUR, linewidths=0.6, linestyles="dashed")
 

@@ -114,4 +114,4 @@ def _shown(board: pd.DataFrame, set_name: str, target: str) -> pd.DataFrame:
     members = members.assign(strength=strength(members), low=np.minimum(*turned), high=np.maximum(*turned))
     referred = np.array([needs_reference(row.score, row.aggregation) for row in members.itertuples()], bool)
     members["kind"] = np.select([members["strength"] < 0, referred], [OPPOSITE, REFERENCE], FREE)
-    return members[COLUMNS]
+    return members[COLUMNS].astype({"rank": int})
