@@ -42,9 +42,16 @@ def foreground(image: NDArray[np.float32]) -> NDArray[np.bool_]:
         image: (D, H, W), float32, >= 0.
     """
     smooth = ndimage.gaussian_filter(image, 1.5)
-    bright = ndimage.binary_opening(smooth > 0.1 * np.percentile(smooth, 98), iterations=2)
-    pieces, n_pieces = ndimage.label(bright)
+    return largest_solid(ndimage.binary_opening(smooth > 0.1 * np.percentile(smooth, 98), iterations=2))
+
+
+def largest_solid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the largest connected piece of a mask, its holes filled; empty if the mask is.
+
+    Args:
+        mask: (D, H, W), boolean.
+    """
+    pieces, n_pieces = ndimage.label(mask)
     if n_pieces == 0:
-        return bright
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    return ndimage.binary_fill_holes(largest)
+        return np.zeros_like(mask)
+    return ndimage.binary_fill_holes(pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]))

@@ -40,7 +40,7 @@ def reaches(source: Path, module: Path, package_root: Path = PACKAGE_ROOT) -> bo
 
     Args:
         source: Python file.
-        module: A file of the package; a package's ``__init__.py`` for what loads its modules by name.
+        module: A file of the package.
         package_root: As for :func:`fingerprint`.
     """
     return Path(module).resolve() in _reachable([source], package_root.resolve()).values()

@@ -75,3 +75,14 @@ def test_the_commit_says_when_code_was_edited_but_not_when_results_were(tmp_path
     assert provenance.versions()["commit"] == commit
     (tmp_path / "src/code.py").write_text("2\n")
     assert provenance.versions()["commit"] == f"{commit} with uncommitted changes"
+
+
+def test_a_script_reaches_what_it_imports_itself_or_through_others(code, tmp_path):
+    package = tmp_path / "decoupled_qc"
+    reached = {name: provenance.reaches(tmp_path / "job.py", package / name, package) for name in FILES}
+    assert reached == {name: name != "unrelated.py" for name in FILES}
+
+
+def test_constants_are_the_code_of_what_a_file_assigns_at_its_top_level(tmp_path):
+    (tmp_path / "one.py").write_text('TITLE = "A"  # why\nLIMIT = 2 * 3\n\ndef use():\n    TITLE = "B"\n')
+    assert provenance.constants(tmp_path / "one.py", ("TITLE", "LIMIT", "ABSENT")) == {"TITLE": "'A'", "LIMIT": "2 * 3"}

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from decoupled_qc.evaluation.regions import otsu
-from decoupled_qc.grids import foreground
+from decoupled_qc.grids import foreground, largest_solid
 
 SMOOTHING_VOXELS = 2.0  # noise as strong as the head must not reach the threshold in single voxels
 OPENING_VOXELS = 3
@@ -30,8 +30,5 @@ def find_head(image: NDArray[np.float32]) -> NDArray[np.bool_]:
         return foreground(image)
     air, tissue = np.median(smooth[~is_bright]), np.median(smooth[is_bright])
     level = air + LEVEL * (tissue - air)
-    pieces, n_pieces = ndimage.label(ndimage.binary_opening(smooth > level, iterations=OPENING_VOXELS))
-    if n_pieces == 0:
-        return foreground(image)
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    return ndimage.binary_fill_holes(largest)
+    head = largest_solid(ndimage.binary_opening(smooth > level, iterations=OPENING_VOXELS))
+    return head if head.any() else foreground(image)

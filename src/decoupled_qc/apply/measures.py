@@ -23,7 +23,7 @@ def measure(
 
     - ``gm_volume_ml``: volume of the label in the scan's own grid.
     - ``volume_scale_ml``: sum of the voxels' variances (eq. 8) above that of certain voxels, what error bars scale with.
-    - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the head and its margin, eq. 9; higher is worse.
+    - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the box around the head, eq. 9; higher is worse.
     - ``artefact_uncertainty``: that of all artefacts together.
     - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.evaluation.regions.enclosed_white`;
       higher is better.

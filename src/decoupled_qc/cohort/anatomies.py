@@ -12,7 +12,7 @@ HEAD_SPACING_MM = 1.0  # of every head that packages carry
 AIR_MM = 8  # kept around a head, so that a warped one stays in view
 NECK_MM = 30  # kept below a brain
 LABELS = "labels.nii.gz"  # of a whole-head label map
-TISSUES = ("CSF", "GM", "WM")  # by their values in decoupled_qc.dseg, from 1
+TISSUE_NAMES = ("CSF", "GM", "WM")  # by their values in decoupled_qc.dseg, from 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def most_probable(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
 def write_anatomy(folder: Path, anatomy: Anatomy) -> None:
     """Write ``T1w``, ``label-<tissue>_probseg``, ``dseg`` and perhaps ``labels`` (``.nii.gz``) into an existing folder."""
     save(folder / "T1w.nii.gz", anatomy.image, anatomy.affine)
-    for tissue, fraction in zip(TISSUES, anatomy.fractions, strict=True):
+    for tissue, fraction in zip(TISSUE_NAMES, anatomy.fractions, strict=True):
         save_fraction(folder / f"label-{tissue}_probseg.nii.gz", fraction, anatomy.affine)
     save(folder / "dseg.nii.gz", anatomy.label, anatomy.affine)
     if anatomy.labels is not None:
@@ -63,7 +63,7 @@ def read_anatomy(folder: Path) -> Anatomy:
         InputError: A file is missing or cannot be read.
     """
     image, affine = read_ras(folder / "T1w.nii.gz", HEAD_SPACING_MM)
-    files = [folder / f"label-{tissue}_probseg.nii.gz" for tissue in TISSUES]
+    files = [folder / f"label-{tissue}_probseg.nii.gz" for tissue in TISSUE_NAMES]
     fractions = np.stack([read_ras(file, HEAD_SPACING_MM)[0] for file in files])
     map_file = folder / LABELS
     labels = read_ras(map_file, HEAD_SPACING_MM)[0].astype(np.uint16) if map_file.exists() else None

@@ -9,9 +9,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from decoupled_qc import dseg
 from decoupled_qc.cohort.label_values import VALUE_OF_TISSUE, as_tissues
-from decoupled_qc.dseg import CSF, GREY_MATTER, WHITE_MATTER
+from decoupled_qc.dseg import CSF, GREY_MATTER, TISSUES, WHITE_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.images import AFFINE_TOLERANCE_MM, open_image
 from decoupled_qc.scans import Scan, read_scan
@@ -148,7 +147,7 @@ def check_contrast(path: Path, label: np.ndarray, scan: Scan) -> None:
         InputError: The scan's medians over the tissues of its label are in another order.
     """
     values = scan.image.numpy()
-    medians = {tissue: float(np.median(values[label == tissue])) for tissue in dseg.TISSUES if (label == tissue).any()}
+    medians = {tissue: float(np.median(values[label == tissue])) for tissue in TISSUES if (label == tissue).any()}
     if _rises(medians, (GREY_MATTER, WHITE_MATTER)):
         return
     if len(medians) == 3 and _rises(medians, (WHITE_MATTER, CSF, GREY_MATTER)):

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from decoupled_qc.cohort import labelmaps, shell, tissues
 from decoupled_qc.cohort.absence import absence, mark_absent
-from decoupled_qc.cohort.anatomies import AIR_MM, HEAD_SPACING_MM, LABELS, NECK_MM, TISSUES, Anatomy, write_anatomy
+from decoupled_qc.cohort.anatomies import AIR_MM, HEAD_SPACING_MM, LABELS, NECK_MM, TISSUE_NAMES, Anatomy, write_anatomy
 from decoupled_qc.cohort.deep import assign_deep_tissue, deep_regions
 from decoupled_qc.cohort.surfaces import fill, read_surface
 from decoupled_qc.cohort.volumes import bounding_box, cut, cut_affine, grow, read_ras
@@ -56,7 +56,9 @@ def label_head(name: str, head: Path, atlas: Path, folder: Path, *, registration
         anatomy, checks = _label_whole_head(head, read_atlas(atlas), registration_mm, rng_for(seed, name, "neck"))
     write_anatomy(folder, anatomy)
     volumes = np.bincount(anatomy.label.ravel(), minlength=4)[1:] * HEAD_SPACING_MM**3 / MM3_PER_ML
-    rows = [(tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUES, volumes, strict=True)] + checks
+    rows = [
+        (tissue, "none", "volume_ml", volume) for tissue, volume in zip(TISSUE_NAMES, volumes, strict=True)
+    ] + checks
     table = pd.DataFrame(rows, columns=["structure", "reference", "measure", "value"])
     table.insert(0, "anatomy", name)
     table.to_csv(folder / "agreement.csv", index=False, float_format="%.4f")

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from scipy import ndimage
 
+from decoupled_qc.grids import largest_solid
+
 AIR_MARGIN_VOXELS = 3
 ENCLOSED_MM = 8.0  # white matter lies within this distance of grey matter on all sides
 MOST_ZEROS = 0.1  # of the air's voxels; more were blanked, by a scanner, a mask or a defacing tool
@@ -43,11 +45,9 @@ def head_and_air(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Two (D, H, W) boolean masks; the air may be empty.
     """
     smooth = ndimage.gaussian_filter(image.astype(np.float32), 1.0)
-    bright = ndimage.binary_closing(smooth > otsu(smooth), iterations=2)
-    labels, n = ndimage.label(bright)
-    if n == 0:
-        return np.zeros(image.shape, bool), np.zeros(image.shape, bool)
-    head = ndimage.binary_fill_holes(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]))
+    head = largest_solid(ndimage.binary_closing(smooth > otsu(smooth), iterations=2))
+    if not head.any():
+        return head, np.zeros_like(head)
     return head, ~ndimage.binary_dilation(head, iterations=AIR_MARGIN_VOXELS)
 
 

@@ -67,22 +67,7 @@ def figure_2(
     axes.plot([first + 38, first + 38, end], [35, below, below], color="#333333", linewidth=0.8, linestyle="dashed")
     _arrow(axes, (end, below), (end, 35), frozen=True)
     axes.text((first + end) / 2 + 20, below + 1, "σ²(task) of x", ha="center", va="bottom", fontsize=style.SMALL_PT)
-    likelihood = f"{f'V^{beta:g} ' if beta else ''}(CE / V + ½ log V)"
-    fit = [f"CE + {likelihood}" if segmentation_loss == "plain" else likelihood]
-    told = ["+ CE of p(k)"] if presence and presence_weight else []
-    absent = route == "routed" and absence_weight > 0
-    cost = "D(σ²(k))" if absence_form == "divergence" else "σ²(k)"
-    losses = (
-        fit,
-        [*fit, "+ L(σ²(task), task network's)", *([f"+ {cost} where k is absent"] if absent else []), *told],
-        [
-            *fit,
-            "+ L(σ²(task), task network's)",
-            "+ Σ L(σ²(k), teacher k's)",
-            *([f"+ Σ {cost} where k is absent"] if absent else []),
-            *told,
-        ],
-    )
+    losses = _losses(route, absence_weight, absence_form, segmentation_loss, beta, presence and presence_weight > 0)
     for left, terms in zip(COLUMN_MM, losses, strict=True):
         axes.text(left, 22.5, "\n".join(terms), fontsize=style.SMALL_PT, va="top", linespacing=1.3)
     axes.text(first, 15.5, "V = Σσ² + ε", fontsize=style.SMALL_PT, va="top")
@@ -120,6 +105,21 @@ def figure_2(
         ("3", "student", "with any", " ".join(["task", *artefacts]), " ".join(losses[2])),
     ]
     return Drawing(figure, pd.DataFrame(rows, columns=COLUMNS), caption)
+
+
+def _losses(
+    route: str, absence_weight: float, absence_form: str, segmentation_loss: str, beta: float, learns_presence: bool
+) -> tuple[list[str], ...]:
+    """Return the terms of each stage's loss (eq. 4, 6 and its form with all causes) as this run has them."""
+    likelihood = f"{f'V^{beta:g} ' if beta else ''}(CE / V + ½ log V)"
+    fit = f"CE + {likelihood}" if segmentation_loss == "plain" else likelihood
+    cost = "D(σ²(k))" if absence_form == "divergence" else "σ²(k)"
+    of_absent = f"{cost} where k is absent" if route == "routed" and absence_weight > 0 else ""
+    told = ["+ CE of p(k)"] if learns_presence else []
+    of_task = [fit, "+ L(σ²(task), task network's)"]
+    teacher = [*of_task, *([f"+ {of_absent}"] if of_absent else []), *told]
+    student = [*of_task, "+ Σ L(σ²(k), teacher k's)", *([f"+ Σ {of_absent}"] if of_absent else []), *told]
+    return [fit], teacher, student
 
 
 def _box(axes: Axes, left: float, bottom: float, text: str, face: str, edge: str = "#555555") -> None:

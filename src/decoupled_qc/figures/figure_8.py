@@ -138,8 +138,6 @@ def _draw_boxes(figure: SubFigure, members: pd.DataFrame, artefacts: Sequence[st
         axes.scatter(sideways, scans[OURS], s=5, color=scans["artefact"].map(colours), linewidths=0, zorder=3)
     axes.set(xlabel="", ylabel="artefact uncertainty (mean)")
     style.log_scale(axes, "y", members[OURS])
-    if axes.get_yscale() == "log":
-        axes.set_ylabel("artefact uncertainty (mean), log scale")
     labels = [f"{name}\n{style.counts(members[members['group'] == name])}".replace(", ", "\n") for name in order]
     axes.set_xticks(range(len(order)), labels)
     return members.groupby("group")[OURS].median()

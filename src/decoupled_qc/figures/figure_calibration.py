@@ -20,6 +20,7 @@ BARS = {  # (kind, calibrated on) → label
     ("scaled", "other test subjects"): "learnt scale, crossed",
     ("conformal", "other test subjects"): "conformal, crossed",
 }
+MARKS = dict(zip(dict.fromkeys(kind for kind, _ in BARS), style.MARKERS, strict=False))  # one a kind, calibrated or not
 BAR_LOOKS = {  # calibrated on → how its kinds look
     NOTHING: (style.TONES[2], "-", "full"),
     "validation subjects": (style.TONES[0], "-", "full"),
@@ -71,8 +72,7 @@ def _draw_coverage(axes: Axes, volumes: pd.DataFrame) -> None:
         if own.empty:
             continue
         colour, dashes, fill = BAR_LOOKS[on]
-        marker = style.MARKERS[list(dict.fromkeys(kind for kind, _ in BARS)).index(bars)]
-        look = {"color": colour, "linestyle": dashes, "marker": marker, "fillstyle": fill, "markersize": 3.5}
+        look = {"color": colour, "linestyle": dashes, "marker": MARKS[bars], "fillstyle": fill, "markersize": 3.5}
         axes.plot(own["level"], own["coverage"], **look, label=label)
         one = own[np.isclose(own["level"], ERROR_BAR_LEVEL)].dropna(subset=["ci_low"])
         axes.vlines(one["level"] + 0.006 * (index % 5 - 2), one["ci_low"], one["ci_high"], color=colour, linewidth=0.7)

@@ -48,8 +48,6 @@ def figure_severity(wide: pd.DataFrame, trend: pd.DataFrame, artefacts: list[str
                 axes.set_ylabel(label)
     # Of the whole row, which shares its axis: uncertainties of strong and weak artefacts differ too much for a linear one.
     style.log_scale(grid[1, 0], "y", scans[OURS])
-    if grid[1, 0].get_yscale() == "log":
-        grid[1, 0].set_ylabel(f"{MEASURES[1][1]}, log scale")
     figure.supxlabel(f"severity (thin: a subject, thick: the mean); {style.counts(scans)}", fontsize=style.FONT_PT)
     rows = scans[["scan", "subject", "anatomy", "artefact", "severity", *(name for name, _ in MEASURES)]]
     rows = rows.rename(columns=lambda name: name.split(":")[0])

@@ -45,10 +45,10 @@ def draw_panels(
     figure = style.new_figure(style.TWO_COLUMNS_MM, height_mm)
     grid, stated = figure.subplots(1, len(panels), sharey=True), []
     for index, (axes, (score, aggregation)) in enumerate(zip(grid, panels, strict=True)):
+        axes.set_xlabel(typeset.score_label(score, aggregation))
         draw(axes, scans, f"{score}:{aggregation}", height, colours, markers)
         found = find(correlation, *cell, score, aggregation)
         state(axes, found)
-        axes.set_xlabel(typeset.score_label(score, aggregation) + (", log scale" if axes.get_xscale() == "log" else ""))
         style.letter(axes, index)
         stated.append(f"{typeset.title_of(score)}: {style.rho_text(found)}" if found is not None else "")
     handles, labels = grid[0].get_legend_handles_labels()

@@ -214,10 +214,10 @@ def rho_text(row: pd.Series) -> str:
 
 
 def log_scale(axes: Axes, which: str, values: pd.Series) -> None:
-    """Make an axis logarithmic if its values are positive and not nearly alike, with ticks that are plain numbers.
+    """Make an axis logarithmic and its label say so, if its values are positive and not nearly alike; ticks are plain numbers.
 
     Args:
-        axes: The panel.
+        axes: The panel, its label set.
         which: ``x`` or ``y``.
         values: What is drawn along it.
     """
@@ -227,6 +227,7 @@ def log_scale(axes: Axes, which: str, values: pd.Series) -> None:
         axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if ratio > MANY_TICKS_RATIO else (1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
+        axis.set_label_text(f"{axis.get_label_text()}, log scale")
 
 
 def legend_above(axes: Axes) -> None:
