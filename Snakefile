@@ -12,9 +12,11 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/fingerprints.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/scans.smk"
 include: "workflow/rules/artefacts.smk"
+include: "workflow/rules/train_params.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/score.smk"

@@ -1,10 +1,12 @@
 """Tables of scans as one job of a run hands them to the next: a name is text, whatever it looks like."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+SCANS_TABLE = "scans.tsv"
 FLOATS = ("severity", "rating", "value")
 KINDS = {**dict.fromkeys(FLOATS, float), "replicate": int}
 
@@ -26,3 +28,20 @@ def read_scan_table(path: Path) -> pd.DataFrame:
         keep_default_na=False,
         na_values=dict.fromkeys(FLOATS, ""),
     )
+
+
+def read_conditions(folders: Sequence[Path]) -> pd.DataFrame:
+    """Read the ``scans.tsv`` of several conditions.
+
+    Args:
+        folders: Of the conditions, ``sim-<artefact>`` and the like.
+
+    Returns:
+        Their rows one after another, image and dseg as whole paths, with the name of the condition's folder as ``folder``.
+    """
+    tables = []
+    for folder in map(Path, folders):
+        scans = read_scan_table(folder / SCANS_TABLE)
+        whole = {column: [str(folder / name) for name in scans[column]] for column in ("image", "dseg")}
+        tables.append(scans.assign(**whole, folder=folder.name))
+    return pd.concat(tables, ignore_index=True)

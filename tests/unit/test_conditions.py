@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.simulation import conditions, outside
 from decoupled_qc.simulation.confined import EDGE_MM
 from decoupled_qc.simulation.kspace import rescale
@@ -169,7 +170,7 @@ def test_a_sweep_is_one_realisation_at_rising_strength(manifest, name):
 def confined(manifest, *names):
     """Write the condition in which these artefacts lie outside the brain, and those that it is made from."""
     folders = [write(manifest, f"sim-{name}", simulate(name))[0] for name in names]
-    simulated = outside.read_simulated(folders)
+    simulated = read_conditions(folders)
 
     def make(image, subject):
         return outside.outside(image, simulated[simulated["subject"] == subject])
@@ -216,7 +217,7 @@ def test_a_scan_outside_the_brain_is_not_made_again_without_its_label(manifest):
 
 
 def test_a_label_without_tissue_is_refused_because_nothing_tells_where_the_brain_is(manifest):
-    simulated = outside.read_simulated([write(manifest, "sim-noise", simulate("noise"))[0]]).iloc[:1]
+    simulated = read_conditions([write(manifest, "sim-noise", simulate("noise"))[0]]).iloc[:1]
     empty = manifest.parent / "empty_dseg.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), AFFINE), empty)
     with pytest.raises(InputError, match="empty_dseg.nii.gz labels no tissue"):

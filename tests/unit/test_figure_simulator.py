@@ -11,7 +11,8 @@ from phantom import SETTINGS
 
 from decoupled_qc import artefacts
 from decoupled_qc.figures.figure_simulator import N_REALISATIONS, SEVERITIES
-from decoupled_qc.figures.images import find_frame, read_scans
+from decoupled_qc.figures.images import find_frame
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.seeds import rng_for
 
 
@@ -23,7 +24,7 @@ def drawing(run):
 @pytest.fixture(scope="module")
 def scan(run):
     """The clean scan, and where it is cut."""
-    scans = read_scans(run.folder / "conditions/clean")
+    scans = read_conditions([run.folder / "conditions/clean"])
     volume = torch.from_numpy(nib.load(scans.iloc[0]["image"]).get_fdata(dtype=np.float32))
     return volume, find_frame(scans, scans.iloc[0])
 

@@ -13,8 +13,9 @@ from PIL import Image
 from decoupled_qc.analysis.scores import is_stand_in
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, read_slices, show_scan
+from decoupled_qc.figures.images import read_slices, show_scan
 from decoupled_qc.paper import tables, typeset
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.simulation.affected import part_of_artefacts
 
 
@@ -95,7 +96,7 @@ def test_a_colour_belongs_to_an_artefact_whoever_made_it():
 
 
 def test_slices_are_axial_and_in_the_upper_half_of_the_grey_matter(run):
-    scans = gather_scans(run.scans("clean"))
+    scans = read_conditions(run.scans("clean"))
     found = read_slices(scans, [scans["scan"].iloc[0]], run.maps("clean"), ["task"])[0]
     assert found.slice_index in (19, 20)  # the head of ellipsoids is centred in 40 slices, widest there
     assert found.reference.any() and found.predicted.any() and found.variance["task"].shape == found.image.shape
@@ -103,7 +104,7 @@ def test_slices_are_axial_and_in_the_upper_half_of_the_grey_matter(run):
 
 def test_a_scan_without_a_row_in_scans_tsv_is_named(run):
     with pytest.raises(InputError, match="sub-nobody"):
-        read_slices(gather_scans(run.scans("clean")), ["sub-nobody"], [], [])
+        read_slices(read_conditions(run.scans("clean")), ["sub-nobody"], [], [])
 
 
 FAR = {"axis": 0, "centre": 0.25, "far_side": True}
@@ -129,7 +130,7 @@ def test_the_part_of_a_scan_is_that_of_its_artefacts_together(records, share):
     ("affected", "lines", "said"), [(1.0, 0, ""), (0.4, 1, ""), (0.0, 0, "slice outside\nthe part")]
 )
 def test_a_dashed_line_shows_which_part_of_a_slice_an_artefact_covers(run, affected, lines, said):
-    scans = gather_scans(run.scans("clean"))
+    scans = read_conditions(run.scans("clean"))
     found = read_slices(scans, [scans["scan"].iloc[0]], [], [])[0]
     width = found.image.shape[1]
     where = np.broadcast_to(np.arange(width) < affected * width, found.image.shape)

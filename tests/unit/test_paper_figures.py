@@ -15,12 +15,13 @@ from decoupled_qc.figures.figure_1 import least_and_most
 from decoupled_qc.figures.figure_3 import one_subject
 from decoupled_qc.figures.figure_5 import figure_5
 from decoupled_qc.figures.figure_9 import figure_9
-from decoupled_qc.figures.images import gather_scans, read_slices
+from decoupled_qc.figures.images import read_slices
+from decoupled_qc.scan_table import read_conditions
 
 
 def test_figure_1_pairs_scans_of_like_severity_with_the_artefact_in_and_outside_grey_matter(run):
     drawing = run.draw("1")
-    rows, table = drawing.rows, gather_scans(run.scans(*run.simulated)).set_index("scan")
+    rows, table = drawing.rows, read_conditions(run.scans(*run.simulated)).set_index("scan")
     assert rows["artefact"].tolist() == [name for name in ARTEFACTS for _ in range(2)]
     n_unlike = n_falls = 0
     for name, pair in rows.groupby("artefact"):
@@ -101,7 +102,7 @@ def test_figure_4_shows_the_scans_and_the_maps_of_the_run(run):
         distances = (members["severity"] - 0.75).abs()
         assert distances[rows.loc[name, "scan"]] == distances.min()
         assert rows.loc[name, "dice"] == members.loc[rows.loc[name, "scan"], "dice:gm"]
-        scans = gather_scans(run.scans("clean", f"sim-{name}"))
+        scans = read_conditions(run.scans("clean", f"sim-{name}"))
         found = read_slices(scans, [rows.loc[name, "scan"]], run.maps("clean", f"sim-{name}"), [name])[0]
         assert found.slice_index == rows.loc[name, "axial_slice"]
     drawing = run.draw("4")

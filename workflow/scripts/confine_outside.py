@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from decoupled_qc.jobs import start
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.simulation import conditions, outside
 
 start(snakemake.log[0], snakemake.threads, snakemake.output)
-simulated = outside.read_simulated(snakemake.input.simulated)
+simulated = read_conditions(snakemake.input.simulated)
 
 
 def make(image, subject, number):

@@ -12,7 +12,6 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.images import (
     colour_bar,
     explain_segmentation,
-    gather_scans,
     image_grid,
     read_slices,
     show_scan,
@@ -20,6 +19,7 @@ from decoupled_qc.figures.images import (
     show_variance,
     top_of,
 )
+from decoupled_qc.scan_table import read_conditions
 
 EXPLAINED = (  # in captions
     "Colours rise with its root, the standard deviation. Above each map: its mean over the scan, the artefact uncertainty. "
@@ -61,7 +61,7 @@ def draw_examples(
         The figure; and its rows: the scan, its ``dice`` or ``rating``, ``artefact_uncertainty``, ``axial_slice``, and
         ``scale_top``, the upper end of the scale of variance.
     """
-    slices = read_slices(gather_scans(conditions), list(chosen["scan"]), predictions, artefacts)
+    slices = read_slices(read_conditions(conditions), list(chosen["scan"]), predictions, artefacts)
     sums = [np.sum(list(found.variance.values()), axis=0) for found in slices]
     top = top_of(sums)
     figure, grid, bars = image_grid(len(ROWS), len(slices), slices[0].image.shape, colour_bars=True)

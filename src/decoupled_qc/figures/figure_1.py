@@ -11,8 +11,8 @@ import pandas as pd
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.figures import style
 from decoupled_qc.figures.examples import EXPLAINED, dice_titles, draw_examples
-from decoupled_qc.figures.images import gather_scans
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.simulation.affected import affected_part, share_inside
 
 SEVERITY_APART = 0.1  # of the two scans
@@ -32,7 +32,7 @@ def figure_1(
         predictions: Folders of their maps.
         artefacts: In the order to show; their variances are summed.
     """
-    scans = gather_scans(conditions).set_index("scan")
+    scans = read_conditions(conditions).set_index("scan")
     of_all = wide[wide["condition"].isin([f"sim-{name}" for name in artefacts])]
     of_all = of_all.assign(**{SHARE: [share_of_grey_matter(scans.loc[name]) for name in of_all["scan"]]})
     of_each = [of_all[of_all["condition"] == f"sim-{name}"] for name in artefacts]
@@ -63,7 +63,7 @@ def share_of_grey_matter(scan: pd.Series) -> float:
     """Return the share of the reference's grey matter in the part that an artefact covers, 1 if that is the whole scan.
 
     Args:
-        scan: Of :func:`decoupled_qc.figures.images.gather_scans`, with one artefact.
+        scan: Of :func:`decoupled_qc.scan_table.read_conditions`, with one artefact.
     """
     local = json.loads(scan["records"])[0]["local"]
     if local is None:

@@ -7,8 +7,9 @@ import pandas as pd
 
 from decoupled_qc.analysis.scores import simulated
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, image_grid, read_slices, show_scan
+from decoupled_qc.figures.images import image_grid, read_slices, show_scan
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.scan_table import read_conditions
 
 COLUMNS = 6
 
@@ -24,7 +25,7 @@ def figure_3(
         artefacts: In the order to show.
         example_severity: (0, 1].
     """
-    scans = gather_scans(conditions)
+    scans = read_conditions(conditions)
     chosen, reason = one_subject(wide[wide["scan"].isin(scans["scan"])], artefacts, example_severity)
     names = ["none", *(name for name in artefacts if name in chosen.index)]
 

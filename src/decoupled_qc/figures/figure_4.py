@@ -10,7 +10,6 @@ from decoupled_qc.figures import style
 from decoupled_qc.figures.images import (
     colour_bar,
     explain_segmentation,
-    gather_scans,
     image_grid,
     nearest_severity,
     read_slices,
@@ -20,6 +19,7 @@ from decoupled_qc.figures.images import (
     top_of,
 )
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.scan_table import read_conditions
 
 ROWS = ("scan", "segmentation", "task variance", "its artefact's\nvariance")
 
@@ -45,7 +45,7 @@ def figure_4(
         artefacts: In the order to show.
         example_severity: (0, 1].
     """
-    scans = gather_scans(conditions)
+    scans = read_conditions(conditions)
     chosen = {name: nearest_severity(wide, name, example_severity) for name in artefacts}
     found = read_slices(scans, [row["scan"] for row in chosen.values()], predictions, ["task", *artefacts])
     slices = dict(zip(chosen, found, strict=True))

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.figures.sweeps import swept_scans
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.units import MM3_PER_ML
 
 # Which physical parameter of a record measures the artefact, and how its axis reads.
@@ -52,7 +52,7 @@ def figure_5(
     """
     if bars not in BARS:
         raise InputError(f"Key analysis.bars is '{bars}': give one of {', '.join(BARS)}.")
-    rows = _rows(wide, gather_scans(conditions), bars, spacing_mm**3 / MM3_PER_ML)
+    rows = _rows(wide, read_conditions(conditions), bars, spacing_mm**3 / MM3_PER_ML)
     shown = [name for name in PARAMETERS if name in set(rows["artefact"])]
     if not shown:
         raise InputError(f"There is no sweep of {' or '.join(PARAMETERS)}: add one to key test.sweeps.")

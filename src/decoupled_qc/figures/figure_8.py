@@ -8,8 +8,9 @@ from matplotlib.figure import SubFigure
 
 from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import gather_scans, read_slices, show_image, show_variance, top_of
+from decoupled_qc.figures.images import read_slices, show_image, show_variance, top_of
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.scan_table import read_conditions
 
 # The paper shows noise and wrap; a foreign simulator's ghosting is the nearest to wrap.
 EXAMPLES = (("noise",), ("wrap", "ghosting"))
@@ -35,7 +36,7 @@ def figure_8(
         artefacts: In the config's order.
         stand_in: Whether the real set is a stand-in.
     """
-    scans = gather_scans(conditions)
+    scans = read_conditions(conditions)
     members = _with_clean_scans(wide)
     is_clean = members["artefact"].eq("none")
     members["group"] = is_clean.map({True: "clean", False: "artefact"})

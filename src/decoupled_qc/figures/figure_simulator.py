@@ -11,8 +11,9 @@ import torch
 
 from decoupled_qc import artefacts
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import find_frame, image_grid, read_scans, show_image
+from decoupled_qc.figures.images import find_frame, image_grid, show_image
 from decoupled_qc.figures.style import Drawing
+from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.seeds import rng_for
 
 SEVERITIES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -40,7 +41,7 @@ def figure_simulator(clean: Path, settings: Mapping[str, dict], *, spacing_mm: f
         spacing_mm: Of the scan's voxels.
         seed: The run's.
     """
-    scans = read_scans(clean)
+    scans = read_conditions([clean])
     scan = scans.iloc[0]
     volume = torch.from_numpy(nib.load(scan["image"]).get_fdata(dtype=np.float32))
     frame = find_frame(scans, scan)

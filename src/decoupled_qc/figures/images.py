@@ -18,10 +18,8 @@ from matplotlib.patches import Patch
 from decoupled_qc.dseg import GREY_MATTER
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
-from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation.affected import part_of_artefacts
 
-SCANS_TABLE = "scans.tsv"
 MARGIN_VOXELS = 2
 HEAD_LEVEL = 0.1  # of the brightest percentile: what counts as head when a slice is cropped
 OUR_COLOUR, REFERENCE_COLOUR = "#56b4e9", "#ffd000"
@@ -47,23 +45,6 @@ class ScanSlices:
     variance: dict[str, np.ndarray]
 
 
-def read_scans(condition: Path) -> pd.DataFrame:
-    """Return a condition's table of scans, image and dseg as whole paths.
-
-    Args:
-        condition: Folder with ``scans.tsv``.
-    """
-    table = read_scan_table(condition / SCANS_TABLE)
-    for column in ("image", "dseg"):
-        table[column] = [str(condition / name) for name in table[column]]
-    return table
-
-
-def gather_scans(conditions: Sequence[Path]) -> pd.DataFrame:
-    """Return the scans of several conditions, with their folder's name as ``folder``."""
-    return pd.concat([read_scans(Path(folder)).assign(folder=Path(folder).name) for folder in conditions])
-
-
 def read_slices(
     scans: pd.DataFrame, names: Sequence[str], predictions: Sequence[Path], causes: Sequence[str]
 ) -> list[ScanSlices]:
@@ -73,7 +54,7 @@ def read_slices(
     subject show the same place.
 
     Args:
-        scans: As :func:`gather_scans` returns it.
+        scans: As :func:`decoupled_qc.scan_table.read_conditions` returns it.
         names: Of the scans to read.
         predictions: Folders of the conditions' maps; empty to read none.
         causes: Variance maps to read.

@@ -1,7 +1,6 @@
 """A test condition in which artefacts lie outside the brain alone."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
-from decoupled_qc.scan_table import read_scan_table
 from decoupled_qc.simulation.conditions import Made
 from decoupled_qc.simulation.confined import EDGE_MM, confine, share_of_artefact
 from decoupled_qc.simulation.kspace import rescale
@@ -20,24 +18,6 @@ from decoupled_qc.simulation.kspace import rescale
 CONDITION = "outside"
 # Ours: some fluid and bone around the brain stay clean, and half of a head's volume lies further out than both together.
 MARGIN_MM = 4.0
-
-
-def read_simulated(conditions: Sequence[Path]) -> pd.DataFrame:
-    """Return the scans of simulated conditions.
-
-    Args:
-        conditions: Folders ``sim-<artefact>``.
-
-    Returns:
-        Their ``scans.tsv`` joined, with ``image`` and ``dseg`` as paths that do not depend on the folder.
-    """
-    tables = []
-    for folder in map(Path, conditions):
-        scans = read_scan_table(folder / "scans.tsv")
-        tables.append(
-            scans.assign(**{column: [folder / name for name in scans[column]] for column in ("image", "dseg")})
-        )
-    return pd.concat(tables, ignore_index=True)
 
 
 def outside(image: Tensor, simulated: pd.DataFrame) -> list[Made]:
@@ -48,7 +28,7 @@ def outside(image: Tensor, simulated: pd.DataFrame) -> list[Made]:
 
     Args:
         image: (D, H, W), float32, the clean scan.
-        simulated: The subject's rows of what :func:`read_simulated` returns.
+        simulated: The subject's rows of what :func:`decoupled_qc.scan_table.read_conditions` returns.
 
     Raises:
         InputError: A label is empty.
