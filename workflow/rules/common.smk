@@ -58,3 +58,8 @@ wildcard_constraints:
     model="|".join(["task", "student", "teacher-[a-z0-9]+", *VARIANTS]),
     rep=r"\d+",
     variant="|".join(VARIANTS),
+
+
+def ratings_of(condition):
+    """Return raters' table for a condition, if it is the real one and there is one."""
+    return [config["scoring"]["ratings"]] if condition == "real" and config["scoring"]["ratings"] else []

@@ -8,24 +8,6 @@ elif MEASURES_TABLE and not Path(MEASURES_TABLE).is_file():
     raise WorkflowError(f"{MEASURES_TABLE} does not exist: correct config key scoring.measures.table.")
 
 
-def ratings_of(condition):
-    """Return raters' table for a condition, if it is the real one and there is one."""
-    return [config["scoring"]["ratings"]] if condition == "real" and config["scoring"]["ratings"] else []
-
-
-def baseline_models(name):
-    """Return the folders of the networks that take part in a baseline."""
-    baseline = config["baselines"][name]
-    return [f"{OUT}/models/{baseline['model']}/rep-{number}" for number in baseline["replicates"]]
-
-
-def baseline_params(wildcards):
-    """Return the config blocks that a baseline uses."""
-    baseline = config["baselines"][wildcards.baseline]
-    common = {key: config[key] for key in ("augmentation", "inference", "seed")}
-    return {**common, "vary": baseline["vary"], "draws": baseline["draws"]}
-
-
 rule score:
     input:
         condition=f"{OUT}/conditions/{{condition}}",
