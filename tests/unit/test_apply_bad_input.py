@@ -179,7 +179,7 @@ def without_orientation(path, values, spacing_mm):
 def test_what_is_no_mri_scan_is_flagged_and_never_passes(tmp_path, model):
     lenient = write_tiny_model(tmp_path / "lenient", MM)
     reference = json.loads((lenient / "reference.json").read_text())
-    reference["dice_model"] |= {"weights": [0.0] * 6, "offset": 0.99, "ratio": 0.01}
+    reference["dice_model"] |= {"weights": [0.0] * 3, "offset": 0.99, "ratio": 0.01}
     (lenient / "reference.json").write_text(json.dumps({**reference, "input_ranges": {}, "kind_model": None}))
     usual, coarse, fine = (np.diag([mm, mm, mm, 1.0]) for mm in (2.5, 3.5, 0.25))
     hounsfield = (volume() * 2.5 - 1024).astype(np.int16)

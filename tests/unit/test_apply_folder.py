@@ -94,7 +94,7 @@ def wide_layers(channels, head_channels, patch_size, batch_size):
         (lambda card: card["inference"].update(patch_size=17), "patch_size is no multiple of 2"),
         (lambda card: (card.update(patch_size=16), card["inference"].update(patch_size=65536)), "patch_size is 65536"),
         (lambda card: card.update(epsilon=10**400), "epsilon is 1000"),
-        (lambda card: card.update(format=2), "format is 2, not 3"),
+        (lambda card: card.update(format=2), "format is 2, not 4"),
         (lambda card: card.pop("network"), "network or inference is missing"),
     ],
 )

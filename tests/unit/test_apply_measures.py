@@ -10,11 +10,15 @@ from decoupled_qc.predictions import Prediction
 SHAPE = (20, 22, 24)
 
 
-def edge_share(image, grey):
+def measured(image, grey):
     probability = torch.from_numpy(grey.astype(np.float32)) * 0.9
     maps = {name: torch.full(SHAPE, 0.1) for name in ("task", "noise")}
     found = Prediction(probability, (probability - 0.5) * 4, maps)
-    return measure(torch.from_numpy(image), found, 2.0, grey.astype(np.uint8), 0.008)["edge_share"]
+    return measure(torch.from_numpy(image), found, 2.0, grey.astype(np.uint8), 0.008)
+
+
+def edge_share(image, grey):
+    return measured(image, grey)["edge_share"]
 
 
 @pytest.mark.parametrize("face", [(0, 0), (0, -1), (1, 0), (2, -1)])
@@ -39,3 +43,11 @@ def test_grey_matter_cut_by_a_face_is_found_also_under_a_layer_without_values(fa
 
 def test_without_grey_matter_there_is_no_share():
     assert np.isnan(edge_share(np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)))
+
+
+def test_a_mean_times_the_box_per_grey_matter_is_the_variance_per_voxel_of_it():
+    image, grey = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
+    grey[6:14, 6:16, 6:18] = True
+    found = measured(image, grey)
+    assert found["uncertainty_noise"] * found["box_per_gm"] == pytest.approx(0.1 * image.size / grey.sum())
+    assert measured(image, ~(grey | True))["box_per_gm"] == image.size  # as of one voxel

@@ -151,7 +151,7 @@ def test_low_quality_is_a_result_unless_asked_and_counts_less_than_a_scan_that_c
     """By a reference that gives every scan this Dice, an interval that wide, and nothing to be unlike."""
     scan = write(tmp_path / "scan.nii", volume(), np.diag([3.0, 3.0, 3.0, 1.0]))
     reference = json.loads((model / "reference.json").read_text())
-    reference["dice_model"] |= {"weights": [0.0] * 6, "offset": dice, "ratio": ratio}
+    reference["dice_model"] |= {"weights": [0.0] * 3, "offset": dice, "ratio": ratio}
     reference |= {"input_ranges": {}, "kind_model": None}
     changed = write_tiny_model(tmp_path / "changed", MM)
     (changed / "reference.json").write_text(json.dumps(reference))

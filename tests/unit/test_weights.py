@@ -36,18 +36,13 @@ def test_the_cards_settings_are_those_that_the_release_configuration_asks_for():
     assert config["reference"]["network"] == "student"
     recipe |= config["training"]["stages"]["student"]
     card = open_model().card
-    older = {
-        "presence": False,
-        "presence_weight": 0.0,
-        "presence_learning_rate_factor": 1.0,
-    }  # the card is older than these keys
-    assert {key: (older | card["training"])[key] for key in recipe} == recipe
-    assert {key: (older | card["network"])[key] for key in config["network"]} == config["network"]
+    assert {key: card["training"][key] for key in recipe} == recipe
+    assert {key: card["network"][key] for key in config["network"]} == config["network"]
     assert card["inference"] == config["inference"] and card["spacing_mm"] == config["cohort"]["spacing_mm"]
     assert {key: card[key] for key in ("seed", "augmentation")} == {
         key: config[key] for key in ("seed", "augmentation")
     }
-    assert {"outside_probability": 0.0} | card["corruption"] == config["corruption"]  # the card is older than this key
+    assert card["corruption"] == config["corruption"]
 
 
 def test_no_copyleft_head_and_no_test_scan_was_trained_on():

@@ -44,7 +44,7 @@ def measured_scans(n_subjects=12):
                             "severity": severity,
                         },
                         **{"dice:gm": 0.9 - 0.5 * severity + 0.01 * rng.normal(), "error_ml": 20 * rng.normal(), **own},
-                        **{"artefact_uncertainty": total, "task_uncertainty": 0.1},
+                        **{"artefact_uncertainty": total, "task_uncertainty": 0.1, "box_per_gm": 8.0},
                         **{"gm_volume_ml": 600 + 50 * rng.normal(), "volume_scale_ml": 40.0, "snr": 6.0, "cnr": 2.0},
                         **{"head_ml": 3000.0, "head_level": 0.4, "head_spread": 0.2, "grey_level": 0.5},
                         "edge_share": 0.0,

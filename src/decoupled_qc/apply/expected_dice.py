@@ -1,4 +1,4 @@
-"""The Dice to expect of a scan's segmentation, from the variances of all causes, by a surface fitted on validation scans."""
+"""The Dice to expect of a scan's segmentation, from the variances of all artefacts, by a curve fitted on validation scans."""
 
 import math
 from collections.abc import Mapping
@@ -6,30 +6,32 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
+from scipy.optimize import lsq_linear
 
-from decoupled_qc.analysis.naming import LEAST_SD, SMALLEST, features
+from decoupled_qc.analysis.naming import LEAST_SD
 from decoupled_qc.analysis.prediction import dice_interval, interval_ratio
 
 TARGET = "dice:gm"
-PENALTIES = np.logspace(-2, 3, 20)  # of which leave-one-out picks one
+PENALTY = 1.0  # of the standardised weights: as much as one scan counts
 
 
 def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) -> dict:
-    """Return the surface, and how wide its interval is, conformal by subject and from fits without the subject at hand.
+    """Return the curve, and how wide its interval is, conformal by subject and from fits without the subject at hand.
 
-    Dice = offset + sum over causes of a_c x_c + b_c x_c^2, with x_c the log mean variance of a cause, the task's among them,
-    standardised and held within the range of the scans that were fitted; ridge regression. The artefact uncertainty alone,
-    their sum, cannot tell a cause that costs much Dice from one that costs little.
+    Dice = offset - sum over artefacts of a_k sqrt(v_k) - b sqrt(sum of all v_k), with v_k the variance of artefact k summed over
+    the scan, per voxel of predicted grey matter, held within the range of the scans that were fitted, and a_k, b >= 0: no rise
+    of a variance can raise the Dice. Ridge regression with bounds. Per voxel of grey matter, unlike a mean over the scan, a
+    variance hardly depends on how much neck or shoulder a scan shows, and it rises where grey matter is missed; and unlike the
+    artefact uncertainty the curve can tell a cause that costs much Dice from one that costs little.
 
     Args:
-        measured: Validation scans: ``dice:gm``, ``subject``, ``task_uncertainty`` and ``uncertainty_<artefact>``.
+        measured: Validation scans: ``dice:gm``, ``subject``, ``box_per_gm`` and ``uncertainty_<artefact>``.
         artefacts: Of the model.
         error_rate: (0, 1), share of new subjects' scans whose interval may miss.
 
     Returns:
-        ``low``, ``high``, ``mean``, ``sd`` of each x; ``weights`` of all x, then of all x^2; ``offset``; ``ratio``, see
-        :func:`decoupled_qc.analysis.prediction.dice_interval`, None where there are too few subjects for this rate.
+        ``low``, ``high`` of each v; ``weights`` of each square root, -a_k, then of that of the sum, -b; ``offset``; ``ratio``,
+        see :func:`decoupled_qc.analysis.prediction.dice_interval`, None where there are too few subjects for this rate.
     """
 
     def predict(calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
@@ -48,9 +50,8 @@ def expected_dice(found: Mapping[str, float], model: Mapping, artefacts: list[st
         model: From :func:`dice_model`.
         artefacts: Of the model.
     """
-    x = np.clip(_features(found, artefacts), model["low"], model["high"])
-    z = (x - model["mean"]) / model["sd"]
-    return float(np.clip(model["offset"] + np.dot(model["weights"], [*z, *z**2]), 0, 1))
+    variance = np.clip(_per_gm(found, artefacts), model["low"], model["high"])
+    return float(np.clip(model["offset"] + _terms(variance) @ model["weights"], 0, 1))
 
 
 def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> tuple[float, float, float]:
@@ -62,20 +63,25 @@ def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -
 
 
 def _fit(measured: pd.DataFrame, artefacts: list[str]) -> dict:
-    x = np.stack([_features(scan, artefacts) for scan in measured.to_dict("records")])
+    variance = np.stack([_per_gm(scan, artefacts) for scan in measured.to_dict("records")])
+    x, dice = _terms(variance), measured[TARGET].to_numpy()
     mean, sd = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SD)
-    z = (x - mean) / sd
-    ridge = RidgeCV(PENALTIES).fit(np.concatenate([z, z**2], axis=1), measured[TARGET])
+    penalised = np.concatenate([(x - mean) / sd, math.sqrt(PENALTY) * np.eye(x.shape[1])])
+    target = np.concatenate([dice - dice.mean(), np.zeros(x.shape[1])])
+    weights = lsq_linear(penalised, target, (-np.inf, 0), method="bvls").x / sd
     return {
-        "low": x.min(axis=0).tolist(),
-        "high": x.max(axis=0).tolist(),
-        "mean": mean.tolist(),
-        "sd": sd.tolist(),
-        "weights": ridge.coef_.tolist(),
-        "offset": float(ridge.intercept_),
+        "low": variance.min(axis=0).tolist(),
+        "high": variance.max(axis=0).tolist(),
+        "weights": weights.tolist(),
+        "offset": float(dice.mean() - mean @ weights),
     }
 
 
-def _features(found: Mapping[str, float], artefacts: list[str]) -> NDArray[np.float64]:
-    """Return the log mean variance of the task and of each head."""
-    return np.array([math.log(max(found["task_uncertainty"], SMALLEST)), *features(found, artefacts)])
+def _per_gm(found: Mapping[str, float], artefacts: list[str]) -> NDArray[np.float64]:
+    """Return (artefacts,) each variance per voxel of predicted grey matter."""
+    return np.array([found[f"uncertainty_{name}"] * found["box_per_gm"] for name in artefacts])
+
+
+def _terms(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (..., artefacts + 1): the square root of each variance, then that of their sum."""
+    return np.sqrt(np.concatenate([variance, variance.sum(axis=-1, keepdims=True)], axis=-1))

@@ -25,6 +25,7 @@ def measure(
     - ``volume_scale_ml``: sum of the voxels' variances (eq. 8) above that of certain voxels, what error bars scale with.
     - ``uncertainty_<artefact>``, ``task_uncertainty``: mean variance over the box around the head, eq. 9; higher is worse.
     - ``artefact_uncertainty``: that of all artefacts together.
+    - ``box_per_gm``: voxels of that box per voxel of predicted grey matter; times a mean it is the variance per voxel of that.
     - ``snr``, ``cnr``: eq. 10 and 11, in predicted grey matter and :func:`decoupled_qc.evaluation.regions.enclosed_white`;
       higher is better.
     - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
@@ -49,6 +50,7 @@ def measure(
         "task_uncertainty": means.pop(TASK),
         "artefact_uncertainty": sum(means.values()),
         **{f"uncertainty_{cause}": mean for cause, mean in means.items()},
+        "box_per_gm": grey.size / max(int(grey.sum()), 1),
         "snr": tissue_snr(values, grey),
         "cnr": tissue_cnr(values, grey, enclosed_white(values, grey, (spacing_mm,) * 3)),
         "head_ml": float(head.sum()) * voxel_ml,

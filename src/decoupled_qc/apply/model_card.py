@@ -16,7 +16,13 @@ from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.models import CARD, WEIGHTS
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
-RANKED = {"artefact_uncertainty": "artefact uncertainty", "snr": "SNR", "cnr": "CNR"}  # masks are predicted ones
+PER_GM = "artefact_uncertainty:per_gm"
+RANKED = {  # masks are predicted ones
+    "artefact_uncertainty": "artefact uncertainty",
+    PER_GM: "the same per voxel of predicted grey matter",
+    "snr": "SNR",
+    "cnr": "CNR",
+}
 DRAWS = {"n_boot": 10_000, "n_permutations": 1, "seed": 0}  # no p is shown
 
 
@@ -73,8 +79,9 @@ def _three_digits(value: float) -> str:
 
 def _correlations(measured: pd.DataFrame) -> list[list]:
     """Return each score with Spearman's rho and its interval, as text, and the scans where it could be measured."""
-    columns = {name: f"{name}:scan" for name in RANKED}
-    found = one_set(measured.rename(columns=columns), "dice:gm", list(columns.values()), **DRAWS).fillna({"note": ""})
+    scores = measured.assign(**{PER_GM: measured["artefact_uncertainty"] * measured["box_per_gm"]})
+    columns = {name: name if name == PER_GM else f"{name}:scan" for name in RANKED}
+    found = one_set(scores.rename(columns=columns), "dice:gm", list(columns.values()), **DRAWS).fillna({"note": ""})
     rows = []
     for name, row in zip(RANKED.values(), found.to_dict("records"), strict=True):
         known = pd.notna(row["rho"])

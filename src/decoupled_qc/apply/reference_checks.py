@@ -9,11 +9,11 @@ from decoupled_qc.apply.kind import kind_measures
 from decoupled_qc.apply.verdict import PLAIN_REASONS
 from decoupled_qc.causes import NO_ARTEFACT
 
-FORMAT = 3  # of model.json and reference.json
+FORMAT = 4  # of model.json and reference.json
 BANDED = ("artefact_uncertainty", "task_uncertainty", "gm_volume_ml", "snr", "cnr")  # and each artefact's own
 MAX_VALUES = 100_000  # of one list: validation scans are hundreds
 MAX_BANDS = 100
-PER_CAUSE = ("low", "high", "mean", "sd")  # of each log variance in the curve of Dice
+PER_ARTEFACT = ("low", "high")  # of each variance in the curve of Dice
 BAND = re.compile(r"[0-9][0-9.e-]{0,30}")  # such as 0.25-0.5, which becomes a column's name
 COUNTS = ("n_scans", "n_subjects", "n_anatomies")
 
@@ -48,7 +48,7 @@ def problems_of_reference(reference: Mapping, artefacts: list[str], sha256: obje
         "severity": artefacts,
         "cause_model": ["functions", "threshold"],
         "cause_accuracy": ["named"],
-        "dice_model": [*PER_CAUSE, "weights", "offset", "ratio"],
+        "dice_model": [*PER_ARTEFACT, "weights", "offset", "ratio"],
         "volume_model": ["ratio"],
         "decision": ["dice_cut", "error_rate"],
         "input_ranges": [],
@@ -62,7 +62,7 @@ def problems_of_reference(reference: Mapping, artefacts: list[str], sha256: obje
     yield from _of_scores(reference["clean"], reference["severity"], artefacts)
     yield from _of_cause_model(reference["cause_model"], artefacts)
     yield from _of_causes(reference["cause_accuracy"], artefacts)
-    yield from _of_models(reference["dice_model"], reference["volume_model"], reference["decision"], 1 + len(artefacts))
+    yield from _of_models(reference["dice_model"], reference["volume_model"], reference["decision"], len(artefacts))
     yield from _of_ranges(reference["input_ranges"])
     if reference.get("kind_model") is not None:  # one made before there was any, or of too few subjects
         yield from _of_kind(reference["kind_model"], artefacts)
@@ -110,13 +110,15 @@ def _of_causes(found: Mapping, artefacts: list[str]) -> Iterator[str]:
             yield from _number(f"cause_accuracy.named.{cause}.accuracy", one["accuracy"], 0, 1)
 
 
-def _of_models(dice: Mapping, volume: Mapping, decision: Mapping, n_causes: int) -> Iterator[str]:
-    for key, n in (*((key, n_causes) for key in PER_CAUSE), ("weights", 2 * n_causes)):
+def _of_models(dice: Mapping, volume: Mapping, decision: Mapping, n_artefacts: int) -> Iterator[str]:
+    for key, n in (*((key, n_artefacts) for key in PER_ARTEFACT), ("weights", n_artefacts + 1)):
         yield from _numbers(f"dice_model.{key}", dice[key])
         if len(dice[key]) != n:
             yield f"'dice_model.{key}' has {len(dice[key])} numbers, not {n}"
-    if not all(sd > 0 for sd in dice["sd"]):
-        yield "'dice_model.sd' has a number that is not above 0"
+    if any(low < 0 for low in dice["low"]):
+        yield "'dice_model.low' has a number below 0"
+    if any(weight > 0 for weight in dice["weights"]):
+        yield "'dice_model.weights' has a number above 0, so that more of a variance would raise the Dice"
     if any(low > high for low, high in zip(dice["low"], dice["high"], strict=True)):
         yield "'dice_model.low' has a number above that of 'dice_model.high'"
     yield from _number("dice_model.offset", dice["offset"])
