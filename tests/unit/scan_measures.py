@@ -13,4 +13,5 @@ def scan(noise=0.02, blur=0.02, **changes):
         "box_per_gm": 8.0,
     }
     kind = {"head_ml": 3000.0, "head_level": 0.4, "head_spread": 0.2, "grey_level": 0.5, "edge_share": 0.0}
+    kind["rim_level"] = 0.6
     return {**total, **rest, **kind, **changes}

@@ -51,3 +51,14 @@ def test_a_mean_times_the_box_per_grey_matter_is_the_variance_per_voxel_of_it():
     found = measured(image, grey)
     assert found["uncertainty_noise"] * found["box_per_gm"] == pytest.approx(0.1 * image.size / grey.sum())
     assert measured(image, ~(grey | True))["box_per_gm"] == image.size  # as of one voxel
+
+
+def test_the_rim_of_grey_matter_is_fluid_and_what_it_encloses_is_none():
+    """A shell of grey matter around a bright core: what is inside it may be bright, what is around it may not."""
+    axes = np.meshgrid(*[np.arange(side) - side / 2 for side in SHAPE], indexing="ij")
+    radius = np.sqrt(sum(axis**2 for axis in axes))
+    grey = (radius >= 4) & (radius < 7)
+    image = np.select([radius < 4, grey], [0.9, 0.5], 0.2).astype(np.float32)
+    assert measured(image, grey)["rim_level"] == pytest.approx(0.4)
+    assert measured(1 - image, grey)["rim_level"] == pytest.approx(1.6)
+    assert np.isnan(measured(image, grey & False)["rim_level"])

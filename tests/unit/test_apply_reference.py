@@ -254,6 +254,7 @@ def test_what_kind_of_scan_it_is_is_ranged_by_clean_and_usable_scans_and_uncerta
     assert plain["edge_share"] == [0.0, 0.005]
     cut = "grey matter cut by the edge of the field of view (3.6% of it lies there)"
     assert out_of_range(scan(edge_share=0.036), plain) == [cut]
+    assert "unlike fluid in a T1-weighted scan" in out_of_range(scan(rim_level=1.1), plain)[0]
     measured.loc[mild, "edge_share"] = 0.04
     assert input_ranges(measured, 0.75)["edge_share"] == plain["edge_share"]  # an artefact may put it there
     measured.loc[measured[measured["artefact"] == "none"].index[0], "edge_share"] = 0.02

@@ -9,7 +9,7 @@ from torch import Tensor
 from decoupled_qc.apply.head import find_head
 from decoupled_qc.causes import TASK
 from decoupled_qc.evaluation import metrics
-from decoupled_qc.evaluation.regions import enclosed_white
+from decoupled_qc.evaluation.regions import enclosed_white, rim
 from decoupled_qc.measures.cnr import tissue_cnr
 from decoupled_qc.measures.snr import tissue_snr
 from decoupled_qc.predictions import Prediction
@@ -30,6 +30,8 @@ def measure(
       higher is better.
     - ``head_ml``, ``head_level``, ``head_spread``, ``grey_level``: volume, mean and standard deviation of what is brighter
       than air, and mean of grey matter, intensities in [0, 1]: what a scan of another kind differs in.
+    - ``rim_level``: median of :func:`decoupled_qc.evaluation.regions.rim` over that of grey matter, below 1 where what surrounds
+      grey matter is darker, as cerebrospinal fluid is in a T1-weighted scan.
     - ``edge_share``: share of grey matter in the outermost voxels, next to 0 unless the field of view cuts the brain.
 
     Args:
@@ -57,8 +59,16 @@ def measure(
         "head_level": float(values[head].mean()) if head.any() else math.nan,
         "head_spread": float(values[head].std()) if head.any() else math.nan,
         "grey_level": float(values[grey].mean()) if grey.any() else math.nan,
+        "rim_level": _rim_level(values, grey, spacing_mm),
         "edge_share": _edge_share(values, grey),
     }
+
+
+def _rim_level(image: NDArray[np.float32], grey: NDArray[np.bool_], spacing_mm: float) -> float:
+    """Return how bright the rim is in units of grey matter, NaN where either is missing or grey matter is black."""
+    around = rim(grey, (spacing_mm,) * 3)
+    level = float(np.median(image[grey])) if grey.any() else 0.0
+    return float(np.median(image[around])) / level if around.any() and level > 0 else math.nan
 
 
 def _edge_share(image: NDArray[np.float32], grey: NDArray[np.bool_]) -> float:

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 OF_KIND = ("gm_volume_ml", "head_ml", "head_level", "head_spread", "grey_level", "cnr")  # an artefact may spoil them
 OF_QUALITY = ("task_uncertainty", "artefact_uncertainty")
 EDGE_SHARE = 0.005  # of grey matter, that a tight field of view may touch
+RIM_LEVEL = (
+    0.9  # of grey matter's; at most 0.77 on clean and weakly corrupted validation scans, 1.08 with inverted contrast
+)
 VALIDATION = "validation.csv"  # in the model folder
 
 
@@ -172,7 +175,8 @@ def usable_scans(measured: pd.DataFrame, target_dice: float) -> pd.DataFrame:
 def input_ranges(measured: pd.DataFrame, target_dice: float) -> dict[str, list[float]]:
     """Return property → the range that a scan is to lie in: that of usable scans, for how uncertain it may be that of all.
 
-    How much grey matter may touch the edge of the field of view is told by clean scans: wrap puts it there.
+    How much grey matter may touch the edge of the field of view is told by clean scans: wrap puts it there. That what surrounds
+    grey matter is darker is what T1-weighted means.
 
     Args:
         measured, target_dice: As for :func:`usable_scans`.
@@ -181,7 +185,7 @@ def input_ranges(measured: pd.DataFrame, target_dice: float) -> dict[str, list[f
     values = {**{name: usable[name] for name in OF_KIND}, **{name: measured[name] for name in OF_QUALITY}}
     ranges = {name: widened(found) for name, found in values.items() if np.isfinite(found).any()}
     at_edge = measured.loc[measured["artefact"] == NO_ARTEFACT, "edge_share"].fillna(0.0)
-    return {**ranges, "edge_share": [0.0, max(widened(at_edge)[1], EDGE_SHARE)]}
+    return {**ranges, "rim_level": [0.0, RIM_LEVEL], "edge_share": [0.0, max(widened(at_edge)[1], EDGE_SHARE)]}
 
 
 def severities(scans: pd.DataFrame, bands: list[float], score: str = "artefact_uncertainty") -> dict[str, list[float]]:

@@ -18,6 +18,10 @@ PLAIN_REASONS = {  # by input range: (what is said below it, above it)
     "head_level": ("a dark head, but for a few bright voxels", "a head as bright as its brightest parts"),
     "head_spread": ("hardly any contrast in the head", "an unusually wide range of intensities"),
     "grey_level": ("grey matter darker than in a T1-weighted scan", "grey matter brighter than in a T1-weighted scan"),
+    "rim_level": (
+        "surroundings of grey matter darker than any",
+        "surroundings of grey matter as bright as it or brighter ({:.2f} times), unlike fluid in a T1-weighted scan",
+    ),
     "edge_share": (
         "less grey matter at the edge of the field of view ({:.1%}) than any",
         "grey matter cut by the edge of the field of view ({:.1%} of it lies there)",

@@ -28,11 +28,28 @@ def enclosed_white(image: np.ndarray, grey: np.ndarray, spacing_mm: tuple[float,
     """
     if not grey.any():
         return np.zeros_like(grey)
+    level = np.median(image[grey]) + 0.5 * image[grey].std()
+    return _closed(grey, spacing_mm) & ~grey & (image > level)
+
+
+def rim(grey: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return the layer of voxels next outside grey matter and all that it encloses: mostly cerebrospinal fluid.
+
+    Args:
+        grey, spacing_mm: As for :func:`enclosed_white`.
+
+    Returns:
+        (D, H, W) boolean mask, empty without grey matter.
+    """
+    whole = _closed(grey, spacing_mm)
+    return ndimage.binary_dilation(whole) & ~whole
+
+
+def _closed(grey: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Return grey matter with what lies within ``ENCLOSED_MM`` of it on all sides."""
     steps = max(1, round(ENCLOSED_MM / math.prod(spacing_mm) ** (1 / 3)))
     padded = np.pad(grey, steps)  # so that closing does not end at the edge of the volume
-    closed = ndimage.binary_closing(padded, iterations=steps)[tuple(slice(steps, -steps) for _ in range(3))]
-    level = np.median(image[grey]) + 0.5 * image[grey].std()
-    return closed & ~grey & (image > level)
+    return ndimage.binary_closing(padded, iterations=steps)[tuple(slice(steps, -steps) for _ in range(3))]
 
 
 def head_and_air(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
