@@ -12,7 +12,7 @@ from sklearn.covariance import ledoit_wolf
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
 from decoupled_qc.analysis.naming import cause_model, discriminant, lead, named_cause
-from decoupled_qc.apply.expected_dice import PENALTY, expected_dice, interval
+from decoupled_qc.apply.expected_dice import PENALTY, dice_of_subjects_left_out, expected_dice, interval
 from decoupled_qc.apply.kind import kind_measures, kind_model, unlike_together
 from decoupled_qc.apply.model_card import write_model_card
 from decoupled_qc.apply.reference import input_ranges, summarise, widened
@@ -60,6 +60,16 @@ def test_expected_dice_is_the_best_curve_that_no_variance_raises_and_its_interva
     assert 0.85 < held <= 1.0 and model["ratio"] < 1.0
 
 
+def test_the_dice_of_a_subject_left_out_owes_nothing_to_its_own_scans():
+    measured = measured_scans()
+    own = (measured["subject"] == "sub-3").to_numpy()
+    found = dice_of_subjects_left_out(measured, ARTEFACTS)
+    assert np.abs(found - measured["dice:gm"]).mean() < 0.1
+    measured.loc[own, "dice:gm"] = 0.0
+    changed = dice_of_subjects_left_out(measured, ARTEFACTS)
+    assert changed[own].tolist() == found[own].tolist() and (changed[~own] != found[~own]).any()
+
+
 def test_no_rise_of_a_variance_raises_the_dice_though_noise_here_goes_with_better_scans():
     measured = measured_scans()
     noisy = measured["artefact"] == "noise"
@@ -71,7 +81,7 @@ def test_no_rise_of_a_variance_raises_the_dice_though_noise_here_goes_with_bette
     assert found[-1] < found[0] - 0.2  # of blur, which costs Dice
 
 
-def test_air_around_a_head_leaves_the_dice_to_expect_and_missed_grey_matter_lowers_it(reference):
+def test_surroundings_without_variance_leave_the_dice_to_expect_and_missed_grey_matter_lowers_it(reference):
     model, tight = reference["dice_model"], scan(noise=0.08)
     roomy = scan(noise=0.04, blur=0.01, box_per_gm=16.0)  # twice the box, half the mean: the same variance in all
     assert expected_dice(roomy, model, ARTEFACTS) == pytest.approx(expected_dice(tight, model, ARTEFACTS))

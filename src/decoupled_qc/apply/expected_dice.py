@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
+from decoupled_qc.analysis.conformal import held_out
 from decoupled_qc.analysis.naming import LEAST_SD
 from decoupled_qc.analysis.prediction import dice_interval, interval_ratio
 
@@ -19,10 +21,10 @@ def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) 
     """Return the curve, and how wide its interval is, conformal by subject and from fits without the subject at hand.
 
     Dice = offset - sum over artefacts of a_k sqrt(v_k) - b sqrt(sum of all v_k), with v_k the variance of artefact k summed over
-    the scan, per voxel of predicted grey matter, held within the range of the scans that were fitted, and a_k, b >= 0: no rise
-    of a variance can raise the Dice. Ridge regression with bounds. Per voxel of grey matter, unlike a mean over the scan, a
-    variance hardly depends on how much neck or shoulder a scan shows, and it rises where grey matter is missed; and unlike the
-    artefact uncertainty the curve can tell a cause that costs much Dice from one that costs little.
+    the head's box, per voxel of predicted grey matter, held within the range of the scans that were fitted, and a_k, b >= 0: no
+    rise of a variance can raise the Dice. Ridge regression with bounds. Per voxel of grey matter a variance is not diluted by
+    neck and shoulders, as a mean over the scan is, and it rises where grey matter is missed; and unlike the artefact uncertainty
+    the curve can tell a cause that costs much Dice from one that costs little.
 
     Args:
         measured: Validation scans: ``dice:gm``, ``subject``, ``box_per_gm`` and ``uncertainty_<artefact>``.
@@ -33,13 +35,20 @@ def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) 
         ``low``, ``high`` of each v; ``weights`` of each square root, -a_k, then of that of the sum, -b; ``offset``; ``ratio``,
         see :func:`decoupled_qc.analysis.prediction.dice_interval`, None where there are too few subjects for this rate.
     """
-
-    def predict(calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
-        model = _fit(calibration, artefacts)
-        return np.array([expected_dice(scan, model, artefacts) for scan in scans.to_dict("records")])
-
-    ratio = interval_ratio(measured, error_rate, predict)
+    ratio = interval_ratio(measured, error_rate, partial(_predict, artefacts))
     return {**_fit(measured, artefacts), "ratio": ratio if math.isfinite(ratio) else None}
+
+
+def dice_of_subjects_left_out(measured: pd.DataFrame, artefacts: list[str]) -> NDArray[np.float64]:
+    """Return the Dice (n,) that is expected of each validation scan by the curve fitted without its subject.
+
+    Args:
+        measured, artefacts: As for :func:`dice_model`.
+    """
+    found = np.empty(len(measured))
+    for own in held_out(measured["subject"].to_numpy()):
+        found[own] = _predict(artefacts, measured[~own], measured[own])
+    return found
 
 
 def expected_dice(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> float:
@@ -60,6 +69,11 @@ def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -
     ratio = math.inf if model["ratio"] is None else model["ratio"]
     low, high = dice_interval(dice, ratio)
     return dice, float(low), float(high)
+
+
+def _predict(artefacts: list[str], calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
+    model = _fit(calibration, artefacts)
+    return np.array([expected_dice(scan, model, artefacts) for scan in scans.to_dict("records")])
 
 
 def _fit(measured: pd.DataFrame, artefacts: list[str]) -> dict:

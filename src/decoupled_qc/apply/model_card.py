@@ -5,9 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from decoupled_qc.analysis.correlation import one_set
+from decoupled_qc.apply.expected_dice import dice_of_subjects_left_out
 from decoupled_qc.apply.folder import MODEL_CARD
 from decoupled_qc.apply.kind import WIDENING
 from decoupled_qc.apply.reference import EDGE_SHARE, severities
@@ -16,12 +19,14 @@ from decoupled_qc.causes import NO_ARTEFACT
 from decoupled_qc.models import CARD, WEIGHTS
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
+LEFT_OUT = "left_out:scan"  # the Dice that is expected by the curve fitted without the scan's subject
 PER_GM = "artefact_uncertainty:per_gm"
 RANKED = {  # masks are predicted ones
-    "artefact_uncertainty": "artefact uncertainty",
+    LEFT_OUT: "predicted Dice, of subjects left out of the fit",
+    "artefact_uncertainty:scan": "artefact uncertainty",
     PER_GM: "the same per voxel of predicted grey matter",
-    "snr": "SNR",
-    "cnr": "CNR",
+    "snr:scan": "SNR",
+    "cnr:scan": "CNR",
 }
 DRAWS = {"n_boot": 10_000, "n_permutations": 1, "seed": 0}  # no p is shown
 
@@ -52,6 +57,7 @@ def model_card(
         found = severities(measured[measured["artefact"] == artefact], bands, "dice:gm")
         means = [f"{pd.Series(values).mean():.2f} (n = {len(values)})" for values in found.values()]
         dice.append([artefact, *means])
+    left_out = dice_of_subjects_left_out(measured, reference["artefacts"])
     confusion = reference["cause_accuracy"]["confusion"]
     ranges = [[name, *map(_three_digits, ends)] for name, ends in reference["input_ranges"].items()]
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -64,7 +70,8 @@ def model_card(
         error_ml=measured["error_ml"],
         cohort=_cohort(manifest),
         dice=_table(["artefact", *names], dice),
-        ranked=_table(["score", "ρ with Dice", "n scans"], _correlations(measured)),
+        ranked=_table(["score", "ρ with Dice", "n scans"], _correlations(measured, left_out)),
+        left_out_error=np.abs(left_out - measured["dice:gm"]).mean(),
         causes=_table(["", *confusion], [[name, *row.values()] for name, row in confusion.items()]),
         ranges=_table(["property", "from", "to"], ranges),
         edge_share=EDGE_SHARE,
@@ -77,11 +84,12 @@ def _three_digits(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _correlations(measured: pd.DataFrame) -> list[list]:
+def _correlations(measured: pd.DataFrame, left_out: NDArray[np.float64]) -> list[list]:
     """Return each score with Spearman's rho and its interval, as text, and the scans where it could be measured."""
-    scores = measured.assign(**{PER_GM: measured["artefact_uncertainty"] * measured["box_per_gm"]})
-    columns = {name: name if name == PER_GM else f"{name}:scan" for name in RANKED}
-    found = one_set(scores.rename(columns=columns), "dice:gm", list(columns.values()), **DRAWS).fillna({"note": ""})
+    per_gm = measured["artefact_uncertainty"] * measured["box_per_gm"]
+    scores = measured.rename(columns={name.removesuffix(":scan"): name for name in RANKED})
+    scores = scores.assign(**{LEFT_OUT: left_out, PER_GM: per_gm})
+    found = one_set(scores, "dice:gm", list(RANKED), **DRAWS).fillna({"note": ""})
     rows = []
     for name, row in zip(RANKED.values(), found.to_dict("records"), strict=True):
         known = pd.notna(row["rho"])

@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 OF_KIND = ("gm_volume_ml", "head_ml", "head_level", "head_spread", "grey_level", "cnr")  # an artefact may spoil them
 OF_QUALITY = ("task_uncertainty", "artefact_uncertainty")
 EDGE_SHARE = 0.005  # of grey matter, that a tight field of view may touch
-RIM_LEVEL = (
-    0.9  # of grey matter's; at most 0.77 on clean and weakly corrupted validation scans, 1.08 with inverted contrast
-)
+# Of grey matter's: at most 0.77 on clean and weakly corrupted validation scans of the weights in the package, 1.08 on a brain of
+# inverted contrast.
+RIM_LEVEL = 0.9
 VALIDATION = "validation.csv"  # in the model folder
 
 
