@@ -14,6 +14,7 @@ from decoupled_qc.measures.artefact_uncertainty import (
     mean_uncertainty_off_boundary,
     patch_max_uncertainty,
     top_uncertainty,
+    uncertainty_per_voxel,
 )
 from decoupled_qc.measures.cjv import cjv
 from decoupled_qc.measures.cnr import tissue_cnr
@@ -167,6 +168,19 @@ def test_aggregators_of_a_map_with_one_hot_patch(phantom):
     edged = np.where(boundary, 5.0, variance)
     assert mean_uncertainty_off_boundary(edged, mask) == pytest.approx(variance[~boundary].mean())
     assert mean_uncertainty_off_boundary(variance, np.zeros(SHAPE, bool)) == pytest.approx(variance.mean())
+
+
+def test_uncertainty_per_voxel_of_grey_matter_does_not_move_with_the_air_around_the_head(phantom):
+    _, grey, _ = phantom
+    variance = np.where(grey, 0.5, 0.0)
+    variance[0, 0, 0] = (
+        0.25 * grey.sum()
+    )  # outside the mask counts too: what is uncertain there may be missed grey matter
+    assert uncertainty_per_voxel(variance, grey) == pytest.approx(0.75)
+    wider, wider_grey = np.pad(variance, 8), np.pad(grey, 8)
+    assert uncertainty_per_voxel(wider, wider_grey) == pytest.approx(0.75)
+    assert mean_uncertainty_near(wider, np.ones(wider.shape, bool), 0) < variance.mean()
+    assert math.isnan(uncertainty_per_voxel(variance, np.zeros(SHAPE, bool)))
 
 
 def test_average_edge_strength_of_a_step_is_its_slope_and_falls_with_blur_and_noise(phantom):

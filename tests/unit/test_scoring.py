@@ -22,7 +22,7 @@ KNOWN = {"model": "student", "replicate": 0, "dilation_voxels": 1, "stand_in_rat
 SCORES = {
     *(
         ("artefact_uncertainty", name)
-        for name in ("mean", "gm_mean", "gm_only", "off_boundary", "top_5_percent", "patch_max")
+        for name in ("mean", "gm_mean", "gm_only", "per_gm", "off_boundary", "top_5_percent", "patch_max")
     ),
     *((f"variance_{head}", "mean") for head in HEADS),
     *((name, mask) for name in ("snr", "cnr", "cjv") for mask in ("reference", "predicted")),
@@ -144,7 +144,11 @@ def test_a_part_of_the_scores_is_written_as_it_was_read(tmp_path):
             [(name, "brain") for name in ("calibration_error", "brier", "log_loss_nats", "error_overlap")],
             "is brain",
         ),
-        (blind, [("artefact_uncertainty", "gm_mean"), ("artefact_uncertainty", "gm_only")], "no voxel was called grey"),
+        (
+            blind,
+            [("artefact_uncertainty", name) for name in ("gm_mean", "gm_only", "per_gm")],
+            "no voxel was called grey",
+        ),
         (no_white_matter, [("cnr", "reference"), ("cjv", "reference"), ("wm2max", "reference")], "no voxel"),
         (constant, [("snr", "reference"), ("cnr", "reference"), ("cjv", "reference")], "all alike|no contrast"),
         (

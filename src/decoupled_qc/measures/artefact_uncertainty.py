@@ -22,6 +22,7 @@ def measure(evidence: Evidence) -> dict[str, float]:
         "mean": mean_uncertainty(variance),
         "gm_mean": mean_uncertainty_near(variance, predicted, evidence.dilation_voxels),
         "gm_only": mean_uncertainty_near(variance, predicted, 0),
+        "per_gm": uncertainty_per_voxel(variance, predicted),
         "off_boundary": mean_uncertainty_off_boundary(variance, predicted),
         "top_5_percent": top_uncertainty(variance),
         "patch_max": patch_max_uncertainty(variance, evidence.spacing_mm),
@@ -41,6 +42,18 @@ def mean_uncertainty_near(variance: np.ndarray, mask: np.ndarray, dilation_voxel
     # SciPy takes 0 steps for "until nothing changes".
     region = ndimage.binary_dilation(mask, iterations=dilation_voxels) if dilation_voxels else mask
     return float(variance[region].mean(dtype=np.float64))
+
+
+def uncertainty_per_voxel(variance: np.ndarray, mask: np.ndarray) -> float:
+    """Return the sum of a variance map over the scan for each voxel of a mask: ``sum(v) / |mask|``; higher is worse.
+
+    A mean over the scan falls with the air around the head and rises with the head's size; this does neither.
+
+    Args:
+        variance: (D, H, W), >= 0.
+        mask: (D, H, W), e.g. the predicted grey matter. NaN where it is empty.
+    """
+    return float(variance.sum(dtype=np.float64) / mask.sum()) if mask.any() else math.nan
 
 
 def mean_uncertainty_off_boundary(variance: np.ndarray, mask: np.ndarray) -> float:

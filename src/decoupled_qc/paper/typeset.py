@@ -12,6 +12,7 @@ from decoupled_qc.files import write_whole
 AGGREGATIONS = {
     "gm_mean": "near GM",
     "gm_only": "inside GM",
+    "per_gm": "per voxel of GM",
     "off_boundary": "off boundary",
     "top_5_percent": "top 5 %",
     "patch_max": "patch maximum",
