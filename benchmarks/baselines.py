@@ -34,13 +34,25 @@ OUT = ROOT / "benchmarks/baselines.csv"
 STUDENT = {"model": "student", "replicates": [0], "draws": 1}
 OF_STUDENT = {
     ("artefact_uncertainty", "mean"): "ours",
+    ("artefact_uncertainty", "per_gm"): "ours",
     ("variance_task", "mean"): "task variance",
     ("entropy", "mean"): "softmax entropy",
 }
 QUALITY = ("dice", "gm")
 KEY = ["score", "aggregation"]
 AHEAD = {"difference": "ahead", "ci_low": "ahead_low", "ci_high": "ahead_high"}
-COLUMNS = ["method", "score", "rho", "ci_low", "ci_high", *AHEAD.values(), "rho_within_artefact", "aurc", "auroc"]
+COLUMNS = [
+    "method",
+    "score",
+    "aggregation",
+    "rho",
+    "ci_low",
+    "ci_high",
+    *AHEAD.values(),
+    "rho_within_artefact",
+    "aurc",
+    "auroc",
+]
 COLUMNS += ["n_scans", "n_subjects"]
 
 
