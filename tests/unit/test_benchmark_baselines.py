@@ -24,8 +24,9 @@ def write(file, text):
 
 def write_scores(run):
     """Ours ranks the scans as Dice does; the ensemble ranks them so but for one subject's, whose order is reversed."""
+    ours = []
     for place, (condition, artefact) in enumerate(CONDITIONS.items()):
-        ours, theirs = [], []
+        theirs = []
         for subject in range(N_SUBJECTS):
             dice = 0.9 - 0.2 * place - 0.01 * subject
             own = (f"sub-{subject}", f"sub-{subject}_{condition}", "student", 0, condition, artefact, 0.5)
@@ -38,9 +39,9 @@ def write_scores(run):
                 (*own, "dice", "ensemble", 0.1),
                 (*own, "pairwise_dice", "ensemble", dice if subject else 1 - dice),
             ]
-        write(run / f"scores/student/rep-0/{condition}.csv", pd.DataFrame(ours, columns=COLUMNS).to_csv(index=False))
         write(run / f"baselines/ensemble/{condition}.csv", pd.DataFrame(theirs, columns=COLUMNS).to_csv(index=False))
         write(run / f"conditions/{condition}/scans.tsv", "scan\n" + "a\n" * N_SUBJECTS)
+    write(run / "scores.csv", pd.DataFrame(ours, columns=COLUMNS).to_csv(index=False))
 
 
 @pytest.fixture
@@ -73,6 +74,15 @@ def test_only_the_uncertainties_are_compared_and_by_the_dice_of_the_student(run)
     assert table.loc["ensemble", "ahead"] == pytest.approx(1 - table.loc["ensemble", "rho"], abs=0.002)
     assert pd.isna(table.loc["ours", "ahead"])
     assert table["n_scans"].tolist() == [18, 18] and table["n_subjects"].tolist() == [6, 6]
+
+
+def test_the_leaderboard_that_is_drawn_holds_all_scores_of_the_run(run):
+    table_of(run)
+    folder = run.parents[1] / "own"
+    drawn = pd.read_csv(folder / "figure_leaderboard.csv").set_index(["score", "aggregation"])["rank"].to_dict()
+    assert drawn.pop(("pairwise_dice", "ensemble")) == 3
+    assert set(drawn) == {("artefact_uncertainty", "mean"), ("cnr", "reference")} and set(drawn.values()) <= {1, 2}
+    assert (folder / "figure_leaderboard.png").stat().st_size
 
 
 def test_a_method_costs_every_network_that_it_starts_from_and_a_look_by_each(run):
