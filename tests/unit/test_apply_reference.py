@@ -11,8 +11,8 @@ from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 from tiny_model import ARTEFACTS, BANDS, measured_scans, write_tiny_model
 
+from decoupled_qc.analysis.expected_dice import PENALTY, dice_of_subjects_left_out, expected_dice, interval
 from decoupled_qc.analysis.naming import cause_model, discriminant, lead, named_cause
-from decoupled_qc.apply.expected_dice import PENALTY, dice_of_subjects_left_out, expected_dice, interval
 from decoupled_qc.apply.kind import kind_measures, kind_model, unlike_together
 from decoupled_qc.apply.model_card import write_model_card
 from decoupled_qc.apply.reference import input_ranges, summarise, widened

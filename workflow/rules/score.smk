@@ -52,7 +52,7 @@ rule regress_dice:
     params:
         code=fingerprint("regress_dice"),
     message:
-        "Predicting Dice from all measures by ridge regression."
+        "Predicting Dice from all measures by ridge regression, and from all variances."
     script:
         "../scripts/regress_dice.py"
 

@@ -1,6 +1,6 @@
 """A decision for each scan by the artefact uncertainty alone: predicted Dice with an interval, and pass, review or fail.
 
-What the paper's score is worth by itself; a user's scan is judged by all variances, :mod:`decoupled_qc.apply.expected_dice`.
+What the paper's score is worth by itself; a user's scan is judged by all variances, :mod:`decoupled_qc.analysis.expected_dice`.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from decoupled_qc.analysis.correlation import one_set
-from decoupled_qc.apply.expected_dice import dice_of_subjects_left_out
+from decoupled_qc.analysis.expected_dice import dice_of_subjects_left_out
 from decoupled_qc.apply.folder import MODEL_CARD
 from decoupled_qc.apply.kind import WIDENING
 from decoupled_qc.apply.reference import EDGE_SHARE, severities

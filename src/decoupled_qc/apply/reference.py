@@ -12,9 +12,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from decoupled_qc.analysis.conformal import conformal_quantile
+from decoupled_qc.analysis.expected_dice import dice_model
 from decoupled_qc.analysis.naming import cause_model
 from decoupled_qc.analysis.volumes import SMALLEST_ML
-from decoupled_qc.apply.expected_dice import dice_model
 from decoupled_qc.apply.folder import Model
 from decoupled_qc.apply.kind import WIDENING, kind_model
 from decoupled_qc.apply.predictor import Predictor

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from decoupled_qc.analysis.expected_dice import interval
 from decoupled_qc.analysis.naming import named_cause
 from decoupled_qc.analysis.prediction import PASS, REVIEW, verdict
-from decoupled_qc.apply.expected_dice import interval
 from decoupled_qc.apply.kind import unlike_together
 from decoupled_qc.causes import CLEAN
 

@@ -36,7 +36,27 @@ def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) 
         see :func:`decoupled_qc.analysis.prediction.dice_interval`, None where there are too few subjects for this rate.
     """
     ratio = interval_ratio(measured, error_rate, partial(_predict, artefacts))
-    return {**_fit(measured, artefacts), "ratio": ratio if math.isfinite(ratio) else None}
+    return {**curve(measured, artefacts), "ratio": ratio if math.isfinite(ratio) else None}
+
+
+def curve(measured: pd.DataFrame, artefacts: list[str]) -> dict:
+    """Return the curve of :func:`dice_model`, without the width of its interval.
+
+    Args:
+        measured, artefacts: As there.
+    """
+    variance = np.stack([_per_gm(scan, artefacts) for scan in measured.to_dict("records")])
+    x, dice = _terms(variance), measured[TARGET].to_numpy()
+    mean, sd = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SD)
+    penalised = np.concatenate([(x - mean) / sd, math.sqrt(PENALTY) * np.eye(x.shape[1])])
+    target = np.concatenate([dice - dice.mean(), np.zeros(x.shape[1])])
+    weights = lsq_linear(penalised, target, (-np.inf, 0), method="bvls").x / sd
+    return {
+        "low": variance.min(axis=0).tolist(),
+        "high": variance.max(axis=0).tolist(),
+        "weights": weights.tolist(),
+        "offset": float(dice.mean() - mean @ weights),
+    }
 
 
 def dice_of_subjects_left_out(measured: pd.DataFrame, artefacts: list[str]) -> NDArray[np.float64]:
@@ -72,23 +92,8 @@ def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -
 
 
 def _predict(artefacts: list[str], calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
-    model = _fit(calibration, artefacts)
+    model = curve(calibration, artefacts)
     return np.array([expected_dice(scan, model, artefacts) for scan in scans.to_dict("records")])
-
-
-def _fit(measured: pd.DataFrame, artefacts: list[str]) -> dict:
-    variance = np.stack([_per_gm(scan, artefacts) for scan in measured.to_dict("records")])
-    x, dice = _terms(variance), measured[TARGET].to_numpy()
-    mean, sd = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SD)
-    penalised = np.concatenate([(x - mean) / sd, math.sqrt(PENALTY) * np.eye(x.shape[1])])
-    target = np.concatenate([dice - dice.mean(), np.zeros(x.shape[1])])
-    weights = lsq_linear(penalised, target, (-np.inf, 0), method="bvls").x / sd
-    return {
-        "low": variance.min(axis=0).tolist(),
-        "high": variance.max(axis=0).tolist(),
-        "weights": weights.tolist(),
-        "offset": float(dice.mean() - mean @ weights),
-    }
 
 
 def _per_gm(found: Mapping[str, float], artefacts: list[str]) -> NDArray[np.float64]:
