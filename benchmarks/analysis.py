@@ -38,6 +38,7 @@ from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import read_scores
 from decoupled_qc.analysis.segmentation import segmentation
 from decoupled_qc.analysis.severity import severity_trend
+from decoupled_qc.analysis.variance_dice import variance_dice
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.analysis.working_point import working_points
 
@@ -97,6 +98,7 @@ def parts(file: Path, subjects: pd.DataFrame) -> dict[str, Callable[[], pd.DataF
     steps = {
         "scores": keep("scores", read_scores, file),
         "ridge_dice": keep("ridge_dice", ridge_dice, "scores"),
+        "variance_dice": keep("variance_dice", variance_dice, "scores"),
         "correlation": keep("correlation", correlate, *run, n_permutations=9999, **DRAWS),
         "difference": keep("difference", difference, *run, **DRAWS),
         "rank_ranges": keep("rank_ranges", rank_ranges, *run, **DRAWS),
@@ -138,6 +140,7 @@ def timed(steps: dict[str, Callable[[], pd.DataFrame]]) -> list[tuple]:
 def compare(scores: pd.DataFrame, out: Path | None) -> None:
     """Time the interval of one score's rho, ours and draw by draw, with the same number of draws."""
     kept = scores[tables.simulated(scores) & scores["metric"].isin(["dice", "artefact_uncertainty"])]
+    kept = kept[kept["aggregation"] != "per_gm"]
     wide = kept.pivot(index=["subject", "scan"], columns="metric", values="value")
     x, y = wide["artefact_uncertainty"].to_numpy(), wide["dice"].to_numpy()
     subject = wide.index.get_level_values("subject").to_numpy()
@@ -198,7 +201,8 @@ def synthetic(n_scans: int, n_scores: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         ("dice", "gm"): dice,
         ("artefact_uncertainty", "mean"): np.exp(-3 * dice + rng.normal(0, 0.2, n)),
     }
-    for head in HEADS[: n_scores - 1]:
+    values["artefact_uncertainty", "per_gm"] = 8 * values["artefact_uncertainty", "mean"]
+    for head in HEADS[: n_scores - 2]:
         rise = 2.0 * damage * (kinds == head)
         values[f"variance_{head}", "mean"] = np.exp(rise + rng.normal(0, 0.3, n))
     uncertain = 5 + 40 * damage

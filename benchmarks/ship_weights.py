@@ -21,8 +21,8 @@ import pandas as pd
 import yaml
 from quality import PLAUSIBLE_ML
 
+from decoupled_qc.analysis.dice_interval import spread
 from decoupled_qc.analysis.naming import lead
-from decoupled_qc.analysis.prediction import spread
 from decoupled_qc.apply.folder import MODEL_CARD, SHIPPED, open_model
 from decoupled_qc.apply.model_card import model_card
 from decoupled_qc.apply.predictor import Predictor

@@ -20,6 +20,7 @@ from decoupled_qc.analysis.risk_coverage import risk_coverage
 from decoupled_qc.analysis.scores import COLUMNS, read_scores
 from decoupled_qc.analysis.segmentation import segmentation
 from decoupled_qc.analysis.severity import severity_trend
+from decoupled_qc.analysis.variance_dice import variance_dice
 from decoupled_qc.analysis.volumes import volumes
 from decoupled_qc.analysis.working_point import working_points
 from decoupled_qc.errors import InputError
@@ -54,6 +55,7 @@ def whole_run(n_subjects=5, n_validation=4):
                 ("volume_variance_ml", "above_certain"): 20 * rng.uniform(),
                 ("volume_sd_ml", "gm"): 400 + 30 * rng.uniform(),
             }
+            values["artefact_uncertainty", "per_gm"] = 8 * values["artefact_uncertainty", "mean"]
             for head in ("task", *ARTEFACTS):
                 values[f"variance_{head}", "mean"] = np.exp(1.0 * (head == artefact) + rng.normal(0, 0.2))
             if condition == "sim-blur":
@@ -85,6 +87,7 @@ def tables_of(scores, subjects):
         "replicates": replicates(*run),
         "real": real_artefacts(*run, **DRAWS),
         "ridge": ridge_dice(scores),
+        "variance_dice": variance_dice(scores),
     }
     found["decision_coverage"] = decision_coverage(found["decisions"], **DRAWS)
     found["ranks"] = rank_ranges(*run, **DRAWS)
@@ -122,6 +125,7 @@ PROMISED = {
     "replicates": ["rho_mean", "rho_seed_sd"],
     "real": ["value", "ci_low", "ci_high"],
     "ridge": ["value"],
+    "variance_dice": ["value"],
     "leaderboard": ["rho", "ci_low", "ci_high", "aurc", "e_aurc", "augrc", "auroc", "rho_seed_sd", "rank_low"],
 }
 

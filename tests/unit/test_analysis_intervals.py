@@ -14,7 +14,8 @@ from decoupled_qc.analysis.conformal import (
     likelihood_ratio,
     weighted_quantiles,
 )
-from decoupled_qc.analysis.prediction import decision_coverage, decisions, dice_interval, predict_dice
+from decoupled_qc.analysis.dice_interval import dice_interval
+from decoupled_qc.analysis.prediction import decision_coverage, decisions
 from decoupled_qc.analysis.scores import COLUMNS
 from decoupled_qc.analysis.volumes import volumes
 
@@ -228,6 +229,7 @@ def test_without_validation_subjects_the_table_says_what_it_used():
 
 
 def dice_run(n_test=20, n_validation=20, seed=0, noise=0.03):
+    """Scans of one artefact whose Dice falls with the square root of its variance per voxel of grey matter."""
     rng, rows = np.random.default_rng(seed), []
     for role, count in (("t", n_test), ("v", n_validation)):
         for index in range(count):
@@ -237,7 +239,12 @@ def dice_run(n_test=20, n_validation=20, seed=0, noise=0.03):
                 dice = 0.95 - 0.6 * score + rng.normal(0, noise)
                 condition = "validation" if role == "v" else "clean" if scan == 0 else "sim-noise"
                 base = (subject, f"{subject}-{scan}", "student", 0, condition, "noise" if scan else "none", 0.5)
-                rows += [(*base, "dice", "gm", dice), (*base, "artefact_uncertainty", "mean", score)]
+                variances = {
+                    ("variance_noise", "mean"): score**2,
+                    ("artefact_uncertainty", "mean"): score**2,
+                    ("artefact_uncertainty", "per_gm"): 8 * score**2,
+                }
+                rows += [(*base, "dice", "gm", dice), *((*base, *key, value) for key, value in variances.items())]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -277,16 +284,16 @@ def test_an_interval_is_never_of_no_width_nor_beyond_dice():
 
 def test_a_useless_score_decides_nothing():
     scores = dice_run()
-    shuffled = scores["metric"] == "artefact_uncertainty"
+    shuffled = scores["metric"] == "variance_noise"
     scores.loc[shuffled, "value"] = np.random.default_rng(1).permutation(scores.loc[shuffled, "value"])
     table = decisions(scores, subjects_of(scores), target_dice=0.65, error_rate=0.1)
     assert (table["verdict"] == "review").mean() > 0.95
 
 
-def test_prediction_falls_with_the_score_and_equal_scores_get_equal_dice():
-    calibration = pd.DataFrame({"artefact_uncertainty:mean": [1.0, 2, 2, 3, 4], "dice:gm": [0.9, 0.6, 0.8, 0.75, 0.2]})
-    asked = pd.DataFrame({"artefact_uncertainty:mean": [0.0, 2.0, 3.0, 9.0]})
-    assert predict_dice(calibration, asked) == pytest.approx([0.9, 0.7166667, 0.7166667, 0.2])
+def test_a_table_without_variances_has_no_decisions():
+    scores = dice_run(n_test=3)
+    for lost in (scores["metric"].eq("variance_noise"), scores["aggregation"].eq("per_gm")):
+        assert decisions(scores[~lost], subjects_of(scores), target_dice=0.7, error_rate=0.2).empty
 
 
 def test_too_few_subjects_mean_review_with_a_reason():

@@ -9,11 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
+from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.conformal import held_out
+from decoupled_qc.analysis.decoupling import heads_of, variance_of
+from decoupled_qc.analysis.dice_interval import dice_interval, interval_ratio
 from decoupled_qc.analysis.naming import LEAST_SD
-from decoupled_qc.analysis.prediction import dice_interval, interval_ratio
+from decoupled_qc.causes import TASK
 
 TARGET = "dice:gm"
+PER_GM = "artefact_uncertainty:per_gm"
 PENALTY = 1.0  # of the standardised weights: as much as one scan counts
 
 
@@ -33,7 +37,7 @@ def dice_model(measured: pd.DataFrame, artefacts: list[str], error_rate: float) 
 
     Returns:
         ``low``, ``high`` of each v; ``weights`` of each square root, -a_k, then of that of the sum, -b; ``offset``; ``ratio``,
-        see :func:`decoupled_qc.analysis.prediction.dice_interval`, None where there are too few subjects for this rate.
+        see :func:`decoupled_qc.analysis.dice_interval.dice_interval`, None where there are too few subjects for this rate.
     """
     ratio = interval_ratio(measured, error_rate, partial(_predict, artefacts))
     return {**curve(measured, artefacts), "ratio": ratio if math.isfinite(ratio) else None}
@@ -45,7 +49,7 @@ def curve(measured: pd.DataFrame, artefacts: list[str]) -> dict:
     Args:
         measured, artefacts: As there.
     """
-    variance = np.stack([_per_gm(scan, artefacts) for scan in measured.to_dict("records")])
+    variance = _per_gm(measured, artefacts)
     x, dice = _terms(variance), measured[TARGET].to_numpy()
     mean, sd = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST_SD)
     penalised = np.concatenate([(x - mean) / sd, math.sqrt(PENALTY) * np.eye(x.shape[1])])
@@ -71,34 +75,63 @@ def dice_of_subjects_left_out(measured: pd.DataFrame, artefacts: list[str]) -> N
     return found
 
 
-def expected_dice(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> float:
-    """Return the Dice to expect, [0, 1].
+def expected_dice(
+    found: Mapping[str, float] | pd.DataFrame, model: Mapping, artefacts: list[str]
+) -> NDArray[np.float64]:
+    """Return the Dice to expect, [0, 1]: () of a scan, (n,) of a table of scans.
 
     Args:
-        found: What was measured on a scan.
-        model: From :func:`dice_model`.
+        found: What was measured, see :func:`needed`.
+        model: From :func:`dice_model` or :func:`curve`.
         artefacts: Of the model.
     """
     variance = np.clip(_per_gm(found, artefacts), model["low"], model["high"])
-    return float(np.clip(model["offset"] + _terms(variance) @ model["weights"], 0, 1))
+    return np.clip(model["offset"] + _terms(variance) @ np.array(model["weights"]), 0, 1)
 
 
-def interval(found: Mapping[str, float], model: Mapping, artefacts: list[str]) -> tuple[float, float, float]:
-    """Return the Dice to expect and the ends of its interval, all of [0, 1] where none can be promised."""
+def interval(
+    found: Mapping[str, float] | pd.DataFrame, model: Mapping, artefacts: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the Dice to expect and the ends of its interval, all of [0, 1] where none can be promised.
+
+    Args:
+        found, model, artefacts: As for :func:`expected_dice`; the model with ``ratio``.
+    """
     dice = expected_dice(found, model, artefacts)
-    ratio = math.inf if model["ratio"] is None else model["ratio"]
-    low, high = dice_interval(dice, ratio)
-    return dice, float(low), float(high)
+    return dice, *dice_interval(dice, math.inf if model["ratio"] is None else model["ratio"])
+
+
+def with_variances(wide: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table of scores with the columns of :func:`needed` added, and the artefacts whose variance it has.
+
+    Args:
+        wide: One row a scan, ``variance_<artefact>:mean``, and the artefact uncertainty as mean and per voxel of grey matter:
+            both sum the same map up, so that their ratio is voxels per voxel of grey matter.
+    """
+    heads = [head for head in heads_of(wide) if head != TASK]
+    if not {tables.OURS, PER_GM} <= set(wide):
+        return wide, []
+    box = {"box_per_gm": wide[PER_GM] / wide[tables.OURS]}
+    return wide.assign(**box, **{f"uncertainty_{head}": wide[variance_of(head)] for head in heads}), heads
+
+
+def needed(artefacts: list[str]) -> list[str]:
+    """Return the columns that a prediction is made from.
+
+    Args:
+        artefacts: Of the model.
+    """
+    return ["box_per_gm", *(f"uncertainty_{name}" for name in artefacts)]
 
 
 def _predict(artefacts: list[str], calibration: pd.DataFrame, scans: pd.DataFrame) -> NDArray[np.float64]:
-    model = curve(calibration, artefacts)
-    return np.array([expected_dice(scan, model, artefacts) for scan in scans.to_dict("records")])
+    return expected_dice(scans, curve(calibration, artefacts), artefacts)
 
 
-def _per_gm(found: Mapping[str, float], artefacts: list[str]) -> NDArray[np.float64]:
-    """Return (artefacts,) each variance per voxel of predicted grey matter."""
-    return np.array([found[f"uncertainty_{name}"] * found["box_per_gm"] for name in artefacts])
+def _per_gm(found: Mapping[str, float] | pd.DataFrame, artefacts: list[str]) -> NDArray[np.float64]:
+    """Return (..., artefacts): each variance per voxel of predicted grey matter."""
+    mean = np.stack([np.asarray(found[f"uncertainty_{name}"], float) for name in artefacts], axis=-1)
+    return mean * np.asarray(found["box_per_gm"], float)[..., None]
 
 
 def _terms(variance: NDArray[np.float64]) -> NDArray[np.float64]:

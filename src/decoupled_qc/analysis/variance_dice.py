@@ -4,12 +4,9 @@ import numpy as np
 import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
-from decoupled_qc.analysis.decoupling import heads_of, variance_of
-from decoupled_qc.analysis.expected_dice import curve, expected_dice
-from decoupled_qc.causes import TASK
+from decoupled_qc.analysis.expected_dice import curve, expected_dice, needed, with_variances
 
 METRIC, AGGREGATION = "expected_dice", "all_variances"
-PER_GM = "artefact_uncertainty:per_gm"
 LEAST_SUBJECTS = 2
 
 
@@ -38,24 +35,16 @@ def variance_dice(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _predicted(scans: pd.DataFrame) -> pd.DataFrame:
     """Return the scans of one network that were not fitted on, with ``value`` and ``note``."""
-    heads = [head for head in heads_of(scans) if head != TASK]
-    measured = scans.rename(columns={variance_of(head): f"uncertainty_{head}" for head in heads})
-    if {tables.OURS, PER_GM} <= set(measured):  # both of the same map: their ratio is voxels per voxel of grey matter
-        measured["box_per_gm"] = measured[PER_GM] / measured[tables.OURS]
-    needed = [*(f"uncertainty_{head}" for head in heads), "box_per_gm"]
-    measured = measured.reindex(columns=[*measured.columns.union(needed, sort=False)])
-    complete = measured[needed].notna().all(axis=1)
+    measured, heads = with_variances(scans)
     of_validation = measured["condition"] == "validation"
-    fitted = measured[of_validation & complete & measured["dice:gm"].notna()]
     test = measured[~of_validation]
+    known = measured.reindex(columns=needed(heads)).notna().all(axis=1)
+    fitted = measured[of_validation & known & measured["dice:gm"].notna()]
     n_subjects = fitted["subject"].nunique()
     if n_subjects < LEAST_SUBJECTS or not heads:
-        note = f"nothing to fit: {n_subjects} validation subjects with Dice and {len(heads)} artefacts' variances"
+        note = f"nothing to fit: {n_subjects} validation subjects with Dice, {len(heads)} artefacts with a variance"
         return test.assign(value=np.nan, note=note)
-    model = curve(fitted, heads)
-    known = complete[~of_validation]
-    value = [
-        expected_dice(scan, model, heads) if whole else np.nan
-        for scan, whole in zip(test.to_dict("records"), known, strict=True)
-    ]
-    return test.assign(value=value, note=np.where(known, "", "a variance, or predicted grey matter, is missing"))
+    model, whole = curve(fitted, heads), known[~of_validation]
+    value = pd.Series(np.nan, index=test.index)
+    value[whole] = expected_dice(test[whole], model, heads)
+    return test.assign(value=value, note=np.where(whole, "", "a variance, or predicted grey matter, is missing"))

@@ -46,8 +46,8 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
     """
     artefacts = reference["artefacts"]
     score = found["artefact_uncertainty"]
-    dice, low, high = interval(found, reference["dice_model"], artefacts)
-    decision = verdict(np.array([low]), np.array([high]), reference["decision"]["dice_cut"])[0]
+    dice, low, high = (float(value) for value in interval(found, reference["dice_model"], artefacts))
+    decision = verdict(low, high, reference["decision"]["dice_cut"]).item()
     reasons = oddities + out_of_range(found, reference["input_ranges"])
     reasons += unlike_together(found, reference.get("kind_model"))
     ratio = reference["volume_model"]["ratio"]
@@ -65,7 +65,7 @@ def judge(found: Mapping[str, float], reference: Mapping, oddities: list[str]) -
         "predicted_dice": dice,
         "predicted_dice_low": low,
         "predicted_dice_high": high,
-        "decision": str(REVIEW if reasons and decision == PASS else decision),
+        "decision": REVIEW if reasons and decision == PASS else decision,
         "cause": cause,
         "cause_accuracy": math.nan if named["accuracy"] is None else named["accuracy"],
         "cause_accuracy_scans": named["n"],

@@ -137,7 +137,7 @@ def _caption(
     )
     verdicts = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
     return (
-        f"{text} (c) Dice predicted from the artefact uncertainty, fitted on {decisions['calibrated_on'].iloc[0]} "
+        f"{text} (c) Dice predicted from the variances of all artefacts, fitted on {decisions['calibrated_on'].iloc[0]} "
         f"({fitted_on}), with an interval made to hold a share of {1 - error_rate:g} of scans. It holds, with 95 % subject-"
         f"bootstrap intervals: {held}. Verdict at Dice {target_dice:g}: {verdicts}; wrong: "
         f"{(decisions['right'] == 'no').sum()}. {style.counts(decisions)}."
