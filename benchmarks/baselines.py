@@ -18,6 +18,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from snakemake.utils import update_config
@@ -39,6 +40,7 @@ STUDENT = {"model": "student", "replicates": [0], "draws": 1}
 OF_STUDENT = {
     ("artefact_uncertainty", "mean"): "ours",
     ("artefact_uncertainty", "per_gm"): "ours",
+    ("expected_dice", "all_variances"): "ours",
     ("variance_task", "mean"): "task variance",
     ("entropy", "mean"): "softmax entropy",
 }
@@ -103,8 +105,10 @@ def beside_ours(
     board: pd.DataFrame, scores: pd.DataFrame, subjects: pd.DataFrame, baselines: list[str], config: dict
 ) -> pd.DataFrame:
     """Return a row per set and score of the student or of a baseline, the strongest first, and how much stronger ours is."""
-    own = [key in OF_STUDENT or key[1] in baselines for key in board[KEY[1:]].itertuples(index=False, name=None)]
-    board = board[own]
+    own = np.array(
+        [key in OF_STUDENT or key[1] in baselines for key in board[KEY[1:]].itertuples(index=False, name=None)]
+    )
+    board = board[own & (board["n_scans"] > 0)]
     ahead = difference(scores, subjects, n_boot=config["analysis"]["n_boot"], seed=config["seed"])
     ahead = ahead[["set", "target", "baseline", "baseline_aggregation", *AHEAD]]
     board = board.merge(ahead.set_axis(["set", "target", *KEY[1:], *AHEAD.values()], axis=1), how="left")
