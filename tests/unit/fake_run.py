@@ -160,7 +160,7 @@ def _scores(scan, subject, condition, kind, severity, damage, ease, artefacts, r
         ("volume_sd_ml", "gm"): 800 + 300 * damage + rng.normal(0, 4),
         ("artefact_uncertainty", "mean"): uncertainty,
         ("artefact_uncertainty", "gm_mean"): 4 * uncertainty * np.exp(rng.normal(0, 0.1)),
-        ("artefact_uncertainty", "per_gm"): 8 * uncertainty * np.exp(rng.normal(0, 0.05)),
+        ("artefact_uncertainty", "per_gm"): 8 * uncertainty,
         ("entropy", "mean"): uncertainty * np.exp(rng.normal(0, 0.2)),
         ("snr", "reference"): 6 - 3 * damage * rng.uniform(0, 1.2) + rng.normal(0, 0.8),
         ("cnr", "reference"): 2 - damage * rng.uniform(-0.4, 1) + rng.normal(0, 0.3),
