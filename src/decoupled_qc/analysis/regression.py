@@ -32,21 +32,19 @@ def ridge_dice(scores: pd.DataFrame) -> pd.DataFrame:
         [0, 1]. NaN with a reason where a scan lacks a measure that was fitted, or nothing could be fitted.
     """
     parts = []
-    for _, own in scores.groupby(["model", "replicate"], sort=True):
-        column = own["metric"] + ":" + own["aggregation"]
-        wide = own.assign(column=column).pivot(index="scan", columns="column", values="value")
-        scans = own.drop_duplicates("scan").set_index("scan")[list(tables.COLUMNS[:1] + tables.COLUMNS[2:7])]
-        fitted_on = scans["condition"].eq("validation").reindex(wide.index)
+    for scans in tables.each_network(scores):
+        scans = scans.sort_index()  # so that sums round alike in whatever order the table is
         for name in SETS:
-            names = [column for column in tables.score_columns(wide) if name == SETS[0] or meaning.of_image(column)]
-            found = _predicted(wide, names, fitted_on.to_numpy(), scans["subject"].reindex(wide.index).to_numpy())
+            names = [column for column in tables.score_columns(scans) if name == SETS[0] or meaning.of_image(column)]
+            found = _predicted(scans, names)
             found = scans.join(found, how="right").reset_index().assign(metric=METRIC, aggregation=name)
             parts.append(found[[*tables.COLUMNS, "note"]])
     return pd.concat(parts, ignore_index=True)
 
 
-def _predicted(wide: pd.DataFrame, names: list[str], fitted_on: np.ndarray, subjects: np.ndarray) -> pd.DataFrame:
+def _predicted(wide: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Return ``value`` and ``note`` of the scans that were not fitted on."""
+    fitted_on, subjects = wide["condition"].eq("validation").to_numpy(), wide["subject"].to_numpy()
     usable = fitted_on & wide["dice:gm"].notna().to_numpy()
     names = [name for name in names if wide.loc[usable, name].notna().all() and wide.loc[usable, name].nunique() > 1]
     test = wide[~fitted_on]

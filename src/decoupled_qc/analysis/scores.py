@@ -165,6 +165,20 @@ def each_model(scores: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[tuple[d
         yield {"model": model, "replicate": replicate}, one[columns].reset_index(drop=True)
 
 
+def each_network(scores: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield one row a scan of each network, indexed by ``scan``: what names it, and a column per score, in the table's order.
+
+    Unlike :func:`each_model` it takes no manifest: scores may be made from scores before there is one table of them.
+
+    Args:
+        scores: With the columns ``COLUMNS``.
+    """
+    for _, own in scores.groupby(["model", "replicate"], sort=True):
+        column = own["metric"] + ":" + own["aggregation"]
+        wide = own.assign(column=column).pivot(index="scan", columns="column", values="value")
+        yield own.drop_duplicates("scan").set_index("scan")[[*COLUMNS[:1], *COLUMNS[2:7]]].join(wide)
+
+
 def score_columns(wide: pd.DataFrame) -> list[str]:
     """Return the columns that are scores, the paper's own first."""
     columns = [name for name in wide if ":" in name and name.split(":")[0] not in NOT_SCORES]

@@ -5,9 +5,9 @@ import pandas as pd
 
 from decoupled_qc.analysis import scores as tables
 from decoupled_qc.analysis.expected_dice import curve, expected_dice, needed, with_variances
+from decoupled_qc.analysis.regression import MIN_SUBJECTS
 
 METRIC, AGGREGATION = "expected_dice", "all_variances"
-LEAST_SUBJECTS = 2
 
 
 def variance_dice(scores: pd.DataFrame) -> pd.DataFrame:
@@ -23,14 +23,9 @@ def variance_dice(scores: pd.DataFrame) -> pd.DataFrame:
         Rows with those columns and ``note``: metric ``expected_dice``; higher is better, [0, 1]. NaN with a reason where a scan
         lacks a variance or has no grey matter predicted, or nothing could be fitted.
     """
-    parts = []
-    for _, own in scores.groupby(["model", "replicate"], sort=True):
-        column = own["metric"] + ":" + own["aggregation"]
-        wide = own.assign(column=column).pivot(index="scan", columns="column", values="value")
-        about = own.drop_duplicates("scan").set_index("scan")[list(tables.COLUMNS[:1] + tables.COLUMNS[2:7])]
-        found = _predicted(about.join(wide)).reset_index()
-        parts.append(found.assign(metric=METRIC, aggregation=AGGREGATION)[[*tables.COLUMNS, "note"]])
-    return pd.concat(parts, ignore_index=True)
+    parts = [_predicted(scans).reset_index() for scans in tables.each_network(scores)]
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(metric=METRIC, aggregation=AGGREGATION)[[*tables.COLUMNS, "note"]]
 
 
 def _predicted(scans: pd.DataFrame) -> pd.DataFrame:
@@ -41,7 +36,7 @@ def _predicted(scans: pd.DataFrame) -> pd.DataFrame:
     known = measured.reindex(columns=needed(heads)).notna().all(axis=1)
     fitted = measured[of_validation & known & measured["dice:gm"].notna()]
     n_subjects = fitted["subject"].nunique()
-    if n_subjects < LEAST_SUBJECTS or not heads:
+    if n_subjects < MIN_SUBJECTS or not heads:
         note = f"nothing to fit: {n_subjects} validation subjects with Dice, {len(heads)} artefacts with a variance"
         return test.assign(value=np.nan, note=note)
     model, whole = curve(fitted, heads), known[~of_validation]
