@@ -13,7 +13,7 @@ from PIL import Image
 from decoupled_qc.analysis.scores import is_stand_in
 from decoupled_qc.errors import InputError
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import read_slices, show_scan
+from decoupled_qc.figures.images import bar_ticks, read_slices, show_scan
 from decoupled_qc.paper import tables, typeset
 from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.simulation.affected import part_of_artefacts
@@ -38,6 +38,22 @@ def test_figures_fit_a_page(run, name, settings):
 @pytest.mark.parametrize("name, settings", ALL)
 def test_no_text_is_clipped_or_covers_another(run, name, settings):
     assert_texts_fit(run.draw(name, **settings).figure)
+
+
+@pytest.mark.parametrize("name", ["7", "8", "10"])
+@pytest.mark.parametrize("low, high", [(0.0226, 0.0299), (0.00226, 0.00299), (0.0101, 0.0299), (1996, 2004)])
+def test_long_numbers_along_an_axis_do_not_touch(run, monkeypatch, name, low, high):
+    """Scores nearly alike have ticks of many digits, where an axis is not logarithmic."""
+    scores = run.wide.columns[run.wide.columns.str.match("artefact_uncertainty|snr|cnr")]
+    narrow = run.wide[scores].rank(pct=True) * (high - low) + low
+    monkeypatch.setattr(run, "wide", run.wide.assign(**narrow))
+    assert_texts_fit(run.draw(name).figure)
+
+
+@pytest.mark.parametrize("top", [0.001, 0.0299, 0.33, 0.4, 2.6, 1500.0])
+def test_ticks_of_a_colour_bar_lie_apart_on_its_scale_of_roots(top):
+    places = np.sqrt(np.array(bar_ticks(top)) / top)
+    assert places[0] == 0 and 0.7 <= places[-1] <= 1 and np.diff(places).min() > 0.34
 
 
 @pytest.mark.parametrize("name", ["8", "9", "10", "leaderboard"])

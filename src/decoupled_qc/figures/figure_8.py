@@ -8,7 +8,7 @@ from matplotlib.figure import SubFigure
 
 from decoupled_qc.analysis.scores import OURS
 from decoupled_qc.figures import style
-from decoupled_qc.figures.images import read_slices, show_image, show_variance, top_of
+from decoupled_qc.figures.images import bar_ticks, finish_bar, read_slices, show_image, show_variance, top_of
 from decoupled_qc.figures.style import Drawing
 from decoupled_qc.scan_table import read_conditions
 
@@ -58,20 +58,13 @@ def figure_8(
     style.letter(grid[0, 0], 0)
     for axes, cause in zip(grid[0, 1:], causes, strict=True):
         axes.set_title(f"{cause} \N{GREEK SMALL LETTER SIGMA}\N{SUPERSCRIPT TWO}")
-    for cause, axes, label, place in (
-        ("task", grid[-1, :2], "task variance", {"anchor": (1.0, 1.0), "shrink": 0.45, "aspect": 6}),
-        (artefacts[-1], grid[-1, 2:], "artefact variances, one scale", {"aspect": 25}),
+    task_ticks = bar_ticks(tops[0])[::2]  # its bar is short
+    for cause, axes, label, ticks, place in (
+        ("task", grid[-1, :2], "task variance", task_ticks, {"anchor": (1.0, 1.0), "shrink": 0.45, "aspect": 6}),
+        (artefacts[-1], grid[-1, 2:], "artefact variances, one scale", bar_ticks(tops[1]), {"aspect": 25}),
     ):
-        bar = left.colorbar(
-            drawn[cause],
-            ax=axes,
-            location="bottom",
-            fraction=0.05,
-            pad=0.03,
-            **place,
-        )
-        bar.outline.set_linewidth(0.4)
-        bar.set_label(label, fontsize=style.SMALL_PT)
+        bar = left.colorbar(drawn[cause], ax=axes, location="bottom", fraction=0.05, pad=0.03, **place)
+        finish_bar(bar, label, ticks)
     medians = _draw_boxes(right, members, artefacts)
 
     rows = members[["scan", "subject", "anatomy", "condition", "artefact", "severity", "group", OURS]]

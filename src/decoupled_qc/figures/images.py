@@ -1,6 +1,7 @@
 """Slices of a run's volumes, ready to draw: always axial and above the eyes, never a whole head from the side."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -223,9 +225,24 @@ def image_grid(
 def colour_bar(figure: Figure, axes: Axes, drawn: AxesImage, label: str) -> None:
     """Draw a colour bar into its own axes."""
     axes.set_axis_on()
-    bar = figure.colorbar(drawn, cax=axes)
+    finish_bar(figure.colorbar(drawn, cax=axes), label, bar_ticks(drawn.norm.vmax))
+
+
+def finish_bar(bar: Colorbar, label: str, ticks: Sequence[float]) -> None:
+    """Give a colour bar its label and ticks, which are plain numbers."""
     bar.outline.set_linewidth(0.4)
     bar.set_label(label, fontsize=style.SMALL_PT)
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+
+
+def bar_ticks(top: float) -> list[float]:
+    """Return 0, a quarter of the largest of 1, 2 and 4 times a power of ten up to ``top``, and that number.
+
+    On a scale that rises with the root the quarter lies halfway, and numbers near the top, which crowd there, are left out.
+    """
+    decade = 10.0 ** math.floor(math.log10(top))
+    largest = max(step * decade for step in (1, 2, 4) if step == 1 or step * decade <= top)
+    return [0.0, largest / 4, largest]
 
 
 def explain_segmentation(figure: Figure) -> None:

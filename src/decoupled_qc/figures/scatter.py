@@ -15,6 +15,7 @@ from decoupled_qc.paper import typeset
 
 NOTE_WIDTH = 42  # characters that fit above a panel
 MOST_LEGEND_COLUMNS = 6
+MOST_TICK_GAPS = 4  # along a panel's axis: between more, numbers of six characters would touch
 
 
 def draw_panels(
@@ -46,6 +47,7 @@ def draw_panels(
     grid, stated = figure.subplots(1, len(panels), sharey=True), []
     for index, (axes, (score, aggregation)) in enumerate(zip(grid, panels, strict=True)):
         axes.set_xlabel(typeset.score_label(score, aggregation))
+        axes.locator_params(axis="x", nbins=MOST_TICK_GAPS)
         draw(axes, scans, f"{score}:{aggregation}", height, colours, markers)
         found = find(correlation, *cell, score, aggregation)
         state(axes, found)
