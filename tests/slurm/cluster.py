@@ -181,7 +181,8 @@ class Cluster:
 
         device = '"$SLURM_JOB_ID {} ${{SLURM_JOB_GPUS:-}} $(date +%s.%N)"'
         for moment in ("prolog", "epilog"):
-            self._write_script(moment, f"echo {device.format(moment)} >> {self.folder}/devices.txt")
+            hook = f"[ ! -x {self.folder}/at_{moment} ] || {self.folder}/at_{moment}"
+            self._write_script(moment, f"echo {device.format(moment)} >> {self.folder}/devices.txt", hook)
         scratch = f"{self.folder}/scratch-$SLURMD_NODENAME"
         exports = (
             f"export TMPDIR={scratch}",
@@ -194,6 +195,12 @@ class Cluster:
         script = self.folder / name
         script.write_text("\n".join(("#!/bin/sh", *lines, "")))
         script.chmod(0o755)
+
+    def show_late(self, path: Path, seconds: float) -> None:
+        """Let what the next job makes be seen so long after its end only, as on a shared file system that is slow."""
+        hook, hidden = "at_epilog", f"{path}.not-yet-seen"
+        later = f"setsid sh -c 'sleep {seconds}; mv {hidden} {path}' > /dev/null 2>&1 &"
+        self._write_script(hook, f"rm {self.folder}/{hook}", f"mv {path} {hidden}", later)
 
     def device_use(self) -> dict[str, list[tuple[float, float, str]]]:
         """Return device → (start, end in seconds, SLURM id) of each job that held it and has ended, in order of start."""

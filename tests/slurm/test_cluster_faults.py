@@ -1,5 +1,6 @@
 """What a cluster does to a run: Snakemake is killed, a job fails for good, another needs more memory."""
 
+import filecmp
 import re
 import shutil
 
@@ -62,6 +63,20 @@ def test_a_job_over_its_memory_is_tried_again_with_more(project, submit):
     jobs = submission.jobs("keep_clean")
     assert [job["ReqMem"] for job in jobs] == ["200M", "1600M"]
     assert [job["State"] in ("FAILED", "OUT_OF_MEMORY") for job in jobs] == [True, False]
+
+
+def test_files_that_show_late_on_the_shared_file_system_are_waited_for(submitted, project, submit, cluster):
+    """Else Snakemake would call the job failed."""
+    made = ("conditions/sim-noise", "predictions/student/rep-0/sim-noise")
+    remove(project, *(f"{RUN}/{path}" for path in made))
+    cluster.show_late(project.folder / RUN / made[0], seconds=6)
+    submission = submit(project, "--retries", "0", "--", f"{RUN}/{made[1]}")
+    assert submission.wait() == 0, submission.text[-3000:]
+    assert "Waiting at most 10 seconds for missing files" in submission.text
+    for path in made:
+        folder, before = project.folder / RUN / path, submitted[0].folder / RUN / path
+        names = sorted(file.name for file in before.iterdir())
+        assert names and filecmp.cmpfiles(before, folder, names, shallow=False) == (names, [], [])
 
 
 def test_options_choose_partition_account_and_arrays_and_jobs_see_their_nodes_scratch(project, submit, cluster):

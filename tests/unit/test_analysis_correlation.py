@@ -103,6 +103,25 @@ def test_rho_given_the_subject_is_the_repeated_measures_correlation_of_ranks():
     assert row["ci_low"] < row["rho"] < row["ci_high"]
 
 
+def test_validation_scans_stand_apart_over_all_heads_and_within_each():
+    test, scores = long_table(), long_table(n_subjects=8)
+    scores = scores.assign(condition="validation", subject="v" + scores["subject"], scan="v" + scores["scan"])
+    subjects = pd.concat([subjects_of(test), subjects_of(scores)])
+    anatomy = scores["subject"].map(subjects.set_index("subject")["anatomy"])
+    scores["value"] += 100 * (scores["metric"].eq("snr") & anatomy.eq("b"))  # so that it tells heads apart
+    table = correlate(pd.concat([test, scores]), subjects, **DRAWS)
+    wide = scores.pivot(index=["scan", "subject"], columns="metric", values="value").reset_index()
+    heads = [own for _, own in wide.groupby(wide["subject"].map(subjects.set_index("subject")["anatomy"]))]
+    pooled, within = (cell(table, f"validation{name}", "snr") for name in ("", "_within_anatomy"))
+    assert pooled["rho"] == pytest.approx(stats.spearmanr(wide["snr"], wide["dice"]).statistic)
+    assert within["rho"] == pytest.approx(
+        np.mean([stats.spearmanr(own["snr"], own["dice"]).statistic for own in heads])
+    )
+    assert len(heads) == pooled["n_anatomies"] == within["n_anatomies"] == 2
+    others = table[~table["set"].str.startswith("validation")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, correlate(test, subjects_of(test), **DRAWS))
+
+
 def test_sets_of_the_papers_size_are_of_168_140_and_28_scans():
     scores = long_table(n_subjects=28, artefacts=("spike", "noise", "blur", "wrap", "motion"))
     tables_found = (

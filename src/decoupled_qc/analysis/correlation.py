@@ -43,7 +43,8 @@ def correlate(
     says if |rho| of all scans with an artefact is larger by more than 0.2), ``simulated_pooled_within_artefact`` (the same,
     pooled by Fisher's z), ``simulated_given_artefact`` (partial rho of scans with an artefact, of ranks less the mean rank of
     their artefact), ``simulated_given_subject`` (the repeated-measures correlation of ranks, so that merely telling people
-    apart earns nothing) and ``real``.
+    apart earns nothing), ``real``, and, to hold the others against, ``validation``, where ``validation_within_anatomy`` is the
+    mean over heads: what the networks and the recipe know is no evidence for them.
 
     Args:
         scores: As :func:`decoupled_qc.analysis.scores.read_scores` returns it.
@@ -79,6 +80,13 @@ def correlate(
                 seed=seed,
             )
             rows += [{**names, **row, "set": f"simulated_{row['set']}_subject"} for row in found]
+        validation = one[one["condition"] == "validation"]
+        if "dice:gm" in one and len(validation):
+            where = "dice:gm", tables.score_columns(one)
+            found = _correlations(validation, *where, "validation", n_boot, n_permutations, seed)
+            rows += [{**names, "set": "validation", **row} for row in found]
+            found = beside_kind(validation, *where, kind="anatomy", which=(WITHIN,), n_boot=n_boot, seed=seed)
+            rows += [{**names, **row, "set": f"validation_{row['set']}_anatomy"} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
