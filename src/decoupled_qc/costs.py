@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from decoupled_qc.training.pieces import share_of_last_piece
+from decoupled_qc.training.pieces import gpus, share_of_last_piece
 
 # Outputs of jobs that ask for one GPU if there is any.
 ON_GPU = ("predictions/*", "baselines/*", "model", "apply/batch-*")
@@ -19,7 +19,7 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
         folder: ``benchmarks`` of a run; its files mirror the outputs' paths. A job that was tried several times counts
             with its last attempt, a training in pieces with all of them, at the last one's speed.
         logs: ``logs`` of the run, which mirror them too.
-        gpus_per_job: That a training asks for; a prediction asks for one of them.
+        gpus_per_job: That a training asks for, unless its log says how many it had; a prediction asks for one of them.
 
     Returns:
         ``stage`` (first folder of the outputs; networks of a kind together), ``jobs``, ``hours`` (wall clock, one job after the
@@ -28,7 +28,7 @@ def cost_table(folder: Path, logs: Path, gpus_per_job: int) -> pd.DataFrame:
     """
     outputs = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.tsv"))]
     rows = [
-        {"stage": _stage(output), "gpus": _gpus(output, gpus_per_job), **job_cost(folder, logs, output)}
+        {"stage": _stage(output), "gpus": _gpus(output, logs, gpus_per_job), **job_cost(folder, logs, output)}
         for output in outputs
     ]
     if not rows:
@@ -50,8 +50,7 @@ def job_cost(folder: Path, logs: Path, output: str | Path) -> dict[str, float]:
         output: The job's, relative to the run's folder and without suffix, such as ``models/task/rep-0``.
     """
     measured = pd.read_csv(folder / f"{output}.tsv", sep="\t").iloc[-1]
-    log = logs / f"{output}.log"
-    share = share_of_last_piece(log.read_text()) if log.is_file() else 1.0
+    share = share_of_last_piece(_log(logs, output))
     numbers = pd.to_numeric(measured[["s", "cpu_time", "max_rss"]], errors="coerce").fillna(0.0)
     return {
         "hours": numbers["s"] / 3600 / share,
@@ -60,9 +59,15 @@ def job_cost(folder: Path, logs: Path, output: str | Path) -> dict[str, float]:
     }
 
 
-def _gpus(output: Path, gpus_per_job: int) -> int:
+def _log(logs: Path, output: str | Path) -> str:
+    """Return the text of a job's log, empty where there is none."""
+    log = logs / f"{output}.log"
+    return log.read_text(errors="replace") if log.is_file() else ""
+
+
+def _gpus(output: Path, logs: Path, gpus_per_job: int) -> int:
     if output.parts[0] == "models":
-        return gpus_per_job
+        return gpus(_log(logs, output)) or gpus_per_job
     return min(1, gpus_per_job) if any(fnmatch(output.as_posix(), pattern) for pattern in ON_GPU) else 0
 
 

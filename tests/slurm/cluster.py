@@ -48,7 +48,7 @@ GresTypes=gpu
 # Which job had which device, and when: written by root on the node, whatever the job does.
 Prolog={folder}/prolog
 Epilog={folder}/epilog
-# A node has a scratch folder of its own and no way to a package index.
+# A node has a scratch folder of its own and no way to the web.
 TaskProlog={folder}/task_prolog
 # A step over its memory is killed.
 JobAcctGatherType=jobacct_gather/linux
@@ -188,6 +188,7 @@ class Cluster:
             f"export TMPDIR={scratch}",
             "export PIP_INDEX_URL=http://127.0.0.1:9",
             "export PIP_CONFIG_FILE=/dev/null",
+            *(f"export {name}_proxy=http://127.0.0.1:9" for name in ("http", "https")),
         )
         self._write_script("task_prolog", f"mkdir -p {scratch}", *(f'echo "{line}"' for line in exports))
 
@@ -242,6 +243,11 @@ class Cluster:
         run("nice", "-n", "19", "slurmd", "-N", node, "-f", str(self._conf))
         states = ("idle", "mixed", "allocated")
         wait_for(lambda: run("sinfo", "-h", "-n", node, "-o", "%T").split("\n")[0] in states, 60, f"node {node}")
+
+    def restart_slurmd(self, node: str) -> None:
+        """Kill a node's slurmd and start it again before SLURM misses it; what runs on the node runs on."""
+        self._end(f"slurmd-{node}", signal.SIGKILL, program="slurmd")
+        self.start_node(node)
 
     def kill_node(self, node: str) -> None:
         """Act a power loss: SIGKILL to the node's slurmd, its steps and all that they started."""

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from decoupled_qc import cli
+from decoupled_qc.costs import cost_table
 from decoupled_qc.provenance import fingerprint
 
 pytestmark = pytest.mark.slurm
@@ -63,6 +65,17 @@ def test_a_student_on_two_gpus_is_one_training_of_two_processes_on_one_node(subm
 def test_fingerprints_of_the_jobs_are_those_of_the_submitting_process(submitted):
     project, _ = submitted
     here = fingerprint(project.folder / "workflow/scripts/train.py", package_root=project.folder / "src/decoupled_qc")
-    card = json.loads((project.folder / RUN / "models/task/rep-0/model.json").read_text())
-    assert card["code"].split("+")[0] == here
+    cards = list((project.folder / RUN / "models").glob("*/rep-0/model.json"))
+    assert [json.loads(card.read_text())["code"].split("+")[0] for card in cards] == [here] * 4
     assert "Nothing to be done" in project.snakemake("--configfile", "config/smoke.yaml", "--config", "gpus_per_job=1")
+
+
+def test_what_the_jobs_cost_is_gathered_from_all_nodes(submitted, capsys):
+    project, _ = submitted
+    run = project.folder / RUN
+    costs = cost_table(run / "benchmarks", run / "logs", gpus_per_job=1).set_index("stage")
+    assert costs.loc["models: teacher", "jobs"] == 2 and costs.loc["models: student", "peak_memory_gib"] > 0
+    assert (costs.loc[["models: task", "predictions", "total"], ["cpu_hours", "gpu_hours"]] > 0).all(axis=None)
+    assert "models: student" in (run / "report.html").read_text()
+    assert cli.main(["status", str(run)]) == 0
+    assert "4 of 4 begun networks are done" in capsys.readouterr().out

@@ -26,10 +26,20 @@ def wait_for_steps(project, *teachers):
         slurm.wait_for(lambda name=teacher: log_of(project, name).count("  step ") > 5, slurm.PATIENCE_S, what)
 
 
+def resumed_at(project, teacher):
+    """Return the step at which a training's last piece began; None if from the first one."""
+    found = re.search(r"Resuming at step (\d+) of", log_of(project, teacher))
+    return int(found[1]) if found else None
+
+
 def wait_for_resumption(project, *teachers):
+    """Return the steps at which trainings went on."""
     for teacher in teachers:
         resumed = f"the resumption of {teacher}"
-        slurm.wait_for(lambda name=teacher: "Resuming at step" in log_of(project, name), slurm.PATIENCE_S, resumed)
+        slurm.wait_for(lambda name=teacher: resumed_at(project, name) is not None, slurm.PATIENCE_S, resumed)
+    steps = [resumed_at(project, teacher) for teacher in teachers]
+    assert min(steps) > 0
+    return steps
 
 
 def job_of(teacher):
@@ -67,23 +77,30 @@ def test_displaced_and_cancelled_trainings_go_on_to_the_same_weights(ahead, subm
     for job in (noise, blur):
         slurm.wait_for(lambda each=job: slurm.state_of(each) == "PENDING", slurm.PATIENCE_S, f"job {job} in the queue")
         slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
-    wait_for_resumption(project, *TEACHERS)
+    at = wait_for_resumption(project, *TEACHERS)
+    wait_for_steps(project, *TEACHERS)
     slurm.run("scancel", noise)
+    slurm.run("scancel", "--batch", "--signal=TERM", blur)  # as SLURM tells a training that its time is nearly over
     assert submission.wait() == 0, submission.text[-3000:]
     assert weights(project) == expected
+    assert all(resumed_at(project, teacher) > before for teacher, before in zip(TEACHERS, at, strict=True))
     states = {}
     for job in submission.jobs("train_teacher"):
         states.setdefault(job["JobID"], []).append(job["State"].split()[0])
-    assert states.pop(blur) == ["PREEMPTED", "COMPLETED"]  # the same job: it cost no attempt
+    assert states.pop(blur) == ["PREEMPTED", "FAILED"]  # the same job twice: being displaced cost no attempt
     assert states.pop(noise) == ["PREEMPTED", "CANCELLED"]
-    assert list(states.values()) == [["COMPLETED"]]  # the next attempt
+    assert list(states.values()) == [["COMPLETED"]] * 2  # the next attempts
 
 
-def test_trainings_on_a_node_that_loses_its_power_go_on_to_the_same_weights(ahead, submit, cluster, tmp_path):
+def test_trainings_outlive_their_slurmd_and_go_on_to_the_same_weights_when_their_node_loses_its_power(
+    ahead, submit, cluster, tmp_path
+):
     project, expected = ahead[0].copy_to(tmp_path / "project"), ahead[1]
     submission = submit(project, "--", *MODELS)
     wait_for_steps(project, *TEACHERS)
     lost = {job_of(teacher) for teacher in TEACHERS}
+    cluster.restart_slurmd("gpu1")
+    assert {slurm.state_of(job) for job in lost} == {"RUNNING"}
     cluster.kill_node("gpu1")
     cluster.start_node("gpu1")
     for job in lost:
@@ -112,9 +129,7 @@ def test_at_the_end_of_its_time_a_training_saves_and_goes_on_until_ctrl_c_and_an
     project.edit("workflow/scripts/mix.py", "\n\ndef make(", f"import time\n{asleep}\n\ndef make(")
     shutil.rmtree(project.folder / MIX)
     submission = submit(project, "--", MODELS[0], MIX)
-    wait_for_resumption(project, "teacher-noise")
-    at = int(re.search(r"Resuming at step (\d+) of 1000000", log_of(project, "teacher-noise"))[1])
-    assert at > 0
+    (at,) = wait_for_resumption(project, "teacher-noise")
     (first,) = submission.jobs("train_teacher")
     assert first["State"] == "FAILED"  # it left by itself: not TIMEOUT
     slurm.wait_for(lambda: (project.folder / MIX).is_dir(), slurm.PATIENCE_S, "the mixtures")

@@ -32,6 +32,16 @@ def test_trainings_hold_all_gpus_and_predictions_one(table):
     assert table.loc["total", "gpu_hours"] == 6.5
 
 
+def test_a_training_that_was_given_more_gpus_than_the_others_costs_them(tmp_path):
+    """As a cluster's profile may for the student alone."""
+    write(tmp_path, "models/student/rep-0", 3600, 1024, 1800)
+    log = tmp_path / "logs/models/student/rep-0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-01 00:00:00,000  Training on 4 GPU.\n")
+    table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", gpus_per_job=1).set_index("stage")
+    assert table.loc["models: student", "gpu_hours"] == 4.0
+
+
 def test_of_verdicts_the_batches_alone_hold_a_gpu(tmp_path):
     for name in ("batch-0", "scans", "predictions"):
         write(tmp_path, f"apply/{name}", 3600, 1024, 3600)

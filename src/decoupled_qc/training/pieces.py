@@ -1,9 +1,20 @@
-"""A training in several pieces leaves the log and the benchmark of the last one; its share gives the cost of all."""
+"""What a training's log says of its cost: its GPUs, and the share of its last piece, which alone leaves log and benchmark."""
 
 import re
 
 STEP = re.compile(r"step +(?P<step>\d+)/(?P<steps>\d+) .*left (?P<left>\d+\.\d+) min")
 RESUMED = re.compile(r"Resuming at step (\d+) of \d+\.")
+GPUS = re.compile(r"Training on (\d+) GPU")  # as :func:`decoupled_qc.training.loop.fit` logs it
+
+
+def gpus(log: str) -> int | None:
+    """Return on how many GPUs a training runs; None on CPU, or where its log does not say yet.
+
+    Args:
+        log: Text of the training's log.
+    """
+    found = GPUS.search(log)
+    return int(found[1]) if found else None
 
 
 def share_of_last_piece(log: str) -> float:

@@ -11,10 +11,9 @@ import pandas as pd
 
 from decoupled_qc.delimited import read_cells
 from decoupled_qc.errors import InputError
-from decoupled_qc.training.pieces import STEP, share_of_last_piece
+from decoupled_qc.training.pieces import STEP, gpus, share_of_last_piece
 
 TIME = "%Y-%m-%d %H:%M:%S"
-GPUS = re.compile(r"Training on (\d+) GPU")  # as :func:`decoupled_qc.training.loop.fit` logs it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +81,5 @@ def _network(folder: Path, log: Path) -> dict[str, object]:
     elif re.search(r"^\S+ \S+  \w*(Error|Exception): ", text, re.MULTILINE):
         row["state"] = "failed"
     row["hours"] /= share_of_last_piece(text)
-    gpus = GPUS.search(text)
-    row["gpu_hours"] = row["hours"] * int(gpus[1]) if gpus else 0.0
+    row["gpu_hours"] = row["hours"] * (gpus(text) or 0)
     return row | {"last_word": stamps[-1] if stamps else ""}
