@@ -38,12 +38,14 @@ def compare(name: str, functions: dict[str, Callable[[], object]], rounds: int) 
     """
     times = seconds(functions, rounds)
     own = times.pop(next(iter(times)))
-    rows = []
-    for title, other in times.items():
-        ratios = [mine / theirs for mine, theirs in zip(own, other, strict=True)]
-        mine, theirs = statistics.median(own), statistics.median(other)
-        rows.append((name, mine, title, theirs, mine / theirs, min(ratios), max(ratios)))
-    return rows
+    return [row(name, own, title, other) for title, other in times.items()]
+
+
+def row(name: str, own: list[float], title: str, other: list[float]) -> tuple:
+    """Return a row of :func:`write` from the seconds of each round, ours and those of a reference."""
+    ratios = [mine / theirs for mine, theirs in zip(own, other, strict=True)]
+    mine, theirs = statistics.median(own), statistics.median(other)
+    return name, mine, title, theirs, mine / theirs, min(ratios), max(ratios)
 
 
 def synchronise() -> None:

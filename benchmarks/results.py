@@ -95,10 +95,25 @@ WHY = {
         "make smoke",
         None,
     ): "82 jobs, each a start of Python of some seconds; measured on the slower machine without AVX-512",
+    ("gpu", "motion", None): "no GPU since it moves by shears; by interpolation, which it replaced, a volume took 7 ms",
     ("gpu", "second scan", None): "no GPU since it was asked for",
     ("gpu_memory", None, None): "no GPU since it was asked for",
 }
 UNKNOWN = "not looked into yet"
+# What makes a table that `make bench` does not.
+ELSEWHERE = {
+    "baselines": "`benchmarks/baselines.py`, from the demo's run with `config/baselines.yaml`",
+    "ds002748": "Table 1 of the run with `config/ds002748.yaml`",
+    "effect": "`benchmarks/effect.py`, on the demo's test scans",
+    "label_agreement": "`benchmarks/label_agreement.py`",
+    "label_agreement_s1": "the rule that labels S1, in each run that uses that head",
+    "mended": "written by hand, each row from two runs on one machine on the day that it names",
+    "mrart": "`benchmarks/mrart.py`, from the published ratings and measures of MR-ART",
+    "outside": "`benchmarks/outside.py`, from the demo's run and others that differ in `corruption.outside_probability`",
+    "seeds": "`analysis/replicates.csv` of the demo with `--config replicates=3`",
+    "suites": "written by hand, each row from a run on the day that it names",
+    "variants": "`benchmarks/variants.py`, from the demo's run with its variants",
+}
 OF_ARTEFACT = palette(["spike", "noise", "blur", "wrap", "motion"], [])  # as in the figures of a run
 QUALITY_WHY = {
     "simulator": "in 1 of 12 subjects motion, at two of six severities, in up to 2 wrap changes a head less at one severity "
@@ -137,7 +152,9 @@ def lines(folder: Path, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
         "Medians, ours and its reference in turn in one process, so that the ratio holds on a busy machine where the seconds do "
         "not; in brackets the lowest and highest ratio of a single round. Ratio: ours over the reference, below 1 is better. "
         "A target is met by the median; where brackets reach beyond it, another run may miss it. "
-        "Each table says when and where it was measured. Again: `make bench`, which measures on a GPU too where there is one."
+        "`analysis`, `audit` and `demo` are timed once. "
+        "Each table says when and where it was measured, or what makes it. Again: `make bench`, which measures on a GPU too "
+        "where there is one."
     )
     yield from quality()
     found = list(verdicts(tables))
@@ -171,10 +188,12 @@ def lines(folder: Path, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
 
 
 def measured_on(table: str, runs: pd.DataFrame) -> Iterator[str]:
-    """Yield when the benchmark that wrote a table was run, if `make bench` runs it."""
+    """Yield when `make bench` ran what wrote a table; of any other table what makes it."""
     for name, run in runs.iterrows():
         if table == name or table.startswith(f"{name}_"):
             yield from [f"Measured on {run['date']}, {run['machine']}.", ""]
+            return
+    yield from [f"Not by `make bench`: {ELSEWHERE[table]}.", ""]
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> Iterator[tuple]:

@@ -89,7 +89,7 @@ def references() -> dict[str, dict[str, Callable[[Tensor], object]]]:
         "ghosting": {"TorchIO RandomGhosting": tio.RandomGhosting(num_ghosts=(4, 4))},
         "motion": {
             "TorchIO RandomMotion": tio.RandomMotion(num_transforms=N_MOVES),
-            "TorchIO RandomMotion by B-splines": tio.RandomMotion(
+            "B-splines in TorchIO RandomMotion": tio.RandomMotion(
                 num_transforms=N_MOVES, image_interpolation="bspline"
             ),
         },

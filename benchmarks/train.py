@@ -9,7 +9,6 @@ Peak memory goes to FILE_memory.csv.
 """
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from measure import peak_mib, seconds, synchronise, tell, write_both
+from measure import peak_mib, row, seconds, synchronise, tell, write_both
 from monai.networks.nets import DynUNet
 from snakemake.utils import update_config
 from torch import nn
@@ -233,18 +232,17 @@ def time_rows(config: dict, rounds: int, n_steps: int) -> list[tuple]:
     functions = {title: _times(n_steps, bare_step(network, config)) for title, network in plain.items()}
     for name, kind in kinds.items():
         functions |= {(name, part): getattr(kind, part) for part in ("start", "training", "bare", "passes", "data")}
-    times = seconds(functions, rounds)
+    times = {name: [spent / n_steps for spent in values] for name, values in seconds(functions, rounds).items()}
+    rows = [row("bare step, plain heads", times["plain heads"], title, times[title]) for title in PEERS]
+    rows.append(
+        row("bare step, the run's heads", times["task", "bare"], "bare step, plain heads", times["plain heads"])
+    )
     for name in kinds:
-        pairs = zip(times[name, "training"], times.pop((name, "start")), strict=True)
-        times[name, "training"] = [whole - start for whole, start in pairs]
-    found = {name: statistics.median(values) / n_steps for name, values in times.items()}
-    rows = [("bare step, plain heads", found["plain heads"], title, found[title]) for title in PEERS]
-    rows.append(("bare step, the run's heads", found["task", "bare"], "bare step, plain heads", found["plain heads"]))
-    for name in kinds:
-        ideal = found[name, "bare"] + found[name, "passes"]
-        rows.append((f"{name} step", found[name, "training"], "its bare step and frozen passes", ideal))
-        rows.append((f"data of a {name} step", found[name, "data"], f"{name} step", found[name, "training"]))
-    return [(*row, row[1] / row[3]) for row in rows]
+        step = [whole - start for whole, start in zip(times[name, "training"], times[name, "start"], strict=True)]
+        ideal = [bare + passes for bare, passes in zip(times[name, "bare"], times[name, "passes"], strict=True)]
+        rows.append(row(f"{name} step", step, "its bare step and frozen passes", ideal))
+        rows.append(row(f"data of a {name} step", times[name, "data"], f"{name} step", step))
+    return rows
 
 
 def prepare(title: str, config: dict, threads: int) -> Callable[[], object]:
