@@ -11,7 +11,7 @@ the Dice of the student's segmentations on simulated scans, with the rating on t
 how much stronger rho of ours is (both with 95 % subject-bootstrap intervals); the mean rho within one artefact, AURC (lower
 is better) and AUROC of Dice below the target; the networks that are trained for it, those it starts from included, and their
 processor hours; and looks and processor seconds per scan. And into ``benchmarks/baselines``: the leaderboard of all scores
-of the run, baselines among them.
+of the run, baselines among them, as table and figure, and every difference with its p, as a run's ``analysis`` has them.
 """
 
 import argparse
@@ -67,7 +67,8 @@ def main() -> None:
     known = [name for name in baselines if (run / "baselines" / name).is_dir()]
     measured = read_measured(run, known, [*conditions, REAL]), read_subjects(run / "cohort/manifest.tsv")
     board = ranked(*measured, config)
-    table = beside_ours(board, *measured, known, config)
+    ahead = difference(*measured, n_boot=config["analysis"]["n_boot"], seed=config["seed"])
+    table = beside_ours(board, ahead, known)
     methods = dict.fromkeys(OF_STUDENT.values(), STUDENT) | baselines
     costs = {name: cost(run, name, methods[name], conditions) for name in table["method"].unique()}
     table = table.join(pd.DataFrame(costs).T.astype({"networks": int, "looks": int}), on="method")
@@ -75,6 +76,8 @@ def main() -> None:
     print(table.to_string(index=False))
     folder = arguments.csv.with_suffix("")
     folder.mkdir(exist_ok=True)
+    board.to_csv(folder / "leaderboard.csv", index=False, float_format="%.4f")
+    ahead.to_csv(folder / "difference.csv", index=False, float_format="%.4f")
     files = {name: folder / f"figure_leaderboard.{name}" for name in ("pdf", "png", "csv")}
     drawing = draw(board, stand_in=is_stand_in(one_row_a_scan(*measured)))
     style.save(drawing, **files, caption=folder / "figure_leaderboard.txt")
@@ -101,15 +104,12 @@ def ranked(scores: pd.DataFrame, subjects: pd.DataFrame, config: dict) -> pd.Dat
     return leaderboard(*tables, dice_cut=cut)
 
 
-def beside_ours(
-    board: pd.DataFrame, scores: pd.DataFrame, subjects: pd.DataFrame, baselines: list[str], config: dict
-) -> pd.DataFrame:
+def beside_ours(board: pd.DataFrame, ahead: pd.DataFrame, baselines: list[str]) -> pd.DataFrame:
     """Return a row per set and score of the student or of a baseline, the strongest first, and how much stronger ours is."""
     own = np.array(
         [key in OF_STUDENT or key[1] in baselines for key in board[KEY[1:]].itertuples(index=False, name=None)]
     )
     board = board[own & (board["n_scans"] > 0)]
-    ahead = difference(scores, subjects, n_boot=config["analysis"]["n_boot"], seed=config["seed"])
     ahead = ahead[["set", "target", "baseline", "baseline_aggregation", *AHEAD]]
     board = board.merge(ahead.set_axis(["set", "target", *KEY[1:], *AHEAD.values()], axis=1), how="left")
     keys = board[KEY[1:]].itertuples(index=False, name=None)

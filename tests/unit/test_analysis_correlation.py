@@ -339,8 +339,16 @@ def test_manifest_without_anatomy_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not (SHARED / "mrart_tables").is_dir(), reason=f"no MR-ART tables under {SHARED}")
-@pytest.mark.parametrize("measure, expected", [("cjv", 0.78), ("snr_total", -0.81), ("cnr", -0.77), ("efc", 0.48)])
-def test_published_ratings_against_image_quality_measures(measure, expected):
+@pytest.mark.parametrize(
+    "measure, expected, low, high",
+    [
+        ("cjv", 0.78, 0.74, 0.81),
+        ("snr_total", -0.81, -0.84, -0.78),
+        ("cnr", -0.77, -0.80, -0.73),
+        ("efc", 0.48, 0.41, 0.54),
+    ],
+)
+def test_published_ratings_against_image_quality_measures(measure, expected, low, high):
     ratings = pd.read_csv(SHARED / "mrart_tables/scores.tsv", sep="\t")
     measures = pd.read_csv(SHARED / "mrart_tables/group_T1w.tsv", sep="\t")
     both = ratings.merge(measures, on="bids_name")
@@ -356,4 +364,5 @@ def test_published_ratings_against_image_quality_measures(measure, expected):
     row = cell(correlate(scores, subjects, **DRAWS), "real", measure, "rating")
     assert round(row["rho"], 2) == expected
     assert (row["n_scans"], row["n_subjects"]) == (436, 148)
-    assert row["ci_low"] < row["rho"] < row["ci_high"] and row["p"] == pytest.approx(1 / 300)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high), abs=0.02)  # 300 draws, 5,000 in benchmarks/mrart.csv
+    assert row["p"] == pytest.approx(1 / 300)

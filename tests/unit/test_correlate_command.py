@@ -96,6 +96,20 @@ def test_failures_are_found_by_scores_turned_as_told(table, tmp_path, capsys):
     assert "Finding scans with dice below 0.6:" in capsys.readouterr().out
 
 
+def test_several_cuts_each_have_their_failures(table, tmp_path, capsys):
+    frame, out = table[0], tmp_path / "found.csv"
+    cuts = ("--failed-below", "0.6", "--failed-below", "0.7")
+    assert run(frame, table[1], *cuts, "--out", str(out)) == 0
+    found = pd.read_csv(tmp_path / "found_failure.csv").query("measure == 'auroc' and score == 'good'")
+    assert found["cut"].tolist() == [0.6, 0.7]
+    assert found["n_failed"].tolist() == [(frame["dice"] < 0.6).sum(), (frame["dice"] < 0.7).sum()]
+    assert run(frame, table[1], *cuts) == 0
+    told = capsys.readouterr().out
+    assert "Finding scans with dice below 0.6 or 0.7:" in told and " cut " in told
+    assert run(frame, table[1], *cuts[:2]) == 0
+    assert " cut " not in capsys.readouterr().out
+
+
 def test_a_rating_that_rises_to_the_worse(table, tmp_path):
     frame = table[0].assign(rating=np.digitize(-table[0]["dice"], [-0.7, -0.5]) + 1.0)
     out = tmp_path / "found.csv"

@@ -1,4 +1,4 @@
-"""Image quality measures on phantoms whose answer is known; definitions as in MRIQC."""
+"""Image quality measures on phantoms whose answer is known; definitions as in the measures' docstrings."""
 
 import math
 

@@ -17,6 +17,7 @@ MOST_DRAWS = 1_000_000  # all are held at once for the percentiles; more would c
 SHOWN_DIFFERENCE = ["baseline", "difference", "ci_low", "ci_high", "p", "p_holm", "n_scans", "n_subjects", "note"]
 SHOWN = ["set", "score", "rho", "ci_low", "ci_high", "p", "tau_b", "n_scans", "n_subjects", "note"]
 SHOWN_FAILURE = [
+    "cut",
     "score",
     "measure",
     "value",
@@ -56,10 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     failed = parser.add_mutually_exclusive_group()
     failed.add_argument(
-        "--failed-below", type=float, metavar="NUMBER", help="of the target: how well is failure found?"
+        "--failed-below",
+        type=float,
+        action="append",
+        metavar="NUMBER",
+        help="of the target: how well is failure found? Again for another",
     )
     failed.add_argument(
-        "--failed-from", type=float, metavar="NUMBER", help="the same for a target that rises to the worse"
+        "--failed-from",
+        type=float,
+        action="append",
+        metavar="NUMBER",
+        help="the same for a target that rises to the worse",
     )
     parser.add_argument(
         "--higher-is-better",
@@ -101,11 +110,12 @@ def run(arguments: argparse.Namespace) -> None:
         found = _differences(scans, scores, arguments.compare, draws).assign(target=arguments.target)
         title = f"|rho| of {arguments.compare} less that of each other score:"
         _show_or_write(found, SHOWN_DIFFERENCE, _beside(arguments.out, "difference"), title)
-    cut = arguments.failed_below if arguments.failed_from is None else arguments.failed_from
-    if cut is not None:
-        failure = risk_coverage.Failure("target:own", [cut], arguments.failed_from is not None)
+    cuts = arguments.failed_below or arguments.failed_from
+    if cuts:
+        failure = risk_coverage.Failure("target:own", list(dict.fromkeys(cuts)), bool(arguments.failed_from))
         found = _failures(scans, scores, failure, arguments.higher_is_better, draws).assign(target=arguments.target)
-        title = f"Finding scans with {arguments.target} {'below' if arguments.failed_from is None else 'from'} {cut:g}:"
+        which = " or ".join(f"{cut:g}" for cut in failure.cuts)
+        title = f"Finding scans with {arguments.target} {'from' if arguments.failed_from else 'below'} {which}:"
         _show_or_write(found, SHOWN_FAILURE, _beside(arguments.out, "failure"), title)
 
 
@@ -159,8 +169,7 @@ def _show_or_write(found: pd.DataFrame, shown: list[str], out: Path | None, titl
             found.to_csv(file, index=False)
     else:
         print(f"\n{title}" if title else "", end="\n" if title else "")
-        if "set" in shown and found["set"].nunique() == 1:
-            shown = [name for name in shown if name != "set"]
+        shown = [name for name in shown if name not in ("set", "cut") or found[name].nunique() > 1]
         p = {name: found[name].map(p_value) for name in ("p", "p_holm") if name in found}
         print(found[shown].round(3).assign(**p).to_string(index=False, na_rep="NA"))
 

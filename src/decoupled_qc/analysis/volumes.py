@@ -43,7 +43,7 @@ SEVERITY_BINS = (("severity up to 1/2", 0.0, 0.5), ("severity above 1/2", 0.5, 1
 
 
 def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_boot: int, seed: int) -> pd.DataFrame:
-    """Return coverage, width and interval score of six kinds of error bars, on the simulated scans.
+    """Return coverage, width and interval score of seven kinds of error bars, on the simulated scans.
 
     An interval is V +- q s, V the predicted volume; q is the normal quantile but for the last two kinds:
 
@@ -53,13 +53,15 @@ def volumes(scores: pd.DataFrame, subjects: pd.DataFrame, *, voxel_ml: float, n_
     - ``sum_sd``: s = the sum of the voxels' standard deviations above clean, as if all erred together;
     - ``scaled``: s = c u, u the sum of the voxels' variances above that of certain voxels (0.0585 each, eq. 8) and c
       such that the mean of (error / s)^2 is 1 on the calibration scans;
-    - ``conformal``: s = u, q from :func:`decoupled_qc.analysis.conformal.conformal_quantile`;
+    - ``scaled_sd``: the same of u, the sum of the voxels' standard deviations;
+    - ``conformal``: s = the u of ``scaled``, q from :func:`decoupled_qc.analysis.conformal.conformal_quantile`;
     - ``conformal_weighted``: the same, calibration scans weighed by how much likelier their u is among the test scans, by
       :func:`decoupled_qc.analysis.conformal.likelihood_ratio`, for test scans that are worse or better than those.
 
-    The first three do not exist for a clean scan, whose own value they are above, so they have no number on sets that hold
-    any; ``scans`` ``with an artefact`` compares all kinds. The others need no clean scan. They are calibrated on the
-    validation subjects' scans where there are any and, in further rows of ``scaled`` and ``conformal``, on the test subjects
+    Sets are all scans, those with an artefact, each artefact's, those of a severity up to 1/2 and above, and each artefact's
+    of either. The first three kinds do not exist for a clean scan, whose own value they are above, so they have no number on
+    sets that hold any; ``scans`` ``with an artefact`` compares all kinds. The others need no clean scan. They are calibrated
+    on the validation subjects' scans where there are any and, in further rows but for the last kind, on the test subjects
     other than the one at hand.
 
     Args:
@@ -99,6 +101,7 @@ def _with_scales(wide: pd.DataFrame, voxel_ml: float) -> tuple[pd.DataFrame, pd.
         sqrt_sum_var=np.sqrt(above * voxel_ml),
         sum_sd=(spread - wide["subject"].map(clean["volume_sd_ml:gm"])).clip(lower=0),
         uncertain=wide["volume_variance_ml:above_certain"].clip(lower=SMALLEST_ML),
+        summed_sd=spread.clip(lower=SMALLEST_ML),
     )
     wide["known"] = complete & wide[["sum_var", "sum_sd"]].notna().all(axis=1)
     return wide[tables.simulated(wide)], wide[complete & (wide["condition"] == "validation")]
@@ -117,13 +120,13 @@ def _rows(test: pd.DataFrame, validation: pd.DataFrame, n_boot: int, seed: int) 
         parts = [(every, validation)]
         if calibrated_on == OTHERS:
             parts = [(own, test[~own & test["known"]]) for own in held_out(test["subject"].to_numpy())]
-        for bars, width in (("scaled", _scaled), ("conformal", _conformal)):
+        for bars, width, scale in CALIBRATED:
             half = {level: np.full(len(test), np.nan) for level in LEVELS}
             n_calibration = np.zeros(len(test))
             for own, calibration in parts:
                 n_calibration[own] = calibration["subject"].nunique()
                 for level in LEVELS:
-                    half[level][own] = width(calibration, test["uncertain"].to_numpy()[own], level)
+                    half[level][own] = width(calibration, scale, test[scale].to_numpy()[own], level)
             yield from _scored(test, half, bars, calibrated_on, n_calibration, n_boot, seed)
     if len(validation):
         n_calibration = np.full(len(test), validation["subject"].nunique())
@@ -148,18 +151,26 @@ def _normal(level: float) -> float:
     return float(stats.norm.ppf(0.5 + level / 2))
 
 
-def _scaled(calibration: pd.DataFrame, scale: np.ndarray, level: float) -> np.ndarray:
+def _scaled(calibration: pd.DataFrame, scale: str, values: np.ndarray, level: float) -> np.ndarray:
     """Return half-widths of normal intervals whose scale was learnt by maximum likelihood."""
     if calibration.empty:
-        return np.full(len(scale), np.nan)
-    ratio = np.sqrt(((calibration["error_ml"] / calibration["uncertain"]) ** 2).mean())
-    return _normal(level) * ratio * scale
+        return np.full(len(values), np.nan)
+    ratio = np.sqrt(((calibration["error_ml"] / calibration[scale]) ** 2).mean())
+    return _normal(level) * ratio * values
 
 
-def _conformal(calibration: pd.DataFrame, scale: np.ndarray, level: float) -> np.ndarray:
+def _conformal(calibration: pd.DataFrame, scale: str, values: np.ndarray, level: float) -> np.ndarray:
     """Return half-widths of split-conformal intervals."""
-    residuals = (calibration["error_ml"].abs() / calibration["uncertain"]).to_numpy()
-    return conformal_quantile(residuals, calibration["subject"].to_numpy(), level) * scale
+    residuals = (calibration["error_ml"].abs() / calibration[scale]).to_numpy()
+    return conformal_quantile(residuals, calibration["subject"].to_numpy(), level) * values
+
+
+# (kind, its half-widths, the scale u that they rest on)
+CALIBRATED = (
+    ("scaled", _scaled, "uncertain"),
+    ("scaled_sd", _scaled, "summed_sd"),
+    ("conformal", _conformal, "uncertain"),
+)
 
 
 def _scored(
@@ -225,7 +236,7 @@ def _scored(
 
 
 def _groups(test: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, which scans): all, those with an artefact, each artefact, and weak and strong ones."""
+    """Yield (name, which scans): all, those with an artefact, each artefact's, weak and strong ones, and these of each."""
     yield "all", np.ones(len(test), bool)
     with_artefact = (test["artefact"] != NO_ARTEFACT).to_numpy()
     if with_artefact.any():
@@ -237,3 +248,5 @@ def _groups(test: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
         member = ((test["severity"] > above) & (test["severity"] <= up_to)).to_numpy()
         if member.any():
             yield name, member
+        for artefact in sorted(test.loc[member & with_artefact, "artefact"].unique()):
+            yield f"{artefact}, {name}", member & (test["artefact"] == artefact).to_numpy()

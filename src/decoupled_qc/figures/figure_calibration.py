@@ -15,9 +15,11 @@ BARS = {  # (kind, calibrated on) → label
     ("sqrt_sum_var", NOTHING): "\N{SQUARE ROOT}\N{GREEK CAPITAL LETTER DELTA}V",
     ("sum_sd", NOTHING): "summed sd",
     ("scaled", "validation subjects"): "learnt scale",
+    ("scaled_sd", "validation subjects"): "summed sd, learnt scale",
     ("conformal", "validation subjects"): "conformal",
     ("conformal_weighted", "validation subjects"): "conformal, weighted",
     ("scaled", "other test subjects"): "learnt scale, crossed",
+    ("scaled_sd", "other test subjects"): "summed sd, crossed",
     ("conformal", "other test subjects"): "conformal, crossed",
 }
 MARKS = dict(zip(dict.fromkeys(kind for kind, _ in BARS), style.MARKERS, strict=False))  # one a kind, calibrated or not

@@ -26,7 +26,7 @@ def tissue_snr(image: np.ndarray, grey: np.ndarray) -> float:
         image: (D, H, W), the scan as it is, corrupted or not.
         grey: (D, H, W), boolean grey-matter mask.
 
-    Source: Shaw et al. 2021, eq. 10.
+    Source: Shaw et al. 2021, eq. 10. MRIQC takes the median in place of the mean.
     """
     values = image[grey]
     return ratio(values.mean(dtype=np.float64), values.std(dtype=np.float64)) if values.size else math.nan
