@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from decoupled_qc import artefacts
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import rng_for
-from decoupled_qc.simulation.kspace import rescale
+from decoupled_qc.simulation.kspace import SPACE, magnitude, rescale, to_complex_image, to_kspace
 
 SHAPES = [(24, 32, 28), (17, 23, 20), (16, 16, 16), (31, 6, 25)]
 every_artefact = pytest.mark.parametrize("name", artefacts.available())
@@ -160,6 +160,18 @@ def test_damage_grows_with_severity(name):
     assert heavy > 1.2 * slight
 
 
+@pytest.mark.parametrize("name", ["bias", "blur", "ghosting", "motion", "noise", "spike", "wrap", "zipper"])
+def test_the_least_severity_above_zero_is_a_jump_from_the_clean_scan_but_for_motion(name):
+    """A pair of settings begins with the weakest strength, which for motion alone is nothing."""
+    image = head((24, 32, 28))
+    none, least, slight = (
+        artefacts.corrupt(image, [record_of(name, severity, shape=image.shape)]) for severity in (0.0, 1e-6, 1e-4)
+    )
+    assert torch.equal(none, image)
+    assert (error(least, image) > 1e-3) == (name != "motion")
+    assert error(slight, least) < 1e-4  # no other jump beside it
+
+
 @every_artefact
 def test_severity_changes_the_strength_and_not_the_realisation(name):
     """A sweep shows one artefact getting stronger, so nothing random may depend on the severity."""
@@ -223,6 +235,22 @@ def test_noise_and_spike_are_measured_on_the_clean_scan_whatever_came_before():
     alone, together = (artefacts.complete(image, records)[-1] for records in ([noise], [spike, noise]))
     assert alone == together
     assert alone["signal_power"] == pytest.approx(float(image.square().mean()))
+
+
+@pytest.mark.parametrize("name", ["noise", "spike", "zipper"])
+def test_what_is_measured_on_the_clean_scan_is_not_measured_again_after_an_earlier_artefact(name):
+    image, module = head(), artefacts.load(name)
+    earlier, record = (record_of(each, 1.0, shape=image.shape) for each in ("bias", name))
+    biased = artefacts.load("bias").apply(image, earlier)
+    axes = () if module.DOMAIN == "image" else SPACE
+
+    def by_hand(measured_on):
+        told = record | module.measure(measured_on, record)
+        return rescale(magnitude(to_complex_image(module.apply(to_kspace(biased, axes), told), axes)))
+
+    found = artefacts.corrupt(image, [record, earlier])
+    assert torch.allclose(found, by_hand(image), atol=1e-5)
+    assert error(found, by_hand(biased)) > 1e-3
 
 
 @every_artefact
@@ -372,10 +400,16 @@ def test_drawing_follows_its_probabilities():
     assert artefacts.draw_artefacts([], rng, **chances) == []
 
 
+# Of a curve's steps, where one need not rise. Blur keeps whole planes, so that a little more may be none; a zipper in air
+# changes nothing in the head until it outshines it. Larger moves may cancel each other; a plane more that wrap lacks may make
+# up for others.
+LEAST_RISE = {"blur": -1e-5, "zipper": -1e-5, "motion": -0.01, "wrap": -0.02}
+
+
 @every_artefact
 @pytest.mark.parametrize("shape", [(40, 48, 44), (37, 41, 39), (48, 36, 52)])
 def test_one_minus_ssim_inside_the_head_rises_with_severity_at_every_size_of_the_phantom(name, shape):
-    """Per size, averaged over realisations: a single one may fall by a hair where moves happen to cancel."""
+    """Per size: on average over realisations, and in each of them but for those of LEAST_RISE."""
     image = head(shape)
     inside = F.avg_pool3d((image > 0.05).float()[None, None], 7, 1)[0, 0] > 0.5
 
@@ -388,4 +422,4 @@ def test_one_minus_ssim_inside_the_head_rises_with_severity_at_every_size_of_the
     curves = np.array([[effect(severity, seed) for severity in severities] for seed in range(4)])
     assert np.abs(curves[:, 0]).max() < 1e-5
     assert (np.diff(curves.mean(axis=0)) > 0).all()
-    assert np.diff(curves, axis=1).min() > -0.02
+    assert np.diff(curves, axis=1).min() > LEAST_RISE.get(name, 0)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from phantom import SETTINGS, SPACING_MM, head
+from phantom import ROOT, SETTINGS, SPACING_MM, head
 from scipy import ndimage
 from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from decoupled_qc.artefacts import motion
 from decoupled_qc.errors import InputError
 from decoupled_qc.seeds import rng_for
+from decoupled_qc.settings import artefact_settings
 from decoupled_qc.simulation.kspace import magnitude, to_complex_image, to_kspace
 
 STRONG = SETTINGS["motion"]
@@ -157,6 +158,18 @@ def test_scan_stays_in_place_with_demeaning_and_not_without(monkeypatch):
     assert median_shift_mm() > 5
 
 
+@pytest.mark.parametrize("overlay", [None, ROOT / "config/motion_public2020.yaml"], ids=["mild", "public2020"])
+def test_half_of_the_scans_of_a_preset_at_its_strongest_stay_within_a_voxel(overlay):
+    """With voxels of 1 mm; not demeaned the median is 4 voxels of mild, 9 of public2020."""
+    image, settings = head((40, 48, 44)), artefact_settings(overlay)["motion"]
+    shifts = []
+    for seed in range(20):
+        record = motion.sample(1.0, image.shape, [1.0] * 3, rng_for(seed, "preset"), **settings)
+        moved = magnitude(motion.apply(image, record | motion.measure(image, record)))
+        shifts.append(motion.inspect(image, moved)["residual_shift_voxels"])
+    assert np.median(shifts) < 1
+
+
 @pytest.mark.parametrize("shift", [(3, -2, 4), (0.5, 0, -1.5), (-15, 0, 0)])
 def test_measured_shift_is_the_true_one(shift, smooth):
     moved = magnitude(to_complex_image(torch.fft.ifftshift(centred(smooth) * ramp(smooth.shape, shift))))
@@ -224,6 +237,26 @@ def test_moves_follow_the_settings():
     assert {len(record["times"]) for record in big} == {motion.MAX_BIG}
     angles = np.concatenate([record["angles_deg"] for record in big])
     assert angles.std() == pytest.approx(STRONG["big_angle_sd_deg"][1] / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("severity", [0.3, 1.0])
+@pytest.mark.parametrize("size", ["big", "small"])
+def test_degrees_and_millimetres_spread_as_the_settings_say_at_each_severity(severity, size):
+    swaying = {"drift_angle_sd_deg": [1, 4], "drift_shift_sd_mm": [0, 3], "breathing_shift_mm": [1, 2]}
+    spread = {f"{size}_angle_sd_deg": [1, 8], f"{size}_shift_sd_mm": [2, 5]}
+    only = {"n_big_mean": 0, "n_small_mean": 0} | {f"n_{size}_mean": 50}
+    records = [sampled(severity, seed, **only, **spread, **swaying) for seed in range(300)]
+    at = {key: low + (high - low) * severity for key, (low, high) in (spread | swaying).items()}
+
+    def sd(entry):
+        return np.concatenate([np.ravel(record[entry]) for record in records]).std()
+
+    assert sd("angles_deg") == pytest.approx(at[f"{size}_angle_sd_deg"], rel=0.05)
+    assert sd("shifts_mm") == pytest.approx(at[f"{size}_shift_sd_mm"], rel=0.05)
+    assert sd("drift_angle_deg") == pytest.approx(at["drift_angle_sd_deg"], rel=0.1)
+    assert sd("drift_shift_mm") == pytest.approx(at["drift_shift_sd_mm"], rel=0.1)
+    amplitudes = [np.linalg.norm(record["breathing_shift_mm"]) for record in records]
+    assert amplitudes == pytest.approx([at["breathing_shift_mm"]] * 300)
 
 
 def test_drift_and_breathing_add_to_the_moves_and_keep_their_form(as_measured):

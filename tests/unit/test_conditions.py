@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from functools import partial
 
@@ -11,16 +12,27 @@ from phantom import ROOT, SETTINGS, SPACING_MM, head
 from scipy import ndimage
 
 from decoupled_qc import artefacts
+from decoupled_qc.artefacts import motion
 from decoupled_qc.errors import InputError
 from decoupled_qc.scan_table import read_conditions
 from decoupled_qc.simulation import conditions, outside
 from decoupled_qc.simulation.confined import EDGE_MM
-from decoupled_qc.simulation.kspace import rescale
+from decoupled_qc.simulation.kspace import central_planes, rescale
 
 SHAPE = (16, 20, 18)
 AFFINE = np.diag([-SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
 NAMES = ["spike", "noise", "blur", "wrap", "motion"]
-settings_of = {name: SETTINGS[name] for name in NAMES}
+# What of motion is off by default.
+SWAYING = {"drift_angle_sd_deg": [0, 4], "drift_shift_sd_mm": [0, 3], "breathing_shift_mm": [0, 2]}
+# Artefact → the entry of its record that its severity sets, linear between the two numbers of its settings.
+STRENGTHS = {
+    "bias": "log_span",
+    "blur": "ratio",
+    "ghosting": "amplitude",
+    "noise": "snr_db",
+    "spike": "magnitude",
+    "zipper": "magnitude",
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +63,7 @@ def write(manifest, condition, make, n_subjects=None):
 
 
 def simulate(name, **changes):
-    arguments = {"spacing_mm": SPACING_MM, "settings": settings_of[name], "local_probability": 0.5, "seed": 5}
+    arguments = {"spacing_mm": SPACING_MM, "settings": SETTINGS[name], "local_probability": 0.5, "seed": 5}
     return partial(conditions.simulated, name=name, **(arguments | changes))
 
 
@@ -75,9 +87,11 @@ def test_clean_scans_are_the_test_subjects_rescaled(manifest):
         assert (folder / row["dseg"]).resolve() == manifest.parent / f"{row['subject']}_dseg.nii.gz"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_saved_scan_is_made_again_bit_for_bit_from_its_row(manifest, name):
+@pytest.mark.parametrize("name", artefacts.available())
+def test_saved_scan_is_made_again_bit_for_bit_from_its_row_after_others_were_made(manifest, name):
     folder, table = write(manifest, f"sim-{name}", simulate(name))
+    others = partial(conditions.mixed, mixtures=[artefacts.available()], settings=SETTINGS)
+    write(manifest, "others", partial(others, spacing_mm=SPACING_MM, local_probability=0.5, seed=6))
     assert set(table["artefact"]) == {name}
     assert table["severity"].between(0, 1, inclusive="right").all() and table["severity"].nunique() == 3
     for _, row in table.iterrows():
@@ -98,14 +112,94 @@ def test_the_example_in_the_documentation_makes_a_scan_again(manifest):
     assert np.array_equal(saved, names["scan"].numpy())
 
 
-@pytest.mark.parametrize(
-    "name, entry",
-    [("spike", "kspace_max"), ("noise", "snr_db"), ("noise", "signal_power"), ("blur", "ratio"), ("wrap", "planes"),
-     ("motion", "residual_shift_voxels")],
-)  # fmt: skip
-def test_records_hold_the_physics(manifest, name, entry):
+@pytest.mark.parametrize(("name", "entry"), STRENGTHS.items())
+def test_strength_in_a_row_is_that_of_its_severity_by_the_settings(manifest, name, entry):
     _, table = write(manifest, f"sim-{name}", simulate(name))
-    assert all(entry in json.loads(records)[0] for records in table["records"])
+    weakest, strongest = SETTINGS[name][entry]
+    for _, row in table.iterrows():
+        (record,) = json.loads(row["records"])
+        assert record[entry] == pytest.approx(weakest + (strongest - weakest) * row["severity"])
+
+
+def whole_scans(manifest, name, **changes):
+    """Yield the clean image, the saved scan and the record of scans with an artefact over the whole volume."""
+    folder, table = write(manifest, f"whole-{name}", simulate(name, local_probability=0.0, **changes))
+    for _, row in table.iterrows():
+        (record,) = json.loads(row["records"])
+        yield clean_image(manifest, row["subject"]).numpy(), read(folder, row).get_fdata(dtype=np.float32), record
+
+
+def seen(centred):
+    """Return what a scanner shows of centred k-space: the magnitude, [0, 1]."""
+    image = np.abs(np.fft.ifftn(np.fft.ifftshift(centred)))
+    return (image - image.min()) / np.ptp(image)
+
+
+def test_noise_of_a_saved_scan_has_the_snr_of_its_record(manifest):
+    for image, saved, record in whole_scans(manifest, "noise"):
+        noisy = artefacts.load("noise").apply(torch.from_numpy(image), record).numpy()
+        assert np.allclose(saved, rescale(torch.from_numpy(np.abs(noisy))), atol=1e-5)
+        signal, power = np.square(image).mean(), np.square(np.abs(noisy - image)).mean()
+        assert record["signal_power"] == pytest.approx(signal, rel=1e-5)
+        assert 10 * np.log10(signal / power) == pytest.approx(record["snr_db"], abs=0.3)
+
+
+def test_spike_of_a_saved_scan_is_so_many_times_the_largest_sample_at_its_place_of_k_space(manifest):
+    for image, saved, record in whole_scans(manifest, "spike"):
+        centred = np.fft.fftshift(np.fft.fftn(image))
+        largest = np.abs(centred).max()
+        assert record["kspace_max"] == pytest.approx(largest, rel=1e-5)
+        centred[tuple(record["location"])] += record["magnitude"] * largest * np.exp(1j * record["phase_rad"])
+        assert np.allclose(saved, seen(centred), atol=1e-5)
+
+
+def test_a_blurred_saved_scan_is_that_of_the_share_of_k_space_in_its_record(manifest):
+    for image, saved, record in whole_scans(manifest, "blur"):
+        centred = np.fft.fftshift(np.fft.fftn(image))
+        for axis in record["axes"]:
+            n = image.shape[axis]
+            kept, twice = max(round(n / record["ratio"]), 1), 2 * (np.arange(n) - n // 2)
+            assert 1 <= kept < n
+            np.moveaxis(centred, axis, 0)[(twice < -kept) | (twice >= kept)] = 0
+        assert np.allclose(saved, seen(centred), atol=1e-5)
+
+
+@pytest.mark.parametrize("regular", [False, True])
+def test_a_wrapped_saved_scan_lacks_the_planes_of_its_record(manifest, regular):
+    """How many ghosts that adds, and of what weight, is in test_artefact_properties."""
+    settings = SETTINGS["wrap"] | {"regular_probability": float(regular)}
+    for image, saved, record in whole_scans(manifest, "wrap", settings=settings):
+        n, planes = image.shape[record["axis"]], record["planes"]
+        centred = np.fft.fftshift(np.fft.fftn(image))
+        np.moveaxis(centred, record["axis"], 0)[planes] = 0
+        assert np.allclose(saved, seen(centred), atol=1e-5)
+        slight, severe = settings["centre_fraction"]
+        share, (weakest, strongest) = record["severity"], settings["fraction"]
+        if regular:
+            assert record["centre_fraction"] == pytest.approx(slight ** (1 - share) * severe**share)
+            block, q = central_planes(n, math.ceil(n * record["centre_fraction"])), record["every"]
+            assert planes == [plane for plane in range(planes[0] % q, n, q) if plane not in block]
+        else:
+            assert record["fraction"] == pytest.approx(weakest + (strongest - weakest) * share)
+            assert len(planes) == round(n * record["fraction"]) > 0
+
+
+def test_moves_and_sway_of_a_sweep_of_motion_are_proportional_to_the_severity(manifest):
+    """Millimetres and degrees; when it moves, and how fast it breathes, stays."""
+    severities, settings = [0.25, 0.5, 1.0], SETTINGS["motion"] | SWAYING
+    chosen = {"name": "motion", "severities": severities, "spacing_mm": SPACING_MM, "settings": settings, "seed": 5}
+    folder, table = write(manifest, "sweep-motion", partial(conditions.sweep, **chosen), n_subjects=1)
+    records = [json.loads(told)[0] for told in table["records"]]
+    strongest = records[-1]
+    for severity, record, (_, row) in zip(severities, records, table.iterrows(), strict=True):
+        for entry in ("angles_deg", "shifts_mm", "drift_angle_deg", "drift_shift_mm", "breathing_shift_mm"):
+            assert np.abs(strongest[entry]).max() > 0
+            assert np.allclose(record[entry], severity * np.array(strongest[entry]))
+        for entry in ("times", "slow_axis", "breathing_period", "breathing_phase_rad", "spacing_mm", "centre_mm"):
+            assert record[entry] == strongest[entry]
+        saved = torch.from_numpy(read(folder, row).get_fdata(dtype=np.float32))
+        found = motion.inspect(clean_image(manifest, row["subject"]), saved)
+        assert record["residual_shift_voxels"] == pytest.approx(found["residual_shift_voxels"], abs=1e-4)
 
 
 def test_a_scan_depends_neither_on_other_subjects_nor_on_other_artefacts(manifest):
@@ -124,7 +218,7 @@ def test_a_mixture_holds_each_artefact_as_it_is_alone(manifest):
         conditions.mixed,
         mixtures=mixtures,
         spacing_mm=SPACING_MM,
-        settings=settings_of,
+        settings=SETTINGS,
         local_probability=0.5,
         seed=5,
     )
@@ -153,7 +247,7 @@ def test_a_sweep_is_one_realisation_at_rising_strength(manifest, name):
         name=name,
         severities=severities,
         spacing_mm=SPACING_MM,
-        settings=settings_of[name],
+        settings=SETTINGS[name],
         seed=5,
     )
     folder, table = write(manifest, f"sweep-{name}", make, n_subjects=2)
