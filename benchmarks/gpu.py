@@ -8,7 +8,6 @@ GPU it stops at once.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ import predict
 import simulate
 import torch
 import train
-from measure import peak_mib, seconds, tell, write_both
+from measure import peak_mib, row, seconds, tell, write_both
 
 from decoupled_qc import artefacts
 from decoupled_qc.apply.folder import open_model
@@ -38,7 +37,7 @@ def simulation_rows(device: str, names: Sequence[str], rounds: int) -> list[tupl
     for name in names:
         records = [[simulate.record_of(name)]] * 2
         times = seconds({"ours": lambda records=records: artefacts.corrupt_batch(batch, records)}, rounds)["ours"]
-        rows.append(beside(name, statistics.median(times) / 2, VOLUME_SECONDS))
+        rows.append(beside(name, [spent / 2 for spent in times], VOLUME_SECONDS))
     return rows
 
 
@@ -54,7 +53,7 @@ def prediction_rows(rounds: int) -> list[tuple]:
             "second scan, read and written with its page": lambda: write(predictor(read_scan(path)), True),
         }
         times = seconds(parts, rounds)
-    return [beside(name, statistics.median(found), SCAN_SECONDS) for name, found in times.items()]
+    return [beside(name, found, SCAN_SECONDS) for name, found in times.items()]
 
 
 def prepare_full_step() -> Callable[[], object]:
@@ -65,9 +64,9 @@ def prepare_full_step() -> Callable[[], object]:
     return train.Kind(config, names, [], names, n_steps=3).training
 
 
-def beside(name: str, own: float, asked: float) -> tuple:
-    """Return a row of :func:`measure.write` beside a number that was asked for."""
-    return name, own, "asked for", asked, own / asked
+def beside(name: str, own: list[float], asked: float) -> tuple:
+    """Return a row of :func:`measure.write` of what each round took, beside a number that was asked for."""
+    return row(name, own, "asked for", [asked] * len(own))
 
 
 def main() -> None:
@@ -82,7 +81,7 @@ def main() -> None:
     rows += train.time_rows(train.configuration(str(train.CONFIG / "gpu.yaml")), arguments.rounds, N_STEPS)
     rows += prediction_rows(arguments.rounds)
     tell("s", rows)
-    memory = [beside("paper's student step, two patches", peak_mib(prepare_full_step), CARD_MIB)]
+    memory = [beside("paper's student step, two patches", [peak_mib(prepare_full_step)], CARD_MIB)]
     tell("MiB", memory)
     write_both(arguments.csv, rows, memory)
 

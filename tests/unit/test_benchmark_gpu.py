@@ -20,10 +20,15 @@ def gpu(monkeypatch):
 
 
 def test_a_batch_is_told_per_volume_beside_what_was_asked(gpu, monkeypatch):
-    monkeypatch.setattr(gpu, "seconds", lambda functions, rounds: {"ours": [f() is None for f in functions.values()]})
-    monkeypatch.setattr(gpu.statistics, "median", lambda times: 0.05)
-    rows = gpu.simulation_rows("cpu", ["noise", "blur"], 1)
-    assert rows == [(name, 0.025, "asked for", 0.02, 1.25) for name in ("noise", "blur")]
+    """With what three rounds of a batch of two would take."""
+
+    def seconds(functions, rounds):
+        assert rounds == 3 and all(function().shape[0] == 2 for function in functions.values())
+        return {"ours": [0.04, 0.05, 0.08]}
+
+    monkeypatch.setattr(gpu, "seconds", seconds)
+    rows = gpu.simulation_rows("cpu", ["noise", "blur"], 3)
+    assert rows == [(name, 0.025, "asked for", 0.02, 1.25, 1.0, 2.0) for name in ("noise", "blur")]
 
 
 def test_without_a_gpu_it_says_so_and_writes_nothing(gpu, monkeypatch, tmp_path):
