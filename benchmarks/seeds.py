@@ -23,6 +23,7 @@ OUT = Path(__file__).parent / "seeds.csv"
 SCORES = {
     ("artefact_uncertainty", "mean"): "artefact uncertainty, mean",
     ("artefact_uncertainty", "per_gm"): "artefact uncertainty per voxel of grey matter",
+    ("expected_dice", "all_variances"): "predicted Dice",
     ("entropy", "mean"): "softmax entropy",
     ("snr", "predicted"): "SNR, predicted masks",
     ("cnr", "predicted"): "CNR, predicted masks",

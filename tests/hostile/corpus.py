@@ -3,6 +3,8 @@
 import gzip
 import json
 import struct
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import nibabel as nib
 import numpy as np
@@ -118,16 +120,31 @@ BYTES = [
 ]
 
 
-@st.composite
-def tables(draw, columns: tuple[str, ...], rows: int, separator: str = ",") -> bytes:
-    """The bytes of a table with these columns of which up to three things are wrong; ids in text columns, else numbers."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+NOTHING = MappingProxyType({})
+
+
+def good_cells(
+    columns: tuple[str, ...], rows: int, known: Mapping[str, Sequence[str]] = NOTHING, seed: int = 0
+) -> list[list[str]]:
+    """Header and rows of a table with nothing wrong: what is known of a column, ids in other text columns, else numbers."""
+    rng = np.random.default_rng(seed)
     ids = ("subject", "scan", "model", "replicate", "condition", "artefact", "metric", "aggregation")
-    numbers = {name: rng.uniform(0, 1, rows).round(3) for name in columns}
-    cells = [
-        [f"{name}{row // 2}" if name in ids else str(numbers[name][row]) for name in columns] for row in range(rows)
-    ]
-    cells = [list(columns), *cells]
+    made = {name: [str(number) for number in rng.uniform(0, 1, rows).round(3)] for name in columns}
+    made |= {name: [f"{name}{row // 2}" for row in range(rows)] for name in columns if name in ids} | dict(known)
+    return [list(columns), *([made[name][row] for name in columns] for row in range(rows))]
+
+
+def as_text(cells: list[list[str]], separator: str) -> bytes:
+    """The bytes of a table."""
+    return "\n".join(separator.join(row) for row in cells).encode() + b"\n"
+
+
+@st.composite
+def tables(
+    draw, columns: tuple[str, ...], rows: int, separator: str = ",", known: Mapping[str, Sequence[str]] = NOTHING
+) -> bytes:
+    """The bytes of a table with these columns of which up to three things are wrong."""
+    cells = good_cells(columns, rows, known, seed=draw(st.integers(0, 2**16)))
     for _ in range(draw(st.integers(0, 3))):
         row = draw(st.sampled_from(cells))
         change = draw(st.sampled_from(["cell", "cell", "drop", "double", "repeat", "empty"]))
@@ -142,7 +159,7 @@ def tables(draw, columns: tuple[str, ...], rows: int, separator: str = ",") -> b
             cells.append(list(row))
         elif change == "empty":
             row.clear()
-    text = "\n".join(separator.join(row) for row in cells).encode() + b"\n"
+    text = as_text(cells, separator)
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(text)))
         text = text[:place] + draw(st.sampled_from(BYTES)) + text[place:]

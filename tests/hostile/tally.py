@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ TRIED, FAILED = Counter(), Counter()
 COUNTS = "HOSTILE_COUNTS"  # environment variable: csv to write the counts to
 MORE = "HOSTILE_MORE"  # environment variable: how many times as many cases as in the quick tests, such as 10 or 0.1
 LONGEST_SENTENCE = 1000
+# What Python says to programmers: a traceback, an object's address, a class, the number or the class of an error.
+RAW = re.compile(r'Traceback|File "| object at 0x|<class |\b[Ee]rrno\b|[a-z](Error|Exception|Warning)\b')
 
 
 def search(n_cases: int) -> settings:
@@ -46,23 +49,27 @@ def write() -> None:
             table.writerows((area, TRIED[area], FAILED[area]) for area in sorted(TRIED))
 
 
-def refused(*arguments: object) -> bool:
-    """Run a command of decoupled-qc; return whether it refused its input, which it must do in one sentence."""
+def refused(*arguments: object, about: object = "") -> str:
+    """Run a command of decoupled-qc; return in which sentence, on what it is about, it refused its input; empty if it did not."""
     errors = io.StringIO()
     with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
         code = cli.main([str(argument) for argument in arguments])
     told = errors.getvalue()
     assert code in (0, 2), told
-    if code == 2:
-        assert_clear(told.removeprefix("decoupled-qc: ").removesuffix("\n"))
-    return code == 2
+    if code == 0:
+        return ""
+    sentence = told.removeprefix("decoupled-qc: ").removesuffix("\n")
+    assert_clear(sentence, about)
+    return sentence
 
 
-def assert_clear(text: str) -> None:
-    """Check that a message is one sentence that names something and says what to do."""
-    assert "\n" not in text and "Traceback" not in text, text
+def assert_clear(text: str, about: object = "") -> None:
+    """Check that a message is one sentence that names what it is about, a file or a key, and says what to do."""
+    assert "\n" not in text and not RAW.search(text), text
     assert 20 < len(text) < LONGEST_SENTENCE, text
-    assert (": " in text or "; " in text) and text.rstrip(")").endswith((".", "README.md")), text
+    assert " ".join(str(about).split()) in text, (about, text)
+    advice = re.split("[:;] ", text)[1:]
+    assert advice and len(advice[-1].split()) > 1 and text.rstrip(")").endswith((".", "README.md")), text
 
 
 def left_in(folder: Path) -> list[str]:

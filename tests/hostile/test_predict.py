@@ -23,8 +23,11 @@ from decoupled_qc import cli
 from decoupled_qc.apply import predict
 from decoupled_qc.apply.folder import open_model
 from decoupled_qc.apply.inputs import Input
+from decoupled_qc.apply.predictor import Predictor
+from decoupled_qc.apply.space import to_model_grid, to_native
 from decoupled_qc.errors import InputError
 from decoupled_qc.files import sha256_of
+from decoupled_qc.scans import read_scan
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from tiny_model import ARTEFACTS, write_tiny_model  # noqa: E402
@@ -45,6 +48,11 @@ def model(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("model") / "good", MM)
 
 
+@pytest.fixture(scope="module")
+def predictor(model):
+    return Predictor(open_model(model))
+
+
 def told(*arguments):
     """Return the exit code and all that is printed."""
     printed, errors = io.StringIO(), io.StringIO()
@@ -54,20 +62,41 @@ def told(*arguments):
     return code, printed.getvalue(), errors.getvalue()
 
 
-def assert_right(scan, folder):
-    """Every map lies on the scan's grid, with values that can be."""
-    grid = nib.load(scan)
+def assert_right(scan, folder, row, predictor):
+    """Every map lies on the scan's grid, holds what the model says there, and agrees with the others and with the row."""
+    grid, read = nib.load(scan), read_scan(scan)
+    said, _ = predictor.measured(read)
+    image, affine = to_model_grid(read, MM)
+    seen = to_native(torch.ones(image.shape), affine, read) > 0  # where the model's grid reaches, the head and a margin
+    maps = {}
     for name in MAPS:
         file = nib.load(folder / f"scan_desc-{name}.nii.gz")
-        values = file.get_fdata()
         assert file.shape == grid.shape[:3] and np.allclose(file.affine, grid.affine, rtol=1e-4, atol=1e-3), name
-        assert np.isfinite(values).all() and values.min() >= 0, name
-        assert name.endswith("variance") or values.max() <= 1, name
+        maps[name] = file.get_fdata()
+        np.testing.assert_allclose(maps[name], said[name], rtol=1e-5, atol=1e-9, err_msg=name)
+        assert np.isfinite(maps[name]).all() and maps[name].min() >= 0, name
+        assert not maps[name][~seen].any() and (maps[name][seen].all() or not name.endswith("variance")), name
+    assert seen.any() and 0 < maps["gm_probseg"].max() <= 1
+    assert np.array_equal(maps["gm_dseg"], maps["gm_probseg"] > 0.5)
+    total = sum(maps[f"{name}_variance"] for name in ARTEFACTS)
+    np.testing.assert_allclose(maps["total_variance"], total, rtol=1e-5)
+    assert_agrees(row, maps["gm_dseg"].sum() * abs(np.linalg.det(grid.affine[:3, :3])) / 1000)
+
+
+def assert_agrees(row, volume_ml):
+    """The numbers of a row agree with the volume of the label, and with each other."""
+    volume, low, high = (row[f"gm_volume_{name}"] for name in ("ml", "low_ml", "high_ml"))
+    assert volume == pytest.approx(volume_ml, rel=1e-4) and 0 <= low <= volume <= high
+    own = [row[f"uncertainty_{name}"] for name in ARTEFACTS]
+    assert min(*own, row["task_uncertainty"]) > 0 and row["artefact_uncertainty"] == pytest.approx(sum(own), rel=1e-4)
+    assert 0 <= row["predicted_dice_low"] <= row["predicted_dice"] <= row["predicted_dice_high"] <= 1
+    assert all(0 <= value <= 100 for name, value in row.items() if name.startswith("percentile_"))
+    assert row["cause"] in ("none", *ARTEFACTS) and bool(row["unlike_reason"]) == row["unlike_training"]
 
 
 @search(25)
 @given(image=corpus.images(sides=(1, 5, 8, 9, 12), sizes_mm=(-8.0, 9.0, 10.0)))
-def test_any_bytes_are_a_row_with_the_reason_or_maps_on_their_own_grid(tmp_path_factory, model, image):
+def test_any_bytes_are_a_row_with_the_reason_or_maps_on_their_own_grid(tmp_path_factory, model, predictor, image):
     folder = tmp_path_factory.getbasetemp() / "predict"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -80,10 +109,10 @@ def test_any_bytes_are_a_row_with_the_reason_or_maps_on_their_own_grid(tmp_path_
         if row["status"] == "ok":
             assert code == 0 and row["decision"] in ("pass", "review", "fail")
             assert not (row["unlike_training"] and row["decision"] == "pass")
-            assert_right(scan, out / "scan")
+            assert_right(scan, out / "scan", row, predictor)
         else:
             assert code == 2 and row["error"] in printed and not (out / "scan").exists()
-            assert_clear(row["error"])
+            assert_clear(row["error"], scan)
 
 
 def keys(block, place=()):
@@ -156,8 +185,7 @@ def test_any_model_json_and_header_of_weights_is_refused_or_a_model(tmp_path_fac
         try:
             network = open_model(folder).network
         except InputError as error:
-            assert_clear(str(error))
-            assert str(folder) in str(error)
+            assert_clear(str(error), folder)
         else:
             logits, log_variance = network(torch.zeros(1, 1, 16, 16, 16))
             assert logits.shape == (1, 2, 16, 16, 16) and log_variance.shape == (1, 1 + len(ARTEFACTS), 16, 16, 16)

@@ -14,7 +14,7 @@ from decoupled_qc.images import SUFFIXES
 from decoupled_qc.provenance import version_of
 from decoupled_qc.scans import Scan, read_scan, write_like
 from decoupled_qc.seeds import rng_for
-from decoupled_qc.settings import artefact_settings
+from decoupled_qc.settings import artefact_settings, try_settings
 
 SEVERITY, SEED = 0.5, 0
 TOLERANCE = 0.01  # of what a record holds of its scan: rounding is far smaller, another scan farther off
@@ -83,6 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _drawn(scan: Scan, arguments: argparse.Namespace) -> list[dict]:
     """Return a new record of each artefact; each depends on the seed and its own name alone."""
     known = artefact_settings(arguments.config)
+    for name in arguments.artefact if arguments.config else ():
+        try_settings(name, known.get(name, {}))
     severity = SEVERITY if arguments.severity is None else arguments.severity
     seed = SEED if arguments.seed is None else arguments.seed
     with naming(scan.path):
