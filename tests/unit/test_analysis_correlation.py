@@ -364,5 +364,7 @@ def test_published_ratings_against_image_quality_measures(measure, expected, low
     row = cell(correlate(scores, subjects, **DRAWS), "real", measure, "rating")
     assert round(row["rho"], 2) == expected
     assert (row["n_scans"], row["n_subjects"]) == (436, 148)
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high), abs=0.02)  # 300 draws, 5,000 in benchmarks/mrart.csv
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(
+        (low, high), abs=0.02
+    )  # 300 draws, 5,000 in benchmarks/mrart.csv
     assert row["p"] == pytest.approx(1 / 300)

@@ -142,7 +142,12 @@ def volume_table(scores):
 
 def test_calibrated_bars_cover_what_they_promise_whatever_the_scale():
     _, table = volume_table(volume_run(n_test=250, n_validation=250, scale=2.5))
-    for level, within in ((0.5, 0.07), (0.8, 0.06), (0.9, 0.04), (0.95, 0.03)):  # 500 scans: about three standard errors
+    for level, within in (
+        (0.5, 0.07),
+        (0.8, 0.06),
+        (0.9, 0.04),
+        (0.95, 0.03),
+    ):  # 500 scans: about three standard errors
         for on in ("validation subjects", "other test subjects"):
             for bars in ("scaled", "conformal"):
                 assert table.loc[(bars, on, level), "coverage"] == pytest.approx(level, abs=within)

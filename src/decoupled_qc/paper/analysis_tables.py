@@ -297,8 +297,9 @@ def volumes_parts(table: pd.DataFrame) -> Parts:
         "an artefact: a bar above clean does not exist for a clean scan.",
         "sum var: the paper's, summed voxel variance above clean, taken for a volume; sqrt sum var: its root, as if voxels erred "
         "independently; sum sd: summed standard deviations above clean, as if all erred together; scaled, conformal: multiples "
-        "of the summed variance, fitted on other subjects' scans, without a clean scan; weighted: these count by how much "
-        "likelier their variance is among the scans tested, which may leave a scan without a finite interval; it counts as held.",
+        "of the summed variance, scaled sd: of the summed standard deviations, fitted on other subjects' scans, without a clean "
+        "scan; weighted: these count by how much likelier their variance is among the scans tested, which may leave a scan "
+        "without a finite interval; it counts as held.",
         "CRPS: of the whole normal distribution, lower is better; z: root mean square of error over the bar's standard "
         "deviation, 1 if bars are as wide as errors are large; conformal intervals have neither.",
     ]
