@@ -7,6 +7,8 @@ import pandas as pd
 
 from decoupled_qc.errors import InputError
 
+LONGEST_CELL = 4096  # characters, as of a path: a longer name or number is a broken file's
+
 
 def read_cells(path: str | Path, separator: str) -> pd.DataFrame:
     """Read a table with a header; each cell as it stands, an empty one as empty text. Empty lines do not count.
@@ -16,11 +18,11 @@ def read_cells(path: str | Path, separator: str) -> pd.DataFrame:
         separator: Between cells, a comma or a tab.
 
     Raises:
-        InputError: It cannot be read, is empty, has a row longer or shorter than the header, or two columns of one name; row 2
-            is the first below the header.
+        InputError: It cannot be read, is empty, has a row longer or shorter than the header, a cell longer than any path, or
+            two columns of one name; row 2 is the first below the header.
     """
     try:
-        _check_widths(path, separator)
+        _check_rows(path, separator)
         cells = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except InputError:
         raise
@@ -32,7 +34,7 @@ def read_cells(path: str | Path, separator: str) -> pd.DataFrame:
     return cells.iloc[1:].reset_index(drop=True).set_axis(header.to_numpy(), axis=1)
 
 
-def _check_widths(path: str | Path, separator: str) -> None:
+def _check_rows(path: str | Path, separator: str) -> None:
     """Check what pandas does not: it fills up short rows, and makes names of rows of the first of too many cells."""
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, delimiter=separator, strict=True)
@@ -45,5 +47,10 @@ def _check_widths(path: str | Path, separator: str) -> None:
                 )
             if any("\0" in cell for cell in cells):
                 raise InputError(f"{path}, row {number}: it holds a NUL character, so this is no table of text.")
+            if (longest := max(map(len, cells), default=0)) > LONGEST_CELL:
+                raise InputError(
+                    f"{path}, row {number}: a cell has {longest} characters, more than any name or number: correct it, or quote "
+                    "separators."
+                )
         if not width:
             raise InputError(f"{path} is empty: give a csv or tsv with a header.")

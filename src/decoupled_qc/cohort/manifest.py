@@ -1,5 +1,6 @@
 """The list of subjects and their scans that everything after the cohort reads."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def check_manifest(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         )
     for row in table.itertuples():
         for file in (path.parent / row.image, path.parent / row.dseg):
-            if not file.is_file():
+            if not os.path.isfile(file):  # which a name too long for a file does not end
                 raise InputError(
                     f"{file} is missing: {path} lists it for subject {row.subject}; add it or drop the row."
                 )

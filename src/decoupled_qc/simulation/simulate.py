@@ -18,6 +18,7 @@ from decoupled_qc.settings import artefact_settings, try_settings
 
 SEVERITY, SEED = 0.5, 0
 TOLERANCE = 0.01  # of what a record holds of its scan: rounding is far smaller, another scan farther off
+LONGEST_REASON = 160  # characters of a library's message that are still a sentence, not its stack
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,12 +64,15 @@ def run(arguments: argparse.Namespace) -> None:
             _check_is_of(arguments.record, scan, drawn)
         records = artefacts.complete(scan.image, drawn)
         corrupted = artefacts.corrupt(scan.image, records)
+        if not bool(corrupted.isfinite().all()):
+            raise ValueError("its voxels would not be finite")
         described = artefacts.describe(scan.image, corrupted, records)
     except InputError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         source = arguments.record or arguments.config or "The default settings"
-        raise InputError(f"{source} cannot be applied to {arguments.scan} ({error}): correct its numbers.") from error
+        reason = f" ({error})" if len(str(error)) <= LONGEST_REASON and "<class" not in str(error) else ""
+        raise InputError(f"{source} cannot be applied to {arguments.scan}{reason}: correct its numbers.") from error
     found = {
         "scan": arguments.scan.name,
         "shape": list(scan.image.shape),
@@ -76,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         "records": described,
     }
     with write_whole(record_path) as partial:  # under its name after the scan, and not without it
-        partial.write_text(json.dumps(found, indent=2) + "\n")
+        partial.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
         write_like(scan, corrupted, arguments.out)
 
 
