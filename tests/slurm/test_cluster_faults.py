@@ -35,7 +35,8 @@ def test_a_killed_snakemake_started_again_neither_repeats_nor_trusts_half_work(s
         return list((project.folder / RUN / "conditions").glob(".partial-*"))
 
     def amid():
-        return re.search(r"[1-4] of 6 steps", first.text) and half_written()
+        begun = [folder for folder in half_written() if not any(folder.iterdir())]  # so seconds from its end
+        return re.search(r"[1-4] of 6 steps", first.text) and begun
 
     slurm.wait_for(amid, slurm.PATIENCE_S, "a condition or more, and half of another")
     first.kill()
