@@ -90,6 +90,7 @@ WHY = {
     ("train", "bare step, plain heads", None): POOLING,
     ("gpu", None, "its"): STARTS,
     ("demo", "make demo", None): SLOWER,
+    ("suites", "make test-slurm", None): "two more tests than before and others longer, and another run beside; not timed alone",
     (
         "suites",
         "make smoke",
