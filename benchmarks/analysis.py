@@ -68,15 +68,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scores.csv"
         scores.to_csv(file, index=False)
-        rows = timed(parts(file, subjects))
+        rows = [(*row, n_scans, arguments.scores) for row in timed(parts(file, subjects))]
     if DEMO.is_file():
         print(f"{DEMO.parent}:")
-        names = read_scores(DEMO)["subject"].unique()
+        demo = read_scores(DEMO)
+        names = demo["subject"].unique()
         of_demo = timed(parts(DEMO, pd.DataFrame({"subject": names, "anatomy": names, "role": "test"})))
-        rows.append(("demo", *of_demo[-1][1:]))
-    table = pd.DataFrame(rows, columns=["what", "seconds", "cpu_seconds", "peak_gib"])
+        n_scores = len(demo[["metric", "aggregation"]].drop_duplicates())
+        rows.append(("demo", *of_demo[-1][1:], demo.loc[tables.simulated(demo), "scan"].nunique(), n_scores))
+    table = pd.DataFrame(rows, columns=["what", "seconds", "cpu_seconds", "peak_gib", "scans", "scores"])
     if arguments.csv:
-        table.assign(scans=n_scans, scores=arguments.scores).to_csv(arguments.csv, index=False, float_format="%.2f")
+        table.to_csv(arguments.csv, index=False, float_format="%.2f")
     compare(scores, arguments.csv and arguments.csv.with_name(f"{arguments.csv.stem}_peers.csv"))
 
 

@@ -85,6 +85,7 @@ SHEARS = (
 STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"
 WHY = {
     ("simulate", "noise", "TorchIO"): RICIAN,
+    ("simulate", "blur", "TorchIO"): "0.46 the day before on a machine of the same kind; what slows it now was not found",
     ("simulate", "motion", None): SHEARS,
     ("inference", None, "MONAI"): "both are MONAI's sliding window; rounds lie on both sides of the target",
     ("train", "bare step, plain heads", None): POOLING,
