@@ -80,18 +80,26 @@ SLOWER = (
 )
 SHEARS = (
     "four Fourier shears a pose keep the noise of what they move, of which a trilinear one, TorchIO's default, leaves a quarter; "
-    "by B-splines TorchIO takes six times as long as ours"
+    "by B-splines TorchIO takes seven times as long as ours"
 )
 STARTS = "trainings of 16 steps, with what they do once before the first; not measured since that is taken off"
 WHY = {
     ("simulate", "noise", "TorchIO"): RICIAN,
-    ("simulate", "blur", "TorchIO"): "0.46 the day before on a machine of the same kind; what slows it now was not found",
+    (
+        "simulate",
+        "blur",
+        "TorchIO",
+    ): "0.46 the day before on a machine of the same kind; what slows it now was not found",
     ("simulate", "motion", None): SHEARS,
     ("inference", None, "MONAI"): "both are MONAI's sliding window; rounds lie on both sides of the target",
     ("train", "bare step, plain heads", None): POOLING,
     ("gpu", None, "its"): STARTS,
     ("demo", "make demo", None): SLOWER,
-    ("suites", "make test-slurm", None): "two more tests than before and others longer, and another run beside; not timed alone",
+    (
+        "suites",
+        "make test-slurm",
+        None,
+    ): "two more tests than before and others longer, and another run beside; not timed alone",
     (
         "suites",
         "make smoke",

@@ -18,18 +18,19 @@ from decoupled_qc.analysis.decoupling import decoupling
 from decoupled_qc.analysis.replicates import replicates
 from decoupled_qc.analysis.scores import read_scores, read_subjects
 from decoupled_qc.causes import NO_ARTEFACT
+from decoupled_qc.paper.typeset import score_label
 
 OUT = Path(__file__).parent / "seeds.csv"
-SCORES = {
-    ("artefact_uncertainty", "mean"): "artefact uncertainty, mean",
-    ("artefact_uncertainty", "per_gm"): "artefact uncertainty per voxel of grey matter",
-    ("expected_dice", "all_variances"): "predicted Dice",
-    ("entropy", "mean"): "softmax entropy",
-    ("snr", "predicted"): "SNR, predicted masks",
-    ("cnr", "predicted"): "CNR, predicted masks",
-    ("snr", "reference"): "SNR, reference masks",
-    ("cnr", "reference"): "CNR, reference masks",
-}
+SCORES = [
+    ("artefact_uncertainty", "mean"),
+    ("artefact_uncertainty", "per_gm"),
+    ("expected_dice", "all_variances"),
+    ("entropy", "mean"),
+    ("snr", "predicted"),
+    ("cnr", "predicted"),
+    ("snr", "reference"),
+    ("cnr", "reference"),
+]
 SETS = {("simulated", "dice"): "simulated scans, Dice", ("real", "rating"): "real or stand-in scans, rating"}
 OF_HEADS = {"decoupling_index": "decoupling index", "attribution_accuracy": "attribution"}
 
@@ -52,9 +53,9 @@ def spread_of_seeds(scores: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFram
     for number, own in scores.groupby("replicate"):
         found = replicates(own, subjects).set_index(["set", "target", "score", "aggregation"])["rho_mean"]
         values = {
-            f"rho, {of}: {title}": found[*where, *key]
+            f"rho, {of}: {score_label(*key)}": found[*where, *key]
             for where, of in SETS.items()
-            for key, title in SCORES.items()
+            for key in SCORES
             if (*where, *key) in found.index
         }
         simulated = own[own["condition"].eq("clean") | own["condition"].str.startswith("sim-")]

@@ -41,7 +41,7 @@ def trained(number):
 def test_each_number_stands_with_its_trainings_their_mean_and_spread(seeds):
     runs = [trained(number) for number in range(3)]
     table = seeds.spread_of_seeds(pd.concat(runs), subjects_of(runs[0])).set_index("name")
-    rho = table.loc["rho, simulated scans, Dice: artefact uncertainty, mean"]
+    rho = table.loc["rho, simulated scans, Dice: Artefact uncertainty (mean)"]
     for number, run in enumerate(runs):
         wide = run.pivot(index="scan", columns=["metric", "aggregation"], values="value")
         expected = stats.spearmanr(wide["artefact_uncertainty", "mean"], wide["dice", "gm"]).statistic

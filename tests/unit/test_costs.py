@@ -12,6 +12,15 @@ def write(folder, name, seconds, mib, cpu):
     file.write_text(f"{HEADER}{seconds}\t0:00:00\t{mib}\t0\t0\t0\t0\t0\t0\t{cpu}\n")
 
 
+def cost_of_student(folder, log_text, gpus_per_job):
+    """The row of a student that trained for an hour, half of it at work, and left a log."""
+    write(folder, "models/student/rep-0", 3600, 1024, 1800)
+    log = folder / "logs/models/student/rep-0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(log_text)
+    return cost_table(folder / "benchmarks", folder / "logs", gpus_per_job).set_index("stage").loc["models: student"]
+
+
 @pytest.fixture
 def table(tmp_path):
     write(tmp_path, "models/teacher-noise/rep-0", 7200, 2048, 3600)
@@ -34,12 +43,8 @@ def test_trainings_hold_all_gpus_and_predictions_one(table):
 
 def test_a_training_that_was_given_more_gpus_than_the_others_costs_them(tmp_path):
     """As a cluster's profile may for the student alone."""
-    write(tmp_path, "models/student/rep-0", 3600, 1024, 1800)
-    log = tmp_path / "logs/models/student/rep-0.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("2026-01-01 00:00:00,000  Training on 4 GPU.\n")
-    table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", gpus_per_job=1).set_index("stage")
-    assert table.loc["models: student", "gpu_hours"] == 4.0
+    student = cost_of_student(tmp_path, "2026-01-01 00:00:00,000  Training on 4 GPU.\n", gpus_per_job=1)
+    assert student["gpu_hours"] == 4.0
 
 
 def test_of_verdicts_the_batches_alone_hold_a_gpu(tmp_path):
@@ -74,9 +79,6 @@ def test_a_run_without_benchmarks_has_an_empty_table(tmp_path):
 
 
 def test_a_training_in_pieces_costs_all_of_them_at_the_last_ones_speed(tmp_path):
-    write(tmp_path, "models/student/rep-0", 3600, 1024, 1800)
-    log = tmp_path / "logs/models/student/rep-0.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("Resuming at step 750 of 1000.\nstep  999/1000  loss 0.2  left 0.0 min\n")
-    table = cost_table(tmp_path / "benchmarks", tmp_path / "logs", gpus_per_job=2).set_index("stage")
-    assert list(table.loc["models: student", ["hours", "cpu_hours", "gpu_hours"]]) == [4.0, 2.0, 8.0]
+    text = "Resuming at step 750 of 1000.\nstep  999/1000  loss 0.2  left 0.0 min\n"
+    student = cost_of_student(tmp_path, text, gpus_per_job=2)
+    assert list(student[["hours", "cpu_hours", "gpu_hours"]]) == [4.0, 2.0, 8.0]

@@ -82,10 +82,11 @@ def correlate(
             rows += [{**names, **row, "set": f"simulated_{row['set']}_subject"} for row in found]
         validation = one[one["condition"] == "validation"]
         if "dice:gm" in one and len(validation):
-            where = "dice:gm", tables.score_columns(one)
-            found = _correlations(validation, *where, "validation", n_boot, n_permutations, seed)
+            dice, scores_of_one = "dice:gm", tables.score_columns(one)
+            found = _correlations(validation, dice, scores_of_one, "validation", n_boot, n_permutations, seed)
             rows += [{**names, "set": "validation", **row} for row in found]
-            found = beside_kind(validation, *where, kind="anatomy", which=(WITHIN,), n_boot=n_boot, seed=seed)
+            within = {"kind": "anatomy", "which": (WITHIN,), "n_boot": n_boot, "seed": seed}
+            found = beside_kind(validation, dice, scores_of_one, **within)
             rows += [{**names, **row, "set": f"validation_{row['set']}_anatomy"} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
             _check_is_of(arguments.record, scan, drawn)
         records = artefacts.complete(scan.image, drawn)
         corrupted = artefacts.corrupt(scan.image, records)
-        if not bool(corrupted.isfinite().all()):
+        if not corrupted.isfinite().all():
             raise ValueError("its voxels would not be finite")
         described = artefacts.describe(scan.image, corrupted, records)
     except InputError:
